@@ -1,0 +1,2 @@
+//! The guest, from outside: its QEMU guest agent and its database.
+#![forbid(unsafe_code)]

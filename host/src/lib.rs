@@ -1,0 +1,1 @@
+//! Backs up a database VM while it works, and proves what it backed up.
