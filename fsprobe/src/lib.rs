@@ -5,6 +5,14 @@
 
 #![forbid(unsafe_code)]
 
+mod error;
+mod extent;
+mod finding;
 mod read_at;
+mod report;
 
+pub use error::ProbeError;
+pub use extent::{Extent, ExtentSet};
+pub use finding::{Finding, Findings, Severity, Verdict};
 pub use read_at::{ReadAt, Window};
+pub use report::{Depth, Ext4Check, Ext4Summary};

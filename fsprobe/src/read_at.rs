@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::ProbeError;
+
 /// A disk, image or volume that can be read at any byte offset.
 ///
 /// Implementations are shared between threads and keep no position.
@@ -81,4 +83,24 @@ impl ReadAt for Window<'_> {
         }
         self.disk.read_exact_at(buf, self.offset_bytes + offset_bytes)
     }
+}
+
+/// Reads `length_bytes` from `offset_bytes` for `place`, which names the structure in the error.
+///
+/// `length_bytes` is the caller's own bound, never a number that the disk supplied.
+#[allow(dead_code)]
+pub(crate) fn read(
+    disk: &dyn ReadAt,
+    offset_bytes: u64,
+    length_bytes: usize,
+    place: &str,
+) -> Result<Vec<u8>, ProbeError> {
+    let mut buf = vec![0; length_bytes];
+    disk.read_exact_at(&mut buf, offset_bytes).map_err(|source| ProbeError::Io {
+        place: place.into(),
+        offset_bytes,
+        length_bytes: length_bytes as u64,
+        source,
+    })?;
+    Ok(buf)
 }

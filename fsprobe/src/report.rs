@@ -1,0 +1,43 @@
+//! The result of a check, as `stillpoint check --json` prints it.
+
+use serde::Serialize;
+
+use crate::{Finding, Verdict};
+
+/// What the journal and the orphan lists of an ext2, ext3 or ext4 volume say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Ext4Summary {
+    /// `INCOMPAT_RECOVER`: the superblock says that the journal has to be replayed.
+    pub needs_recovery: bool,
+    /// `s_start` of the journal superblock, in journal blocks; 0 is an empty journal.
+    pub journal_start: u32,
+    /// Committed transactions that a replay would apply.
+    pub replay_transactions: u32,
+    /// Filesystem blocks that a replay would write.
+    pub replay_blocks: u64,
+    /// Inodes that were deleted while open, of the chain and of the orphan file.
+    pub orphans: u32,
+    /// `s_error_count`: errors that the kernel has recorded since the last e2fsck.
+    pub errors_recorded: u32,
+}
+
+/// How thoroughly [`check`](fn@crate::check) looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Depth {
+    /// Superblocks, journals, orphans: well under a second on any size.
+    #[default]
+    Default,
+    /// Every inode, bitmap and directory as well.
+    Deep,
+}
+
+/// What the ext4 check of one volume came to.
+#[derive(Debug, Clone)]
+pub struct Ext4Check {
+    /// The worst that `findings` allow.
+    pub verdict: Verdict,
+    /// What was seen.
+    pub findings: Vec<Finding>,
+    /// Journal and orphans; `None` where no superblock could be read.
+    pub ext4: Option<Ext4Summary>,
+}
