@@ -1,2 +1,4 @@
 //! The guest, from outside: its QEMU guest agent and its database.
 #![forbid(unsafe_code)]
+
+pub mod agent;

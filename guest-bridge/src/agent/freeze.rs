@@ -1,0 +1,150 @@
+//! Freezing the guest's filesystems, and above all thawing them.
+
+use std::time::Duration;
+
+use qapi::qga::{
+    GuestFsfreezeStatus, guest_fsfreeze_freeze, guest_fsfreeze_freeze_list, guest_fsfreeze_status, guest_fsfreeze_thaw,
+};
+use tokio::time::{Instant, sleep};
+
+use super::{Agent, AgentError, ask};
+
+/// One attempt to thaw, or to ask for the status, waits this long at most.
+const ATTEMPT: Duration = Duration::from_secs(5);
+/// Between attempts, and before the status is asked a second time.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// At least one mountpoint.
+///
+/// `guest-fsfreeze-freeze-list` without its list freezes *everything*, so a list that may be empty is no argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mountpoints(Vec<String>);
+
+impl Mountpoints {
+    /// `None` if `mountpoints` is empty.
+    pub fn new(mountpoints: Vec<String>) -> Option<Self> {
+        (!mountpoints.is_empty()).then_some(Self(mountpoints))
+    }
+
+    /// The mountpoints, as the guest names them.
+    pub fn as_slice(&self) -> &[String] {
+        &self.0
+    }
+}
+
+/// Which filesystems to freeze.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FreezeScope {
+    /// Every filesystem that the guest can freeze.
+    All,
+    /// These only. The agent ignores the ones that it does not find: compare the count.
+    Mountpoints(Mountpoints),
+}
+
+/// What the agent believes; it is not the kernel's truth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FreezeStatus {
+    /// No freeze is in effect that the agent knows of.
+    Thawed,
+    /// The agent froze and has not thawed.
+    Frozen,
+}
+
+/// A guest that is thawed for sure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Thawed {
+    /// How many filesystems were thawed. `None` if the reply that carried the count, or a part of it, was lost.
+    /// Fewer than were frozen means that someone else thawed before.
+    pub count: Option<u64>,
+    /// How often thaw was tried; 1 when nothing went wrong.
+    pub attempts: u32,
+}
+
+/// `guest-fsfreeze-freeze` or `guest-fsfreeze-freeze-list`: how many filesystems the agent says that it froze.
+///
+/// 0 is a success to the agent, and so is a filesystem that cannot be frozen. After *any* outcome but
+/// [`AgentError::Unavailable`] the guest may be frozen, now or later, until [`thaw_until_sure`] has succeeded.
+///
+/// # Errors
+/// See [`AgentError`].
+pub async fn freeze(agent: &mut dyn Agent, scope: &FreezeScope, deadline: Duration) -> Result<u64, AgentError> {
+    match scope {
+        FreezeScope::All => ask(agent, &guest_fsfreeze_freeze {}, deadline).await,
+        FreezeScope::Mountpoints(list) => {
+            let command = guest_fsfreeze_freeze_list { mountpoints: Some(list.0.clone()) };
+            ask(agent, &command, deadline).await
+        }
+    }
+}
+
+/// `guest-fsfreeze-status`.
+///
+/// # Errors
+/// See [`AgentError`].
+pub async fn freeze_status(agent: &mut dyn Agent, deadline: Duration) -> Result<FreezeStatus, AgentError> {
+    Ok(match ask(agent, &guest_fsfreeze_status {}, deadline).await? {
+        GuestFsfreezeStatus::thawed => FreezeStatus::Thawed,
+        GuestFsfreezeStatus::frozen => FreezeStatus::Frozen,
+    })
+}
+
+/// `guest-fsfreeze-thaw`, once: how many filesystems were thawed. It is legal when nothing is frozen.
+///
+/// # Errors
+/// See [`AgentError`].
+pub async fn thaw(agent: &mut dyn Agent, deadline: Duration) -> Result<u64, AgentError> {
+    ask(agent, &guest_fsfreeze_thaw {}, deadline).await
+}
+
+/// Thaws until the agent says that it is thawed, and says so again a moment later.
+///
+/// A freeze that timed out may take effect after the first thaw, and a reply may be lost: every failed attempt is
+/// followed by another on a new, resynchronised connection, until `deadline`.
+///
+/// # Errors
+/// [`AgentError::MaybeFrozen`] when the deadline passes first.
+pub async fn thaw_until_sure(agent: &mut dyn Agent, deadline: Duration) -> Result<Thawed, AgentError> {
+    let start = Instant::now();
+    let mut thawed = Thawed { count: Some(0), attempts: 0 };
+    loop {
+        thawed.attempts = thawed.attempts.saturating_add(1);
+        let last: Box<dyn std::error::Error + Send + Sync> =
+            match thaw_and_look(agent, &mut thawed.count, start, deadline).await {
+                Ok(FreezeStatus::Thawed) => return Ok(thawed),
+                Ok(FreezeStatus::Frozen) => "guest-fsfreeze-status says frozen".into(),
+                Err(error) => error.into(),
+            };
+        if start.elapsed() + PAUSE >= deadline {
+            return Err(AgentError::MaybeFrozen {
+                attempts: thawed.attempts,
+                waited_ms: super::millis(start.elapsed()),
+                last,
+            });
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+async fn thaw_and_look(
+    agent: &mut dyn Agent,
+    count: &mut Option<u64>,
+    start: Instant,
+    deadline: Duration,
+) -> Result<FreezeStatus, AgentError> {
+    let left = || deadline.saturating_sub(start.elapsed()).min(ATTEMPT);
+    match thaw(agent, left()).await {
+        Ok(more) => *count = count.map(|so_far| so_far.saturating_add(more)),
+        Err(error) => {
+            if error.may_have_executed() {
+                *count = None;
+            }
+            return Err(error);
+        }
+    }
+    let first_look = freeze_status(agent, left()).await?;
+    if first_look == FreezeStatus::Frozen {
+        return Ok(first_look);
+    }
+    sleep(PAUSE).await;
+    freeze_status(agent, left()).await
+}

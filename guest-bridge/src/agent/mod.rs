@@ -1,0 +1,68 @@
+//! The QEMU guest agent (QGA): one connection, and typed commands over it.
+//!
+//! [`Agent`] is the seam. [`QgaTransport`] is the real peer; `ScriptedAgent` and `SimulatedGuest` (feature `scripted`)
+//! stand in for it where a fault is needed that the real one does not produce on demand. The commands are functions
+//! over `&mut dyn Agent`, so both peers run the same code.
+//!
+//! Everything that the agent says comes from inside the guest and is untrusted: lines, counts and waits are bounded.
+//!
+//! The protocol is specified in QEMU's `docs/interop/qemu-ga-ref` (`qga/qapi-schema.json`) and `docs/interop/qmp-spec`.
+
+mod endpoint;
+mod error;
+mod exec;
+mod file;
+mod filesystems;
+mod freeze;
+mod info;
+
+use std::time::Duration;
+
+pub use futures_util::future::BoxFuture;
+use qapi::qga::QgaCommand;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub use endpoint::{Endpoint, EndpointError};
+pub use error::AgentError;
+pub use exec::{Exit, Finished, Pid, Program, exec, exec_status, run};
+pub use file::{FileHandle, READ_COUNT_MAX_BYTES, file_close, file_open, file_read, read_file};
+pub use filesystems::{Disk, Filesystem, PciAddress, fsinfo};
+pub use freeze::{FreezeScope, FreezeStatus, Mountpoints, Thawed, freeze, freeze_status, thaw, thaw_until_sure};
+pub use info::{AgentInfo, info, ping};
+
+/// A connection to a guest's agent.
+pub trait Agent: Send {
+    /// Sends one QGA command and returns the `return` value of its reply.
+    ///
+    /// `deadline` bounds the whole call, from connecting (where that is needed) to the last byte of the reply.
+    /// A call that is dropped, times out or fails on the wire makes the next one reconnect and resynchronise, so that
+    /// no reply is ever taken for the answer to another command. Whether the guest executed a command whose reply was
+    /// lost is unknown.
+    ///
+    /// # Errors
+    /// See [`AgentError`].
+    fn call<'a>(
+        &'a mut self,
+        command: &'a str,
+        arguments: Value,
+        deadline: Duration,
+    ) -> BoxFuture<'a, Result<Value, AgentError>>;
+}
+
+/// Sends a command of qapi's and reads its reply as a type of ours, or of qapi's where that one holds.
+async fn ask<C: QgaCommand, R: DeserializeOwned>(
+    agent: &mut dyn Agent,
+    command: &C,
+    deadline: Duration,
+) -> Result<R, AgentError> {
+    let arguments = serde_json::to_value(command)
+        .map_err(|error| AgentError::Protocol { command: C::NAME.into(), detail: format!("cannot encode: {error}") })?;
+    let reply = agent.call(C::NAME, arguments, deadline).await?;
+    serde_json::from_value(reply).map_err(|error| AgentError::unexpected(C::NAME, error))
+}
+
+/// Whole milliseconds, for messages.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
