@@ -2,3 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+#[cfg(any(test, feature = "scripted"))]
+pub mod call_log;
+pub mod database;

@@ -1,0 +1,136 @@
+//! What can go wrong with a database session.
+
+use std::{fmt, time::Duration};
+
+use super::{holder::Holder, lock_method::LockMethod};
+
+/// A statement as it may be shown: one line, 200 characters at most, control characters escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement(String);
+
+impl Statement {
+    /// The most characters of a statement that are shown.
+    pub const MAX_CHARS: usize = 200;
+
+    /// Makes `text` fit to be shown.
+    pub fn new(text: &str) -> Self {
+        let mut shown = String::new();
+        for (count, char) in text.trim().chars().enumerate() {
+            if count == Self::MAX_CHARS {
+                shown.push('…');
+                break;
+            }
+            // Bidirectional overrides too: they would let a query repaint the line that quotes it.
+            if char.is_control() || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+                shown.extend(char.escape_default());
+            } else {
+                shown.push(char);
+            }
+        }
+        Self(shown)
+    }
+}
+
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a session could not be opened, or a statement not be carried out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatabaseError {
+    /// The credentials could not be read, or may not be used.
+    #[error("database credentials from {origin}: {problem}")]
+    Credentials {
+        /// The file or the environment variables.
+        origin: String,
+        /// What is wrong with them; never their value.
+        problem: String,
+    },
+    /// Nothing that speaks the protocol answers.
+    #[error("no database server at {address}: {problem}")]
+    Unreachable {
+        /// Socket path, `host:port`, or "the guest agent".
+        address: String,
+        /// What the connection attempt said.
+        problem: String,
+    },
+    /// The server answers and refuses this user.
+    #[error("the database server at {address} refuses user {user}: {message}")]
+    AccessDenied {
+        /// Socket path, `host:port`, or "the guest agent".
+        address: String,
+        /// The account that was tried.
+        user: String,
+        /// The server's words.
+        message: Statement,
+    },
+    /// The server answered a statement with an error. The session goes on.
+    #[error("the database server refused `{statement}`: error {code}: {message}")]
+    Server {
+        /// The statement.
+        statement: Statement,
+        /// The server's error number, such as 1205.
+        code: u16,
+        /// The server's words.
+        message: Statement,
+    },
+    /// The reply did not come in time. The session is closed.
+    #[error("`{statement}` was not answered within {} ms; the session was closed", deadline.as_millis())]
+    TimedOut {
+        /// The statement, or what was being done.
+        statement: Statement,
+        /// The time that was allowed.
+        deadline: Duration,
+    },
+    /// The connection ended before the reply. The server has freed this session's locks.
+    #[error("the database session was lost at `{statement}`: {problem}")]
+    Lost {
+        /// The statement.
+        statement: Statement,
+        /// What the wire said.
+        problem: String,
+    },
+    /// An earlier call did not run to its end, and ended the session.
+    #[error("`{statement}` was not sent: the session was closed when an earlier statement was given up")]
+    Closed {
+        /// The statement.
+        statement: Statement,
+    },
+    /// The reply is not what this statement returns.
+    #[error("unexpected reply to `{statement}`: {detail}")]
+    UnexpectedReply {
+        /// The statement.
+        statement: Statement,
+        /// What is odd about it.
+        detail: String,
+    },
+    /// This way to the database does not exist in this guest.
+    #[error("no database session through the guest agent: {problem}")]
+    Unsupported {
+        /// What is missing, and what would help.
+        problem: String,
+    },
+    /// The lock was not granted in time, and nothing is locked.
+    #[error("the database did not grant {method} within {} ms{}", deadline.as_millis(), held_by(holders, diagnosis_failed.as_deref()))]
+    LockNotGranted {
+        /// The lock that was asked for.
+        method: LockMethod,
+        /// The time that was allowed.
+        deadline: Duration,
+        /// Who may have held it, the most likely first.
+        holders: Vec<Holder>,
+        /// Why that could not be found out.
+        diagnosis_failed: Option<Box<DatabaseError>>,
+    },
+}
+
+fn held_by(holders: &[Holder], diagnosis_failed: Option<&DatabaseError>) -> String {
+    match (holders, diagnosis_failed) {
+        ([], Some(error)) => format!("; who held it could not be found out: {error}"),
+        ([], None) => "; nobody was seen holding it afterwards".to_owned(),
+        (holders, _) => holders.iter().map(|holder| format!("; {holder}")).collect(),
+    }
+}

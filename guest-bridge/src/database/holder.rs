@@ -1,0 +1,128 @@
+//! Who keeps a lock from being granted.
+
+use std::{fmt, time::Duration};
+
+use super::{Database, DatabaseError, OpenSession, Rows, Statement};
+
+/// A session that may be what a lock waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The server's id of the session: what `KILL` takes.
+    pub thread_id: u64,
+    /// Account, with the host it came from.
+    pub user: String,
+    /// How long its statement runs, or its transaction is open, or it has been idle, in seconds.
+    pub seconds: u64,
+    /// What it is doing.
+    pub statement: Statement,
+    /// Why it is suspected: the lock it holds, its open transaction, or just its running statement.
+    pub reason: String,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { thread_id, user, seconds, statement, reason } = self;
+        write!(f, "thread {thread_id} of {user}, {seconds} s ({reason}): {statement}")
+    }
+}
+
+/// Looks, from a second session, for who may keep a lock from connection `waiting`; the most likely first, [`MAX_HOLDERS`] at most.
+///
+/// # Errors
+/// Those of the second session.
+pub async fn find(open: &OpenSession, waiting: Option<u64>, deadline: Duration) -> Result<Vec<Holder>, DatabaseError> {
+    let mut session = open(deadline).await?;
+    let found = suspects(&mut *session, waiting, deadline).await;
+    session.close().await;
+    found
+}
+
+/// The most sessions that are named.
+pub const MAX_HOLDERS: usize = 3;
+
+/// Everybody who does something, the longest first. The text is cut here already: a statement may have megabytes.
+const SESSIONS: &str = "SELECT ID AS thread_id, USER AS user, HOST AS host, COMMAND AS command, TIME AS seconds, STATE AS state, \
+     LEFT(INFO, 400) AS statement FROM information_schema.PROCESSLIST \
+     WHERE ID <> CONNECTION_ID() AND COMMAND NOT IN ('Daemon', 'Binlog Dump', 'Binlog Dump GTID') ORDER BY TIME DESC LIMIT 500";
+
+/// Idle sessions with an open transaction hold metadata locks too, and the process list does not show that.
+const TRANSACTIONS: &str = "SELECT trx_mysql_thread_id AS thread_id, TIMESTAMPDIFF(SECOND, trx_started, NOW()) AS seconds, \
+     trx_rows_modified AS rows_modified FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id <> 0 LIMIT 500";
+
+/// MariaDB's plugin `metadata_lock_info`, where somebody has installed it.
+const METADATA_LOCKS_MARIADB: &str = "SELECT THREAD_ID AS thread_id, LOCK_MODE AS lock_mode, LOCK_TYPE AS object, \
+     CONCAT_WS('.', NULLIF(TABLE_SCHEMA, ''), NULLIF(TABLE_NAME, '')) AS name FROM information_schema.METADATA_LOCK_INFO LIMIT 500";
+
+/// MySQL, and MariaDB 10.5 and later if its performance schema is on.
+const METADATA_LOCKS: &str = "SELECT t.PROCESSLIST_ID AS thread_id, m.LOCK_TYPE AS lock_mode, m.OBJECT_TYPE AS object, \
+     CONCAT_WS('.', m.OBJECT_SCHEMA, m.OBJECT_NAME) AS name FROM performance_schema.metadata_locks m \
+     JOIN performance_schema.threads t ON t.THREAD_ID = m.OWNER_THREAD_ID WHERE m.LOCK_STATUS = 'GRANTED' \
+     AND t.PROCESSLIST_ID <> CONNECTION_ID() LIMIT 500";
+
+async fn suspects(
+    session: &mut dyn Database,
+    waiting: Option<u64>,
+    deadline: Duration,
+) -> Result<Vec<Holder>, DatabaseError> {
+    let sessions = session.query(SESSIONS, deadline).await?;
+    // Each of the rest is there on some servers only, or only for some users.
+    let transactions = where_there_is(session.query(TRANSACTIONS, deadline).await)?;
+    let mut locks = where_there_is(session.query(METADATA_LOCKS_MARIADB, deadline).await)?;
+    if locks.rows.is_empty() {
+        locks = where_there_is(session.query(METADATA_LOCKS, deadline).await)?;
+    }
+    Ok(rank(&sessions, &transactions, &locks, waiting))
+}
+
+fn where_there_is(reply: Result<Rows, DatabaseError>) -> Result<Rows, DatabaseError> {
+    match reply {
+        Err(DatabaseError::Server { .. }) => Ok(Rows::default()),
+        other => other,
+    }
+}
+
+/// Who is suspected, and how much.
+fn rank(sessions: &Rows, transactions: &Rows, locks: &Rows, waiting: Option<u64>) -> Vec<Holder> {
+    let row_of =
+        |rows: &Rows, thread_id: &str| (0..rows.rows.len()).find(|row| rows.get(*row, "thread_id") == Some(thread_id));
+    let mut suspects: Vec<(u8, Holder)> = (0..sessions.rows.len())
+        .filter_map(|row| {
+            let thread_id = sessions.get(row, "thread_id")?;
+            let number = thread_id.parse().ok().filter(|number| Some(*number) != waiting)?;
+            let state = sessions.get(row, "state").unwrap_or_default();
+            // Those that wait for a metadata lock are victims, not culprits.
+            if state.starts_with("Waiting for") && state.ends_with("lock") {
+                return None;
+            }
+            let runs = !matches!(sessions.get(row, "command"), Some("Sleep") | None);
+            let mut seconds = sessions.get(row, "seconds").and_then(|text| text.parse().ok()).unwrap_or(0);
+            let (weight, reason) = if let Some(lock) = row_of(locks, thread_id) {
+                let part = |name| locks.get(lock, name).unwrap_or_default();
+                (0, format!("holds {} on {} {}", part("lock_mode"), part("object"), part("name")))
+            } else if let Some(transaction) = row_of(transactions, thread_id) {
+                seconds = transactions
+                    .get(transaction, "seconds")
+                    .and_then(|text| text.parse().ok())
+                    .map_or(seconds, |open: u64| open.max(seconds));
+                (1, "has an open transaction".to_owned())
+            } else if runs {
+                (2, "runs a statement".to_owned())
+            } else {
+                return None;
+            };
+            let (user, host) = (sessions.get(row, "user").unwrap_or("?"), sessions.get(row, "host").unwrap_or("?"));
+            let holder = Holder {
+                thread_id: number,
+                user: Statement::new(&format!("{user}@{host}")).to_string(),
+                seconds,
+                statement: Statement::new(sessions.get(row, "statement").unwrap_or("(idle, no statement running)")),
+                reason: Statement::new(reason.trim_end()).to_string(),
+            };
+            Some((weight, holder))
+        })
+        .collect();
+    // A running statement that also holds a lock is likelier than an idle one that does.
+    suspects.sort_by_key(|(weight, holder)| (*weight, std::cmp::Reverse(holder.seconds)));
+    suspects.truncate(MAX_HOLDERS);
+    suspects.into_iter().map(|(_, holder)| holder).collect()
+}

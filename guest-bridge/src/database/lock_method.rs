@@ -1,0 +1,77 @@
+//! Which lock holds which server still.
+
+use std::fmt;
+
+use super::server::{Flavour, Server};
+
+/// The statements that hold a server's writers still across a storage snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LockMethod {
+    /// MariaDB's `BACKUP STAGE START` and `BACKUP STAGE BLOCK_COMMIT`.
+    BackupStage,
+    /// Percona Server's `LOCK TABLES FOR BACKUP` and `LOCK BINLOG FOR BACKUP`.
+    PerconaBackupLocks,
+    /// `FLUSH TABLES WITH READ LOCK`.
+    FlushTablesWithReadLock,
+}
+
+/// A lock method and why it is the one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockChoice {
+    /// The method.
+    pub method: LockMethod,
+    /// Why, in a sentence for the plan.
+    pub reason: String,
+}
+
+impl LockMethod {
+    /// The gentlest lock of this server that makes every commit wait.
+    pub fn choose(server: &Server) -> LockChoice {
+        let Server { flavour, version, .. } = server;
+        let known = (version.major, version.minor);
+        match flavour {
+            Flavour::MariaDb if known >= (10, 4) => LockChoice {
+                method: Self::BackupStage,
+                reason: format!(
+                    "MariaDB {version} has BACKUP STAGE: commits wait, running writes need not finish first"
+                ),
+            },
+            Flavour::MariaDb => LockChoice {
+                method: Self::FlushTablesWithReadLock,
+                reason: format!("MariaDB {version} has no BACKUP STAGE (it came with 10.4)"),
+            },
+            Flavour::Percona if server.has_percona_backup_locks && known < (8, 0) && server.log_bin => LockChoice {
+                method: Self::PerconaBackupLocks,
+                reason: format!("Percona Server {version} has backup locks: the binlog lock makes commits wait"),
+            },
+            Flavour::Percona => LockChoice {
+                method: Self::FlushTablesWithReadLock,
+                reason: format!(
+                    "LOCK TABLES FOR BACKUP lets InnoDB commits pass, and Percona Server {version} {}",
+                    if known < (8, 0) {
+                        "writes no binlog whose lock would stop them"
+                    } else {
+                        "has no LOCK BINLOG FOR BACKUP"
+                    },
+                ),
+            },
+            Flavour::MySql => LockChoice {
+                method: Self::FlushTablesWithReadLock,
+                reason: format!(
+                    "MySQL {version} has no gentler write barrier: LOCK INSTANCE FOR BACKUP lets writes pass"
+                ),
+            },
+        }
+    }
+}
+
+impl fmt::Display for LockMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BackupStage => "BACKUP STAGE BLOCK_COMMIT",
+            Self::PerconaBackupLocks => "LOCK BINLOG FOR BACKUP",
+            Self::FlushTablesWithReadLock => "FLUSH TABLES WITH READ LOCK",
+        })
+    }
+}

@@ -1,0 +1,41 @@
+//! A database server in the guest: the wire to it, and above the wire every statement that is ever sent.
+//!
+//! [`Database`] is the wire: one statement, its rows. `NetSession` speaks the protocol over a socket,
+//! `AgentSession` feeds a client inside the guest through the guest agent. What is said over the wire
+//! is written once, for all of them, in [`server`] (who is it), [`lock`] (hold it still) and [`holder`] (who would not let us).
+
+mod error;
+pub mod holder;
+pub mod lock;
+pub mod lock_method;
+mod rows;
+pub mod server;
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+
+pub use error::{DatabaseError, Statement};
+pub use rows::Rows;
+
+/// One session of a database server.
+///
+/// A call that did not run to its end, because its deadline passed or because its future was dropped, **ends the session**: the
+/// reply that is still to come would otherwise be taken for the reply to the next statement. The implementation closes the
+/// connection, asks the server to kill what it still executes, and answers every later call with [`DatabaseError::Closed`].
+///
+/// Dropping a session closes it, and with the connection the server frees all its locks.
+pub trait Database: Send {
+    /// Sends one statement and returns its rows; a statement without a result set gives none.
+    ///
+    /// # Errors
+    /// Any [`DatabaseError`]. After [`DatabaseError::Server`] the session goes on; after all others it is closed.
+    fn query<'a>(&'a mut self, statement: &'a str, deadline: Duration) -> BoxFuture<'a, Result<Rows, DatabaseError>>;
+
+    /// Says goodbye to the server and waits, for a bounded time, until it is gone.
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
+}
+
+/// Opens one more session to the same server, within the given time.
+pub type OpenSession =
+    Arc<dyn Fn(Duration) -> BoxFuture<'static, Result<Box<dyn Database>, DatabaseError>> + Send + Sync>;

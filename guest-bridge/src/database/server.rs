@@ -1,0 +1,222 @@
+//! Which server is it, where does it keep its data, and what does it write.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use super::{Database, DatabaseError, Rows, Statement};
+
+/// Who forked it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flavour {
+    /// MariaDB Server.
+    MariaDb,
+    /// Oracle's MySQL, and whatever does not say that it is something else.
+    MySql,
+    /// Percona Server for MySQL.
+    Percona,
+}
+
+impl fmt::Display for Flavour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MariaDb => "MariaDB",
+            Self::MySql => "MySQL",
+            Self::Percona => "Percona Server",
+        })
+    }
+}
+
+/// A release number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Version {
+    /// 10 of 10.11.19.
+    pub major: u16,
+    /// 11 of 10.11.19.
+    pub minor: u16,
+    /// 19 of 10.11.19.
+    pub patch: u16,
+}
+
+impl Version {
+    /// Reads the numbers at the front of `@@version`, such as `10.11.19-MariaDB-0+deb12u1-log`. Old MariaDB servers put `5.5.5-`
+    /// before it, for the sake of old replicas.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.strip_prefix("5.5.5-").unwrap_or(text);
+        let numbers = text.split(|char: char| !char.is_ascii_digit() && char != '.').next()?;
+        let mut numbers = numbers.split('.').map(|number| number.parse::<u16>().ok());
+        Some(Self { major: numbers.next()??, minor: numbers.next()??, patch: numbers.next().flatten().unwrap_or(0) })
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+/// A database server, as it describes itself.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Server {
+    /// Who forked it.
+    pub flavour: Flavour,
+    /// Its release.
+    pub version: Version,
+    /// `@@version` and `@@version_comment`, as it says them.
+    pub version_text: String,
+    /// `@@hostname`: of the guest, as the server sees it.
+    pub hostname: String,
+    /// `@@datadir`, a path in the guest.
+    pub datadir: PathBuf,
+    /// Other directories of the guest that hold data and may lie on other disks: binlog, redo log, undo logs, InnoDB system tablespace.
+    pub other_data_directories: Vec<PathBuf>,
+    /// Whether it writes a binlog; without one there are no coordinates.
+    pub log_bin: bool,
+    /// `@@gtid_mode` on MySQL, such as `ON`; MariaDB always has GTIDs.
+    pub gtid_mode: Option<String>,
+    /// `@@read_only` or `@@super_read_only`.
+    pub read_only: bool,
+    /// A Galera node (`@@wsrep_on`).
+    pub galera: bool,
+    /// `@@have_backup_locks`, of Percona Server up to 5.7.
+    pub has_percona_backup_locks: bool,
+    /// Tables outside the system schemas in an engine without transactions (MyISAM, Aria, …), counted up to
+    /// [`Server::NON_TRANSACTIONAL_CAP`]. `None` where counting took too long. They need no replay, but nothing replays them either.
+    pub non_transactional_tables: Option<u64>,
+}
+
+impl Server {
+    /// Where the counting of non-transactional tables ends.
+    pub const NON_TRANSACTIONAL_CAP: u64 = 1000;
+}
+
+/// Where the binlog stood.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Coordinates {
+    /// Name of the binlog file.
+    pub file: String,
+    /// Offset in it, in bytes: where the next event will be written.
+    pub position: u64,
+    /// MariaDB's `@@gtid_binlog_pos`, MySQL's executed GTID set; `None` where the server keeps none.
+    pub gtid: Option<String>,
+}
+
+/// By name, because no two flavours have all of them, and `SELECT @@absent` is an error.
+const VARIABLES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'version_comment', 'hostname', 'datadir', \
+     'log_bin', 'log_bin_basename', 'innodb_data_home_dir', 'innodb_log_group_home_dir', 'innodb_undo_directory', \
+     'gtid_mode', 'read_only', 'super_read_only', 'wsrep_on', 'have_backup_locks')";
+
+/// Only the system schemas are named: everything else belongs to users. `TABLES` needs no table opened for its ENGINE, but one
+/// directory read each; LIMIT inside bounds the count.
+const NON_TRANSACTIONAL: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM information_schema.TABLES \
+     WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema') \
+     AND ENGINE IN ('MyISAM', 'Aria', 'MRG_MyISAM', 'ARCHIVE', 'CSV') LIMIT 1000) AS bounded";
+
+/// Asks the server who it is.
+///
+/// # Errors
+/// Those of the session, and [`DatabaseError::UnexpectedReply`] where the version cannot be read.
+pub async fn identify(session: &mut dyn Database, deadline: Duration) -> Result<Server, DatabaseError> {
+    let variables = session.query(VARIABLES, deadline).await?;
+    let mut server = describe(&variables)?;
+    server.non_transactional_tables = match session.query(NON_TRANSACTIONAL, deadline).await {
+        Ok(rows) => Some(rows.number(NON_TRANSACTIONAL)?),
+        // The count is a remark in the plan: a server that refuses it is still backed up.
+        Err(DatabaseError::Server { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    Ok(server)
+}
+
+fn describe(variables: &Rows) -> Result<Server, DatabaseError> {
+    let value = |wanted: &str| {
+        let row = (0..variables.rows.len())
+            .find(|row| variables.get(*row, "Variable_name").is_some_and(|name| name.eq_ignore_ascii_case(wanted)))?;
+        variables.get(row, "Value").filter(|value| !value.is_empty())
+    };
+    let is_on = |wanted: &str| value(wanted).is_some_and(|value| matches!(value, "ON" | "1" | "YES"));
+    let odd = |detail: String| DatabaseError::UnexpectedReply { statement: Statement::new(VARIABLES), detail };
+
+    let version_text = value("version").ok_or_else(|| odd("no version among the variables".to_owned()))?;
+    let version =
+        Version::parse(version_text).ok_or_else(|| odd(format!("`{}` is no version", Statement::new(version_text))))?;
+    let comment = value("version_comment").unwrap_or_default();
+    let says = |word: &str| [version_text, comment].iter().any(|text| text.to_ascii_lowercase().contains(word));
+    let flavour = match () {
+        () if says("mariadb") => Flavour::MariaDb,
+        () if says("percona") => Flavour::Percona,
+        () => Flavour::MySql,
+    };
+    let datadir = PathBuf::from(value("datadir").ok_or_else(|| odd("no datadir among the variables".to_owned()))?);
+    let other_data_directories = [
+        value("log_bin_basename").and_then(|path| PathBuf::from(path).parent().map(PathBuf::from)),
+        value("innodb_data_home_dir").map(PathBuf::from),
+        value("innodb_log_group_home_dir").map(PathBuf::from),
+        value("innodb_undo_directory").map(PathBuf::from),
+    ]
+    .into_iter()
+    .flatten()
+    // Relative paths start at the datadir; `./` is it.
+    .map(|path| datadir.join(path.strip_prefix("./").unwrap_or(&path)))
+    .filter(|path| *path != datadir)
+    .fold(Vec::new(), |mut paths, path| {
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+        paths
+    });
+
+    Ok(Server {
+        flavour,
+        version,
+        version_text: format!("{version_text} {comment}").trim_end().to_owned(),
+        hostname: value("hostname").unwrap_or_default().to_owned(),
+        datadir,
+        other_data_directories,
+        log_bin: is_on("log_bin"),
+        gtid_mode: value("gtid_mode").map(str::to_owned),
+        read_only: is_on("read_only") || is_on("super_read_only"),
+        galera: is_on("wsrep_on"),
+        has_percona_backup_locks: is_on("have_backup_locks"),
+        non_transactional_tables: None,
+    })
+}
+
+/// Where the binlog of `server` stands now; `None` where it writes none.
+///
+/// # Errors
+/// Those of the session; without the privilege for it (`BINLOG MONITOR`, elsewhere `REPLICATION CLIENT`) a
+/// [`DatabaseError::Server`] with code 1227.
+pub async fn coordinates(
+    session: &mut dyn Database,
+    server: &Server,
+    deadline: Duration,
+) -> Result<Option<Coordinates>, DatabaseError> {
+    if !server.log_bin {
+        return Ok(None);
+    }
+    // MySQL 8.4 knows the new name only, MariaDB the old one.
+    let statement = match server.flavour {
+        Flavour::MySql | Flavour::Percona if (server.version.major, server.version.minor) >= (8, 2) => {
+            "SHOW BINARY LOG STATUS"
+        }
+        _ => "SHOW MASTER STATUS",
+    };
+    let rows = session.query(statement, deadline).await?;
+    let (file, position) = rows
+        .get(0, "File")
+        .zip(rows.get(0, "Position").and_then(|text| text.parse().ok()))
+        .ok_or_else(|| DatabaseError::UnexpectedReply {
+            statement: Statement::new(statement),
+            detail: "a binlog is on, but no File and Position came".to_owned(),
+        })?;
+    let gtid = match server.flavour {
+        // MariaDB does not put it in the row.
+        Flavour::MariaDb => {
+            let rows = session.query("SELECT @@GLOBAL.gtid_binlog_pos AS gtid", deadline).await?;
+            rows.get(0, "gtid").map(str::to_owned)
+        }
+        // A long set is broken into lines.
+        Flavour::MySql | Flavour::Percona => rows.get(0, "Executed_Gtid_Set").map(|set| set.replace(['\n', '\r'], "")),
+    };
+    Ok(Some(Coordinates { file: file.to_owned(), position, gtid: gtid.filter(|gtid| !gtid.is_empty()) }))
+}
