@@ -1,0 +1,99 @@
+//! The COW volume, made before the window, and the one command inside the window that makes it a snapshot.
+
+use std::time::Duration;
+
+use super::command::{DEADLINE, QUIET, fast_config};
+use super::owned::TAG;
+use super::{Bytes, LvName, Lvm, LvmError, Origin, SnapshotVolume};
+use crate::programs::Invocation;
+
+/// The unit in which the COW grows. See ARCHITECTURE.md for what was measured.
+const CHUNK: &str = "4k";
+
+/// An empty COW volume for one origin. [`RunVolumes`](super::RunVolumes) removes it.
+#[derive(Debug, Clone)]
+pub struct CowVolume {
+    lvm: Lvm,
+    name: LvName,
+    size: Bytes,
+    origin: LvName,
+    devices: Vec<String>,
+}
+
+impl Lvm {
+    pub(super) fn create_cow(&self, origin: &Origin, name: LvName, size: Bytes) -> Result<CowVolume, LvmError> {
+        let vg = self.volume_group(origin.name.vg())?;
+        let size = size.round_up(vg.extent_size);
+        if size > vg.free {
+            return Err(LvmError::NoRoom { vg: vg.name, needed: size, free: vg.free });
+        }
+        let size_arg = format!("{}b", size.0);
+        self.run(&Invocation::new("lvcreate", DEADLINE).args([
+            "--yes",
+            "--config",
+            QUIET,
+            "--type",
+            "linear",
+            "--wipesignatures",
+            "y",
+            "--zero",
+            "y",
+            "--addtag",
+            TAG,
+            "--name",
+            name.lv(),
+            "--size",
+            &size_arg,
+            name.vg(),
+        ]))?;
+        Ok(CowVolume { lvm: self.clone(), name, size, origin: origin.name.clone(), devices: vg.devices })
+    }
+}
+
+impl CowVolume {
+    /// Its name, which will be the snapshot's.
+    #[must_use]
+    pub fn name(&self) -> &LvName {
+        &self.name
+    }
+
+    /// The volume that it is for.
+    #[must_use]
+    pub fn origin(&self) -> &LvName {
+        &self.origin
+    }
+
+    /// Its size, in whole extents.
+    #[must_use]
+    pub fn size(&self) -> Bytes {
+        self.size
+    }
+
+    /// Takes the snapshot: the one LVM command inside the window.
+    ///
+    /// After an error the snapshot may exist or not ([`ProgramError::TimedOut`](crate::programs::ProgramError::TimedOut)); the origin
+    /// is not left suspended, or the error is [`LvmError::Suspended`].
+    pub fn attach(&self, deadline: Duration) -> Result<SnapshotVolume, LvmError> {
+        let (origin, name) = (self.origin.to_string(), self.name.to_string());
+        let config = fast_config(&self.devices);
+        let attached = self.lvm.run(&Invocation::new("lvconvert", deadline).args([
+            "--yes",
+            "--config",
+            &config,
+            "--noudevsync",
+            "--type",
+            "snapshot",
+            "--zero",
+            "n",
+            "--chunksize",
+            CHUNK,
+            &origin,
+            &name,
+        ]));
+        if let Err(error) = attached {
+            self.lvm.resume_if_suspended(&self.origin)?;
+            return Err(error);
+        }
+        Ok(SnapshotVolume::new(self.lvm.clone(), self.name.clone(), self.origin.clone()))
+    }
+}

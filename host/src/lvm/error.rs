@@ -1,0 +1,102 @@
+//! What can go wrong with LVM.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::{Bytes, Holder, LvName};
+use crate::programs::ProgramError;
+
+/// Why something could not be done with a logical volume.
+#[derive(Debug, Error)]
+pub enum LvmError {
+    /// A program could not do its work.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// No such volume group on this host.
+    #[error("there is no volume group {vg}{}", did_you_mean(near))]
+    NoSuchVg {
+        /// The group.
+        vg: String,
+        /// Groups that there are, nearest name first.
+        near: Vec<String>,
+    },
+    /// No such volume in the group.
+    #[error("there is no logical volume {name}{}", did_you_mean(near))]
+    NoSuchLv {
+        /// The volume.
+        name: LvName,
+        /// Volumes that there are, nearest name first.
+        near: Vec<String>,
+    },
+    /// The volume cannot be the origin of a snapshot.
+    #[error("{name} cannot be backed up through a snapshot: {why}")]
+    NotAnOrigin {
+        /// The volume.
+        name: LvName,
+        /// Why, with a hint.
+        why: String,
+    },
+    /// The group has no room for the COW.
+    #[error("volume group {vg} has no room for a COW volume of {needed}: {free} free, {} missing; free some, add a physical volume (vgextend) or allow a smaller COW", Bytes(needed.0.saturating_sub(free.0)))]
+    NoRoom {
+        /// The group.
+        vg: String,
+        /// What the COW needs, in whole extents.
+        needed: Bytes,
+        /// What is free.
+        free: Bytes,
+    },
+    /// LVM answered something that this program does not understand.
+    #[error("cannot read the answer of `{command}`: {why}")]
+    Answer {
+        /// The command line.
+        command: String,
+        /// What is wrong with the answer.
+        why: String,
+    },
+    /// The device node did not appear.
+    #[error("{path} did not appear within {waited:?}; is udevd running on this host?")]
+    NoDevice {
+        /// The node.
+        path: PathBuf,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The origin was found suspended and could not be resumed: the guest's writes hang. A person is needed now.
+    #[error("{origin} IS SUSPENDED, its guest's disk hangs, and it could not be resumed ({cause}); run `lvchange --refresh {origin}`, then `dmsetup resume {}`", origin.dm_name())]
+    Suspended {
+        /// The origin.
+        origin: LvName,
+        /// Why resuming failed.
+        cause: Box<LvmError>,
+    },
+    /// The volume is in use.
+    #[error("cannot remove {name}: {cause}; {}", held_by(holders))]
+    Busy {
+        /// The volume.
+        name: LvName,
+        /// Who holds it, as far as could be found out.
+        holders: Vec<Holder>,
+        /// What lvremove said.
+        cause: Box<ProgramError>,
+    },
+    /// The volume was not made by this program.
+    #[error("{0} was not made by stillpoint (no tag or another name): it is left alone")]
+    NotOurs(LvName),
+}
+
+fn did_you_mean(near: &[String]) -> String {
+    match near {
+        [] => String::new(),
+        near => format!("; did you mean {}?", near.join(", ")),
+    }
+}
+
+fn held_by(holders: &[Holder]) -> String {
+    match holders {
+        [] => "nobody was found that holds it (a transient open, or a process in another mount namespace)".to_owned(),
+        holders => format!("held by {}", holders.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}

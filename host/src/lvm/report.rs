@@ -1,0 +1,146 @@
+//! What `lvs` and `vgs` report, in their JSON format (lvmreport(7)).
+//!
+//! Read tolerantly: unknown fields are ignored, and a field that this LVM does not have is empty.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::command::DEADLINE;
+use super::{Bytes, LvName, Lvm, LvmError};
+use crate::programs::{Invocation, ProgramError};
+
+/// The fields of [`LvRow`], one row a volume: none of them is a field of segments or devices.
+const LV_FIELDS: &str = "vg_name,lv_name,lv_size,lv_attr,origin,pool_lv,lv_layout,lv_tags,snap_percent";
+/// The fields of [`VgRow`], one row a device.
+const VG_FIELDS: &str = "vg_name,vg_size,vg_free,vg_extent_size,pv_name";
+
+/// A row of `lvs`.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct LvRow {
+    pub vg_name: String,
+    pub lv_name: String,
+    lv_size: String,
+    pub lv_attr: String,
+    #[serde(default)]
+    pub origin: String,
+    #[serde(default)]
+    pub pool_lv: String,
+    #[serde(default)]
+    pub lv_layout: String,
+    #[serde(default)]
+    lv_tags: String,
+}
+
+impl LvRow {
+    pub fn size(&self) -> Option<Bytes> {
+        self.lv_size.parse().ok().map(Bytes)
+    }
+
+    pub fn has_tag(&self, tag: &str) -> bool {
+        self.lv_tags.split(',').any(|one| one == tag)
+    }
+
+    /// One character of `lv_attr`, counted from 1 as lvs(8) does.
+    pub fn attr(&self, position: usize) -> char {
+        self.lv_attr.chars().nth(position.saturating_sub(1)).unwrap_or('-')
+    }
+}
+
+/// A row of `vgs`.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct VgRow {
+    pub vg_name: String,
+    pub vg_size: String,
+    pub vg_free: String,
+    pub vg_extent_size: String,
+    #[serde(default)]
+    pub pv_name: String,
+}
+
+impl Lvm {
+    /// The volumes of one group, or of all.
+    pub(super) fn lvs(&self, vg: Option<&str>) -> Result<Vec<LvRow>, LvmError> {
+        let mut invocation = report("lvs", LV_FIELDS);
+        if let Some(vg) = vg {
+            invocation = invocation.arg(vg);
+        }
+        self.rows(&invocation, "lv").map_err(|error| self.explain_missing_vg(vg, error))
+    }
+
+    /// One volume.
+    pub(super) fn lv(&self, name: &LvName) -> Result<LvRow, LvmError> {
+        let mut others = Vec::new();
+        for row in self.lvs(Some(name.vg()))? {
+            if row.lv_name == name.lv() {
+                return Ok(row);
+            }
+            others.push(row.lv_name);
+        }
+        let near = nearest(name.lv(), others).into_iter().map(|lv| format!("{}/{lv}", name.vg())).collect();
+        Err(LvmError::NoSuchLv { name: name.clone(), near })
+    }
+
+    /// A group, one row for each of its devices.
+    pub(super) fn vgs(&self, vg: &str) -> Result<Vec<VgRow>, LvmError> {
+        self.rows(&report("vgs", VG_FIELDS).arg(vg), "vg").map_err(|error| self.explain_missing_vg(Some(vg), error))
+    }
+
+    /// LVM has one exit code for everything: whether the group is missing is asked for by listing those that there are.
+    fn explain_missing_vg(&self, vg: Option<&str>, error: LvmError) -> LvmError {
+        let (Some(vg), LvmError::Program(ProgramError::Failed { .. })) = (vg, &error) else { return error };
+        #[derive(Deserialize)]
+        struct Name {
+            vg_name: String,
+        }
+        match self.rows::<Name>(&report("vgs", "vg_name"), "vg") {
+            Ok(groups) if groups.iter().all(|group| group.vg_name != vg) => {
+                let near = nearest(vg, groups.into_iter().map(|group| group.vg_name).collect());
+                LvmError::NoSuchVg { vg: vg.to_owned(), near }
+            }
+            _ => error,
+        }
+    }
+
+    fn rows<T: DeserializeOwned>(&self, invocation: &Invocation, section: &str) -> Result<Vec<T>, LvmError> {
+        let output = self.run(invocation)?;
+        parse(&output.stdout, section).map_err(|why| LvmError::Answer { command: invocation.to_string(), why })
+    }
+}
+
+fn report(program: &'static str, fields: &str) -> Invocation {
+    Invocation::new(program, DEADLINE).args(["--reportformat", "json", "--units", "b", "--nosuffix", "-o", fields])
+}
+
+/// `{"report": [{"lv": [row, …]}]}`; a report for nothing has an empty list.
+fn parse<T: DeserializeOwned>(json: &[u8], section: &str) -> Result<Vec<T>, String> {
+    let mut document: serde_json::Value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    let rows =
+        document.pointer_mut(&format!("/report/0/{section}")).ok_or(format!("it has no report of `{section}`"))?.take();
+    serde_json::from_value(rows).map_err(|error| error.to_string())
+}
+
+/// Up to three names, those with the fewest edits first; none that has little in common.
+fn nearest(wanted: &str, mut names: Vec<String>) -> Vec<String> {
+    names.sort_by_cached_key(|name| edits(wanted, name));
+    names.retain(|name| edits(wanted, name) <= wanted.len().max(name.len()) / 2);
+    names.truncate(3);
+    names
+}
+
+/// The Levenshtein distance. Names are 127 characters at most.
+fn edits(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.bytes().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (to, above) in b.bytes().zip(row.iter_mut().skip(1)) {
+            let cost = (diagonal + usize::from(from != to)).min(left + 1).min(*above + 1);
+            diagonal = std::mem::replace(above, cost);
+            left = cost;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
