@@ -15,6 +15,7 @@ mod file;
 mod filesystems;
 mod freeze;
 mod info;
+mod shared;
 
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub use file::{FileHandle, READ_COUNT_MAX_BYTES, file_close, file_open, file_rea
 pub use filesystems::{Disk, Filesystem, PciAddress, fsinfo};
 pub use freeze::{FreezeScope, FreezeStatus, Mountpoints, Thawed, freeze, freeze_status, thaw, thaw_until_sure};
 pub use info::{AgentInfo, info, ping};
+pub use shared::SharedAgent;
 
 /// A connection to a guest's agent.
 pub trait Agent: Send {
