@@ -1,0 +1,38 @@
+//! Artifacts as files: how they come to be, whole or not at all, and how they are read.
+
+mod error;
+mod partial;
+mod reader;
+mod stream;
+
+use std::path::Path;
+
+use fsprobe::ReadAt;
+use zstd::zstd_safe::MAGICNUMBER;
+
+pub use self::{
+    error::ArtifactError,
+    partial::{Partial, Target},
+    reader::ArtifactReader,
+    stream::Stream,
+};
+use crate::device::Device;
+
+/// The disk in `path`: a block device or raw image as it is, an artifact by what it holds.
+///
+/// # Errors
+/// [`ArtifactError::Device`] where it cannot be opened; else what [`ArtifactReader::new`] says of a zstd file.
+pub fn open_disk(path: &Path) -> Result<Box<dyn ReadAt>, ArtifactError> {
+    let device = Device::open(path)?;
+    let mut magic = [0; 4];
+    match device.read_exact_at(&mut magic, 0) {
+        Ok(()) if magic == MAGICNUMBER.to_le_bytes() => Ok(Box::new(ArtifactReader::new(device)?)),
+        _ => Ok(Box::new(device)),
+    }
+}
+
+/// Frames that an artifact may have: 16 TiB of disk in frames of 4 MiB, and a seek table of 32 MiB.
+pub const MAX_FRAMES: u32 = 1 << 22;
+
+/// Raw bytes that one frame may have. Bounds what a reader unpacks at once, and is half of what `zstd -d` takes unasked.
+pub const MAX_FRAME_BYTES: u32 = 64 << 20;

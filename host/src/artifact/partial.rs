@@ -1,0 +1,236 @@
+//! A file that appears under its name only when it is whole and synced.
+
+use std::{
+    collections::hash_map::RandomState,
+    fs::{self, File, OpenOptions},
+    hash::{BuildHasher, Hasher},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{AtFlags, RenameFlags, renameat2},
+    unistd::{AccessFlags, faccessat, linkat},
+};
+
+use super::ArtifactError;
+
+/// Longest file name of Linux's filesystems, in bytes.
+const NAME_MAX_BYTES: usize = 255;
+
+/// A free name in a folder that can be written to, and the temporary name that its file will have until it is whole.
+#[derive(Debug)]
+pub struct Target {
+    folder: PathBuf,
+    path: PathBuf,
+    partial_path: PathBuf,
+}
+
+impl Target {
+    /// Looks whether `name` can be made in `folder`, creating nothing.
+    ///
+    /// # Errors
+    /// [`ArtifactError`] where the folder is missing, no folder or not writable, the name cannot be one, or is taken.
+    pub fn new(folder: &Path, name: &str) -> Result<Self, ArtifactError> {
+        let random = RandomState::new().build_hasher().finish();
+        let partial = format!(".{name}.partial-{random:016x}");
+        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) || partial.len() > NAME_MAX_BYTES {
+            return Err(ArtifactError::Name { name: name.to_owned() });
+        }
+        let folder = folder.to_owned();
+        match fs::metadata(&folder) {
+            Err(source) => return Err(ArtifactError::Folder { folder, source }),
+            Ok(found) if !found.is_dir() => return Err(ArtifactError::NotAFolder { folder }),
+            Ok(_) => {}
+        }
+        let access = AccessFlags::W_OK | AccessFlags::X_OK;
+        if let Err(errno) = faccessat(nix::fcntl::AT_FDCWD, &folder, access, AtFlags::AT_EACCESS) {
+            return Err(ArtifactError::NotWritable { folder, source: errno.into() });
+        }
+        let path = folder.join(name);
+        if fs::symlink_metadata(&path).is_ok() {
+            return Err(ArtifactError::Exists { path });
+        }
+        Ok(Self { partial_path: folder.join(partial), folder, path })
+    }
+
+    /// The name that the whole file will have.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The name that the file has until then: what a dead run may have left behind.
+    #[must_use]
+    pub fn partial_path(&self) -> &Path {
+        &self.partial_path
+    }
+
+    /// Creates the file under its temporary name, readable by its owner only.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Io`].
+    pub fn create(self) -> Result<Partial, ArtifactError> {
+        let failed = |step, path: &Path, source| ArtifactError::Io { step, path: path.to_owned(), source };
+        // Kept open for its fsync: after the rename is no time to find that it cannot be opened.
+        let folder = File::open(&self.folder).map_err(|source| failed("open", &self.folder, source))?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&self.partial_path)
+            .map_err(|source| failed("create", &self.partial_path, source))?;
+        Ok(Partial { target: self, folder, file, finished: false })
+    }
+}
+
+/// A file in the making. Dropped unfinished, it is removed.
+#[derive(Debug)]
+pub struct Partial {
+    target: Target,
+    folder: File,
+    file: File,
+    finished: bool,
+}
+
+impl Partial {
+    /// The names of this file.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Syncs the file, gives it its name, and syncs the folder. Gives the name.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Exists`] where something took the name meanwhile; it is left alone and this file is removed.
+    /// [`ArtifactError::Io`] where a step failed; only after the last one ("sync the folder of") the file exists, whole.
+    pub fn finish(mut self) -> Result<PathBuf, ArtifactError> {
+        let Target { folder, path, partial_path } = &self.target;
+        let failed = |step, path: &Path, source| ArtifactError::Io { step, path: path.to_owned(), source };
+        self.file.sync_all().map_err(|source| failed("sync", partial_path, source))?;
+        match rename_to_free_name(partial_path, path) {
+            Ok(()) => self.finished = true,
+            Err(Errno::EEXIST) => return Err(ArtifactError::Exists { path: path.clone() }),
+            Err(errno) => return Err(failed("give its name to", path, errno.into())),
+        }
+        self.folder.sync_all().map_err(|source| failed("sync the folder of the finished", folder, source))?;
+        Ok(path.clone())
+    }
+}
+
+/// Renames without ever replacing anything. NFS and others have no such flag: there the new name is a link first.
+fn rename_to_free_name(from: &Path, to: &Path) -> nix::Result<()> {
+    let here = nix::fcntl::AT_FDCWD;
+    match renameat2(here, from, here, to, RenameFlags::RENAME_NOREPLACE) {
+        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
+            linkat(here, from, here, to, AtFlags::empty())?;
+            nix::unistd::unlink(from)
+        }
+        outcome => outcome,
+    }
+}
+
+impl Write for Partial {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.file.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        let path = &self.target.partial_path;
+        if !self.finished
+            && let Err(error) = fs::remove_file(path)
+        {
+            tracing::error!(path = %path.display(), %error, "cannot remove the unfinished file");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_has_its_name_only_when_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut partial = Target::new(folder.path(), "vm.img.zst").unwrap().create().unwrap();
+        partial.write_all(b"whole").unwrap();
+        let temporary = names(folder.path());
+        assert!(temporary.len() == 1 && temporary[0].starts_with(".vm.img.zst.partial-"), "{temporary:?}");
+        let path = partial.finish().unwrap();
+        assert_eq!(names(folder.path()), ["vm.img.zst"]);
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn an_unfinished_file_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut partial = Target::new(folder.path(), "vm.img.zst").unwrap().create().unwrap();
+        partial.write_all(b"half").unwrap();
+        drop(partial);
+        assert_eq!(names(folder.path()), [""; 0]);
+    }
+
+    #[test]
+    fn a_name_that_exists_is_refused_beforehand_also_as_a_dangling_link() {
+        let folder = tempfile::tempdir().unwrap();
+        symlink("nowhere", folder.path().join("vm.img.zst")).unwrap();
+        let error = Target::new(folder.path(), "vm.img.zst").unwrap_err();
+        assert!(matches!(error, ArtifactError::Exists { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_name_taken_meanwhile_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let partial = Target::new(folder.path(), "vm.img.zst").unwrap().create().unwrap();
+        fs::write(folder.path().join("vm.img.zst"), b"theirs").unwrap();
+        assert!(matches!(partial.finish().unwrap_err(), ArtifactError::Exists { .. }));
+        assert_eq!(names(folder.path()), ["vm.img.zst"]);
+        assert_eq!(fs::read(folder.path().join("vm.img.zst")).unwrap(), b"theirs");
+    }
+
+    #[test]
+    fn a_missing_folder_or_a_file_in_its_place_is_said_to_be_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = Target::new(&folder.path().join("no"), "vm.img.zst").unwrap_err();
+        assert!(matches!(missing, ArtifactError::Folder { .. }), "{missing}");
+        fs::write(folder.path().join("file"), b"").unwrap();
+        let file = Target::new(&folder.path().join("file"), "vm.img.zst").unwrap_err();
+        assert!(matches!(file, ArtifactError::NotAFolder { .. }), "{file}");
+        let beneath = Target::new(&folder.path().join("file/beneath"), "vm.img.zst").unwrap_err();
+        assert!(matches!(beneath, ArtifactError::Folder { .. }), "{beneath}");
+    }
+
+    #[test]
+    fn a_folder_on_a_read_only_filesystem_is_not_writable() {
+        let error = Target::new(Path::new("/proc/self"), "vm.img.zst").unwrap_err();
+        assert!(matches!(error, ArtifactError::NotWritable { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_name_that_is_no_file_name_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["", ".", "..", ".hidden", "a/b", "a\0b", &"n".repeat(240)] {
+            let error = Target::new(folder.path(), name).unwrap_err();
+            assert!(matches!(error, ArtifactError::Name { .. }), "{error}");
+        }
+    }
+}

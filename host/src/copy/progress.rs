@@ -1,0 +1,47 @@
+//! How far a copy is, for whoever looks on while it runs.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+/// Counters that the copy moves and a reporter polls. Each only grows.
+#[derive(Debug, Default)]
+pub struct Progress {
+    total_bytes: AtomicU64,
+    copied_bytes: AtomicU64,
+    stored_bytes: AtomicU64,
+    source_read: AtomicBool,
+}
+
+impl Progress {
+    /// Allocated bytes that there are to copy; 0 before the copy begins.
+    pub fn total_bytes(&self) -> u64 {
+        self.total_bytes.load(Relaxed)
+    }
+
+    /// Allocated bytes read, compressed and written.
+    pub fn copied_bytes(&self) -> u64 {
+        self.copied_bytes.load(Relaxed)
+    }
+
+    /// Bytes of the artifact written.
+    pub fn stored_bytes(&self) -> u64 {
+        self.stored_bytes.load(Relaxed)
+    }
+
+    /// Whether the last byte of the source has been read: from here on its snapshot is not needed any more.
+    pub fn source_is_read(&self) -> bool {
+        self.source_read.load(Relaxed)
+    }
+
+    pub(super) fn begin(&self, total_bytes: u64) {
+        self.total_bytes.store(total_bytes, Relaxed);
+    }
+
+    pub(super) fn frame_written(&self, allocated_bytes: u64, stored_bytes: u64) {
+        self.copied_bytes.fetch_add(allocated_bytes, Relaxed);
+        self.stored_bytes.fetch_add(stored_bytes, Relaxed);
+    }
+
+    pub(super) fn source_done(&self) {
+        self.source_read.store(true, Relaxed);
+    }
+}

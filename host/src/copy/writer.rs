@@ -1,0 +1,55 @@
+//! The artifact as it grows: frames, then the seek table.
+
+use std::io::{self, Write};
+
+use blake3::Hasher;
+use zeekstd::SeekTable;
+
+use super::CopyError;
+
+/// Appends to the target; hashes and counts what it takes.
+pub(super) struct Writer<'s> {
+    sink: &'s mut dyn Write,
+    hasher: Hasher,
+    table: SeekTable,
+    stored_bytes: u64,
+}
+
+impl<'s> Writer<'s> {
+    pub(super) fn new(sink: &'s mut dyn Write) -> Self {
+        Self { sink, hasher: Hasher::new(), table: SeekTable::new(), stored_bytes: 0 }
+    }
+
+    /// Appends a compressed frame that unpacks to `raw_bytes`.
+    pub(super) fn frame(&mut self, stored: &[u8], raw_bytes: u32) -> Result<(), CopyError> {
+        self.append(stored)?;
+        // Compressed frames stay below twice MAX_FRAME_BYTES; the table's own limits are above ours.
+        let logged = u32::try_from(stored.len()).ok().map(|stored| self.table.log_frame(stored, raw_bytes));
+        match logged {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => Err(CopyError::Compress { source: io::Error::other(error) }),
+            None => Err(CopyError::Compress { source: io::ErrorKind::FileTooLarge.into() }),
+        }
+    }
+
+    /// Appends the seek table. Gives the artifact's length in bytes, and its blake3.
+    pub(super) fn finish(mut self) -> Result<(u64, blake3::Hash), CopyError> {
+        let mut table = std::mem::take(&mut self.table).into_serializer();
+        let mut buf = vec![0; 64 << 10];
+        loop {
+            match table.write_into(&mut buf) {
+                0 => break,
+                len => self.append(&buf[..len])?,
+            }
+        }
+        self.sink.flush().map_err(|source| CopyError::write(self.stored_bytes, source))?;
+        Ok((self.stored_bytes, self.hasher.finalize()))
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), CopyError> {
+        self.hasher.update(bytes);
+        self.sink.write_all(bytes).map_err(|source| CopyError::write(self.stored_bytes, source))?;
+        self.stored_bytes += bytes.len() as u64;
+        Ok(())
+    }
+}
