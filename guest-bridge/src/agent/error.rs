@@ -31,6 +31,19 @@ pub enum AgentError {
         /// How long the answer was waited for.
         waited_ms: u64,
     },
+    /// The channel opened, and broke before `guest-sync-delimited` was answered. The command itself was not sent.
+    #[error(
+        "the connection to {endpoint} broke before the guest agent answered guest-sync-delimited: {source}; \
+         {command} was not sent"
+    )]
+    SyncLost {
+        /// Where the channel is.
+        endpoint: Endpoint,
+        /// The command that was to follow.
+        command: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// The peer greets like QMP, QEMU's own control socket.
     #[error("{endpoint} is a QMP socket, not the socket of a guest agent; {command} was not sent")]
     QmpSocket {
@@ -159,7 +172,7 @@ impl AgentError {
             Self::Timeout { .. } | Self::Lost { .. } | Self::Protocol { .. } | Self::ReplyTooLong { .. } => true,
             Self::Failed { .. } | Self::OutputTruncated { .. } | Self::MaybeFrozen { .. } => true,
             Self::StillRunning { .. } | Self::LostProgram { .. } | Self::FileTooLong { .. } => true,
-            Self::Connect { .. } | Self::NoSync { .. } | Self::QmpSocket { .. } => false,
+            Self::Connect { .. } | Self::NoSync { .. } | Self::SyncLost { .. } | Self::QmpSocket { .. } => false,
             Self::Unavailable { .. } | Self::Frozen { .. } => false,
         }
     }
@@ -175,6 +188,10 @@ impl AgentError {
                     Some("nobody listens there: the socket may be left over from a VM that has ended")
                 }
                 io::ErrorKind::PermissionDenied => Some("the socket belongs to another user: run as root"),
+                io::ErrorKind::WouldBlock => Some(
+                    "too many clients wait there: the agent serves one at a time, and another (libvirt, Proxmox, qm agent) \
+                     holds its channel",
+                ),
                 _ => None,
             },
             Self::NoSync { .. } => Some(

@@ -69,10 +69,11 @@ pub async fn read_file(
     limit_bytes: usize,
     deadline: Duration,
 ) -> Result<Vec<u8>, AgentError> {
-    let end = Instant::now() + deadline;
+    let start = Instant::now();
+    let left = || deadline.saturating_sub(start.elapsed());
     let file = file_open(agent, path, deadline).await?;
-    let read = read_open(agent, file, path, limit_bytes, end).await;
-    let closed = file_close(agent, file, end - Instant::now()).await;
+    let read = read_open(agent, file, path, limit_bytes, &left).await;
+    let closed = file_close(agent, file, left()).await;
     let bytes = read?;
     closed.map(|()| bytes)
 }
@@ -82,11 +83,11 @@ async fn read_open(
     file: FileHandle,
     path: &str,
     limit_bytes: usize,
-    end: Instant,
+    left: &(dyn Fn() -> Duration + Sync),
 ) -> Result<Vec<u8>, AgentError> {
     let mut bytes = Vec::new();
     loop {
-        let more = file_read(agent, file, READ_COUNT_MAX_BYTES, end - Instant::now()).await?;
+        let more = file_read(agent, file, READ_COUNT_MAX_BYTES, left()).await?;
         if more.is_empty() {
             return Ok(bytes);
         }

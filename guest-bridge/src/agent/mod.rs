@@ -8,6 +8,7 @@
 //!
 //! The protocol is specified in QEMU's `docs/interop/qemu-ga-ref` (`qga/qapi-schema.json`) and `docs/interop/qmp-spec`.
 
+mod channel;
 mod endpoint;
 mod error;
 mod exec;
@@ -15,7 +16,10 @@ mod file;
 mod filesystems;
 mod freeze;
 mod info;
+
+mod reply;
 mod shared;
+mod transport;
 
 use std::time::Duration;
 
@@ -32,6 +36,7 @@ pub use filesystems::{Disk, Filesystem, PciAddress, fsinfo};
 pub use freeze::{FreezeScope, FreezeStatus, Mountpoints, Thawed, freeze, freeze_status, thaw, thaw_until_sure};
 pub use info::{AgentInfo, info, ping};
 pub use shared::SharedAgent;
+pub use transport::QgaTransport;
 
 /// A connection to a guest's agent.
 pub trait Agent: Send {
