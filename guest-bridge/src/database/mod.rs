@@ -1,13 +1,15 @@
 //! A database server in the guest: the wire to it, and above the wire every statement that is ever sent.
 //!
-//! [`Database`] is the wire: one statement, its rows. `NetSession` speaks the protocol over a socket,
+//! [`Database`] is the wire: one statement, its rows. [`NetSession`](net::NetSession) speaks the protocol over a socket,
 //! `AgentSession` feeds a client inside the guest through the guest agent. What is said over the wire
 //! is written once, for all of them, in [`server`] (who is it), [`lock`] (hold it still) and [`holder`] (who would not let us).
 
+mod credentials;
 mod error;
 pub mod holder;
 pub mod lock;
 pub mod lock_method;
+pub mod net;
 mod rows;
 pub mod server;
 
@@ -15,6 +17,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 
+pub use credentials::Credentials;
 pub use error::{DatabaseError, Statement};
 pub use rows::Rows;
 

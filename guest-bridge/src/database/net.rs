@@ -1,0 +1,267 @@
+//! A session over a socket: the server's own protocol, by `mysql_async`.
+//!
+//! The connection is not encrypted: it is meant for a unix socket, loopback, or the bridge between host and guest. Passwords are not
+//! sent in clear by the server's usual authentication plugins, and nothing is asked that contains user data but the text of a statement
+//! that holds a lock.
+
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use mysql_async::{Conn, Opts, OptsBuilder, Value, prelude::Queryable};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{Credentials, Database, DatabaseError, OpenSession, Rows, Statement};
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A unix socket on this machine.
+    Unix(PathBuf),
+    /// A host and a port.
+    Tcp {
+        /// Name or IP address.
+        host: String,
+        /// TCP port, 3306 as a rule.
+        port: u16,
+    },
+}
+
+/// A string that is no [`Address`].
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is no database address: it is `unix:/PATH` or `tcp:HOST:PORT`")]
+pub struct AddressError(String);
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let tcp = |rest: &str| {
+            let (host, port) = rest.rsplit_once(':')?;
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            (!host.is_empty()).then_some(Self::Tcp { host: host.to_owned(), port: port.parse().ok()? })
+        };
+        match text.split_once(':') {
+            Some(("unix", path)) if path.starts_with('/') => Some(Self::Unix(path.into())),
+            Some(("tcp", rest)) => tcp(rest),
+            _ => None,
+        }
+        .ok_or_else(|| AddressError(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tcp { host, port } => write!(f, "tcp:{host}:{port}"),
+        }
+    }
+}
+
+/// How to open a session.
+#[derive(Clone)]
+struct Way {
+    address: Address,
+    user: String,
+    opts: Opts,
+}
+
+impl Way {
+    fn new(address: &Address, credentials: &Credentials) -> Self {
+        let opts = OptsBuilder::default()
+            .user(Some(credentials.user()))
+            .pass(credentials.password())
+            // What is asked for is what is used: no reconnect to a socket path that the server names.
+            .prefer_socket(false)
+            // Both are asked for at connect where they are not given.
+            .max_allowed_packet(Some(Rows::MAX_BYTES))
+            .wait_timeout(Some(28_800))
+            .stmt_cache_size(0);
+        let opts = match address {
+            Address::Unix(path) => opts.socket(Some(path.to_string_lossy())),
+            Address::Tcp { host, port } => opts.ip_or_hostname(host).tcp_port(*port),
+        };
+        Self { address: address.clone(), user: credentials.user().to_owned(), opts: opts.into() }
+    }
+
+    async fn connect(&self, deadline: Duration) -> Result<Conn, DatabaseError> {
+        match timeout(deadline, Conn::new(self.opts.clone())).await {
+            Ok(Ok(conn)) => Ok(conn),
+            Ok(Err(mysql_async::Error::Server(error))) if is_refusal(error.code) => Err(DatabaseError::AccessDenied {
+                address: self.address.to_string(),
+                user: self.user.clone(),
+                message: Statement::new(&error.message),
+            }),
+            Ok(Err(error)) => Err(self.unreachable(&error.to_string())),
+            Err(_) => Err(self.unreachable(&format!("no answer within {} ms", deadline.as_millis()))),
+        }
+    }
+
+    fn unreachable(&self, problem: &str) -> DatabaseError {
+        DatabaseError::Unreachable { address: self.address.to_string(), problem: Statement::new(problem).to_string() }
+    }
+
+    /// Ends what connection `id` does, from another one. A failure is only worth a warning: the server's own timeouts come after it.
+    async fn kill(self, id: u32) {
+        let kill = async {
+            let mut conn = self.connect(KILL_DEADLINE).await.map_err(|error| error.to_string())?;
+            let killed = conn.query_drop(format!("KILL CONNECTION {id}")).await;
+            conn.disconnect().await.ok();
+            match killed {
+                Err(mysql_async::Error::Server(error)) if error.code == NO_SUCH_THREAD => Ok(()),
+                other => other.map_err(|error| error.to_string()),
+            }
+        };
+        match timeout(KILL_DEADLINE, kill).await {
+            Ok(Ok(())) => {}
+            Ok(Err(problem)) => tracing::warn!(connection = id, problem, "could not kill an abandoned statement"),
+            Err(_) => tracing::warn!(connection = id, "could not kill an abandoned statement in time"),
+        }
+    }
+}
+
+/// Opening the second connection and killing, together.
+const KILL_DEADLINE: Duration = Duration::from_secs(5);
+/// Saying goodbye.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
+/// `ER_NO_SUCH_THREAD`.
+const NO_SUCH_THREAD: u16 = 1094;
+
+/// `ER_DBACCESS_DENIED_ERROR`, `ER_ACCESS_DENIED_ERROR`, `ER_HOST_NOT_PRIVILEGED`, `ER_ACCESS_DENIED_NO_PASSWORD_ERROR`,
+/// `ER_MUST_CHANGE_PASSWORD_LOGIN`, `ER_ACCOUNT_HAS_BEEN_LOCKED`, MariaDB's `ER_ACCOUNT_HAS_BEEN_LOCKED`.
+fn is_refusal(code: u16) -> bool {
+    matches!(code, 1044 | 1045 | 1130 | 1698 | 1862 | 3118 | 4151)
+}
+
+/// `ER_SERVER_SHUTDOWN`, `ER_NORMAL_SHUTDOWN`, `ER_FORCING_CLOSE`, `ER_CONNECTION_KILLED`, `ER_CLIENT_INTERACTION_TIMEOUT`: errors that
+/// come as the answer to a statement, and are the connection's last words.
+pub(super) fn ends_the_connection(code: u16) -> bool {
+    matches!(code, 1053 | 1077 | 1080 | 1927 | 4031)
+}
+
+/// A session over a socket.
+pub struct NetSession {
+    way: Way,
+    /// Gone while a statement runs, and for good once one was given up.
+    conn: Option<Conn>,
+    killing: Option<JoinHandle<()>>,
+}
+
+impl NetSession {
+    /// Connects to `address` and logs in.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Unreachable`] and [`DatabaseError::AccessDenied`].
+    pub async fn open(address: &Address, credentials: &Credentials, deadline: Duration) -> Result<Self, DatabaseError> {
+        let way = Way::new(address, credentials);
+        let conn = way.connect(deadline).await?;
+        Ok(Self { way, conn: Some(conn), killing: None })
+    }
+
+    /// Opens such sessions on demand.
+    pub fn opener(address: Address, credentials: Credentials) -> OpenSession {
+        Arc::new(move |deadline| {
+            let (address, credentials) = (address.clone(), credentials.clone());
+            async move { Ok(Box::new(Self::open(&address, &credentials, deadline).await?) as Box<dyn Database>) }
+                .boxed()
+        })
+    }
+
+    async fn execute(&mut self, statement: &str, deadline: Duration) -> Result<Rows, DatabaseError> {
+        let Some(conn) = self.conn.take() else {
+            return Err(DatabaseError::Closed { statement: Statement::new(statement) });
+        };
+        let mut running = Running { conn: Some(conn), session: self };
+        let outcome = match running.conn.as_mut() {
+            Some(conn) => timeout_at(Instant::now() + deadline, fetch(conn, statement)).await,
+            None => return Err(DatabaseError::Closed { statement: Statement::new(statement) }),
+        };
+        match outcome {
+            Err(_) => Err(DatabaseError::TimedOut { statement: Statement::new(statement), deadline }),
+            Ok(outcome) => {
+                let conn = running.conn.take();
+                if matches!(outcome, Ok(_) | Err(DatabaseError::Server { .. })) {
+                    running.session.conn = conn;
+                }
+                outcome
+            }
+        }
+    }
+}
+
+/// A statement is under way. If it is given up, its connection is closed, and killed from another one: the server would go on to wait
+/// for a lock that nobody wants any more, and then hold it.
+struct Running<'s> {
+    conn: Option<Conn>,
+    session: &'s mut NetSession,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let Some(conn) = self.conn.take() else { return };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            self.session.killing = Some(runtime.spawn(self.session.way.clone().kill(conn.id())));
+        }
+    }
+}
+
+async fn fetch(conn: &mut Conn, statement: &str) -> Result<Rows, DatabaseError> {
+    let failed = |error| match error {
+        mysql_async::Error::Server(error) if !ends_the_connection(error.code) => DatabaseError::Server {
+            statement: Statement::new(statement),
+            code: error.code,
+            message: Statement::new(&error.message),
+        },
+        other => DatabaseError::Lost {
+            statement: Statement::new(statement),
+            problem: Statement::new(&other.to_string()).to_string(),
+        },
+    };
+    let mut result = conn.query_iter(statement).await.map_err(failed)?;
+    let columns = result.columns_ref().iter().map(|column| column.name_str().into_owned()).collect();
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = result.next().await.map_err(failed)? {
+        let row: Vec<_> = row.unwrap_raw().into_iter().map(|value| value.and_then(text)).collect();
+        bytes += row.iter().flatten().map(String::len).sum::<usize>();
+        if bytes > Rows::MAX_BYTES {
+            return Err(DatabaseError::UnexpectedReply {
+                statement: Statement::new(statement),
+                detail: format!("more than {} bytes of it", Rows::MAX_BYTES),
+            });
+        }
+        rows.push(row);
+    }
+    result.drop_result().await.map_err(failed)?;
+    Ok(Rows { columns, rows })
+}
+
+/// In the text protocol every value arrives as bytes, or as NULL.
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::NULL => None,
+        Value::Bytes(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+        other => Some(other.as_sql(true)),
+    }
+}
+
+impl Database for NetSession {
+    fn query<'a>(&'a mut self, statement: &'a str, deadline: Duration) -> BoxFuture<'a, Result<Rows, DatabaseError>> {
+        self.execute(statement, deadline).boxed()
+    }
+
+    fn close(mut self: Box<Self>) -> BoxFuture<'static, ()> {
+        async move {
+            if let Some(conn) = self.conn.take() {
+                // Dropped or not: the socket closes, and the server frees what the session held.
+                timeout(CLOSE_DEADLINE, conn.disconnect()).await.ok();
+            }
+            if let Some(killing) = self.killing.take() {
+                killing.await.ok();
+            }
+        }
+        .boxed()
+    }
+}

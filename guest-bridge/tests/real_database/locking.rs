@@ -1,0 +1,177 @@
+//! The lock, on a real server.
+
+use std::time::{Duration, Instant};
+
+use guest_bridge::database::{
+    DatabaseError, OpenSession,
+    lock::{LockLost, LockTerms, TablesLock},
+    lock_method::LockMethod,
+    server::{Server, identify},
+};
+
+use super::server::PrivateServer;
+
+const SOON: Duration = Duration::from_secs(20);
+const TERMS: LockTerms =
+    LockTerms { lock_deadline: Duration::from_secs(2), expiry: Duration::from_secs(60), statement_deadline: SOON };
+
+async fn described(open: &OpenSession) -> Server {
+    let mut session = open(SOON).await.unwrap();
+    let server = identify(&mut *session, SOON).await.unwrap();
+    session.close().await;
+    server
+}
+
+/// The same server, as if it were too old for anything but `FLUSH TABLES WITH READ LOCK`.
+async fn described_as_old(open: &OpenSession) -> Server {
+    let mut server = described(open).await;
+    server.version.minor = 3;
+    server
+}
+
+fn wait_until_waits(server: &PrivateServer, statement: &str) {
+    let query = format!(
+        "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '{statement}%' AND STATE LIKE 'Waiting for%'"
+    );
+    wait_until(statement, || server.sql(&query) != "0");
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(30), "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn wait_until_runs(server: &PrivateServer, text: &str) {
+    let query = format!(
+        "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '%{text}%' AND ID <> CONNECTION_ID()"
+    );
+    wait_until(text, || server.sql(&query) != "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_wait_under_the_lock_while_uncommitted_writes_go_on() {
+    let server = PrivateServer::start();
+    let open = server.open();
+    let mut lock = TablesLock::take(&open, &described(&open).await, &TERMS).await.unwrap();
+    assert_eq!(lock.method(), LockMethod::BackupStage);
+
+    let mut writer = open(SOON).await.unwrap();
+    writer.query("START TRANSACTION", SOON).await.unwrap();
+    writer.query("INSERT INTO shop.orders VALUES (1)", SOON).await.unwrap();
+    let commit = tokio::spawn(async move { writer.query("COMMIT", SOON).await });
+    wait_until_waits(&server, "COMMIT");
+    assert_eq!(server.sql("SELECT COUNT(*) FROM shop.orders"), "0");
+
+    lock.still_held(SOON).await.unwrap();
+    lock.unlock(SOON).await.unwrap();
+    commit.await.unwrap().unwrap();
+    assert_eq!(server.sql("SELECT COUNT(*) FROM shop.orders"), "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_coordinates_are_where_the_binlog_stood_under_the_lock() {
+    let server = PrivateServer::start();
+    let open = server.open();
+    server.sql("INSERT INTO shop.orders VALUES (1)");
+    let lock = TablesLock::take(&open, &described(&open).await, &TERMS).await.unwrap();
+    let coordinates = lock.coordinates().unwrap().clone();
+    let status = server.sql("SHOW MASTER STATUS");
+    assert!(status.starts_with(&format!("{}\t{}", coordinates.file, coordinates.position)), "{status} {coordinates:?}");
+    assert_eq!(coordinates.gtid.as_deref(), Some(server.sql("SELECT @@gtid_binlog_pos").as_str()));
+    lock.unlock(SOON).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_binlog_there_are_no_coordinates_and_the_lock_works() {
+    let server = PrivateServer::start_with(&["--skip-log-bin"]);
+    let open = server.open();
+    let mut lock = TablesLock::take(&open, &described(&open).await, &TERMS).await.unwrap();
+    assert_eq!(lock.coordinates(), None);
+    lock.still_held(SOON).await.unwrap();
+    lock.unlock(SOON).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ftwrl_that_waits_too_long_names_the_long_query() {
+    let server = PrivateServer::start();
+    let open = server.open();
+    let old = described_as_old(&open).await;
+    server.sql("INSERT INTO shop.orders VALUES (1), (2)");
+    let _reporter = server.visitor("UPDATE shop.orders SET id = id + 10 + SLEEP(300) WHERE 'month end' <> '';");
+    wait_until_runs(&server, "month end");
+    let error = TablesLock::take(&open, &old, &TERMS).await.err().unwrap();
+    let DatabaseError::LockNotGranted { holders, method, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(*method, LockMethod::FlushTablesWithReadLock);
+    assert!(holders[0].statement.to_string().contains("UPDATE shop.orders"), "{error}");
+    assert!(holders[0].user.starts_with("root@"), "{error}");
+    // And nothing stays locked.
+    server.sql("INSERT INTO shop.visits VALUES (1)");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn backup_stage_is_not_kept_waiting_by_a_long_transactional_update() {
+    let server = PrivateServer::start();
+    let open = server.open();
+    server.sql("INSERT INTO shop.orders VALUES (1), (2)");
+    let _reporter = server.visitor("UPDATE shop.orders SET id = id + 10 + SLEEP(300) WHERE 'month end' <> '';");
+    wait_until_runs(&server, "month end");
+    let lock = TablesLock::take(&open, &described(&open).await, &TERMS).await.unwrap();
+    lock.unlock(SOON).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn backup_stage_that_waits_too_long_names_who_holds_a_backup_lock() {
+    let server = PrivateServer::start();
+    let open = server.open();
+    let _other_backup = server.visitor("BACKUP STAGE START; SELECT SLEEP(300), 'other backup';");
+    wait_until_runs(&server, "other backup");
+    let error = TablesLock::take(&open, &described(&open).await, &TERMS).await.err().unwrap();
+    let DatabaseError::LockNotGranted { holders, .. } = &error else { panic!("{error:?}") };
+    assert!(holders[0].statement.to_string().contains("other backup"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_session_that_holds_the_lock_is_named_too() {
+    let server = PrivateServer::start();
+    let open = server.open();
+    let mut idler = open(SOON).await.unwrap();
+    idler.query("LOCK TABLES shop.orders WRITE", SOON).await.unwrap();
+    let id = idler.query("SELECT CONNECTION_ID() AS id", SOON).await.unwrap();
+    // Another BACKUP STAGE would not wait for it: both keep commits away.
+    let error = TablesLock::take(&open, &described_as_old(&open).await, &TERMS).await.err().unwrap();
+    let DatabaseError::LockNotGranted { holders, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(Some(holders[0].thread_id.to_string().as_str()), id.get(0, "id"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_whose_holder_vanished_frees_itself() {
+    let server = PrivateServer::start();
+    let open = server.open();
+    let terms = LockTerms { expiry: Duration::from_secs(1), ..TERMS };
+    let mut lock = TablesLock::take(&open, &described(&open).await, &terms).await.unwrap();
+    // The holder keeps its connection open, and says nothing more.
+    server.sql("INSERT INTO shop.orders VALUES (1)");
+    assert!(matches!(lock.still_held(SOON).await, Err(LockLost::Session(_))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_session_does_not_pass_for_a_held_lock() {
+    let server = PrivateServer::start();
+    let open = server.open();
+    let mut lock = TablesLock::take(&open, &described(&open).await, &TERMS).await.unwrap();
+    server.sql(&format!("KILL CONNECTION {}", lock.connection_id()));
+    let lost = lock.still_held(SOON).await.unwrap_err();
+    assert!(matches!(lost, LockLost::Session(DatabaseError::Lost { .. })), "{lost:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropping_the_lock_frees_it() {
+    let server = PrivateServer::start();
+    let open = server.open();
+    drop(TablesLock::take(&open, &described(&open).await, &TERMS).await.unwrap());
+    let mut writer = open(SOON).await.unwrap();
+    writer.query("INSERT INTO shop.orders VALUES (1)", SOON).await.unwrap();
+}

@@ -1,0 +1,100 @@
+//! The wire over a socket.
+
+use std::time::Duration;
+
+use guest_bridge::database::{
+    Credentials, Database, DatabaseError,
+    net::{Address, NetSession},
+    server::{Flavour, identify},
+};
+
+use super::server::{PASSWORD, PrivateServer};
+
+const SOON: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn both_sockets_lead_to_the_same_server() {
+    let server = PrivateServer::start();
+    let unix = Address::Unix(server.socket());
+    let tcp = Address::Tcp { host: "127.0.0.1".to_owned(), port: server.port };
+    for address in [unix, tcp] {
+        let credentials = Credentials::new("stillpoint", Some(PASSWORD.to_owned()));
+        let mut session = NetSession::open(&address, &credentials, SOON).await.unwrap();
+        let found = identify(&mut session, SOON).await.unwrap();
+        assert_eq!(found.flavour, Flavour::MariaDb);
+        assert_eq!(found.datadir, server.directory().join("data"));
+        assert!(found.log_bin && !found.read_only && !found.galera, "{found:?}");
+        assert_eq!(found.non_transactional_tables, Some(0));
+        Box::new(session).close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_said_without_showing_it() {
+    let server = PrivateServer::start();
+    let wrong = Credentials::new("stillpoint", Some("geheim".to_owned()));
+    let error = NetSession::open(&Address::Unix(server.socket()), &wrong, SOON).await.err().unwrap();
+    assert!(matches!(error, DatabaseError::AccessDenied { .. }), "{error:?}");
+    assert!(!format!("{error} {error:?}").contains("geheim"), "{error:?}");
+    assert!(error.to_string().contains("stillpoint"), "{error}");
+}
+
+#[tokio::test]
+async fn where_nobody_listens_the_address_is_named() {
+    let address = Address::Unix("/nonexistent/mysqld.sock".into());
+    let error = NetSession::open(&address, &Credentials::new("root", None), SOON).await.err().unwrap();
+    assert!(matches!(&error, DatabaseError::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().contains("/nonexistent/mysqld.sock"), "{error}");
+}
+
+#[tokio::test]
+async fn null_and_empty_and_strange_bytes_keep_apart() {
+    let server = PrivateServer::start();
+    let mut session = server.open()(SOON).await.unwrap();
+    let rows = session.query("SELECT NULL AS a, '' AS b, 'x\ty' AS c, X'ff' AS d", SOON).await.unwrap();
+    assert_eq!(rows.columns, ["a", "b", "c", "d"]);
+    assert_eq!([rows.get(0, "a"), rows.get(0, "B"), rows.get(0, "c")], [None, Some(""), Some("x\ty")]);
+    assert_eq!(rows.get(0, "d"), Some("\u{fffd}"));
+}
+
+#[tokio::test]
+async fn an_error_of_the_server_leaves_the_session_usable() {
+    let server = PrivateServer::start();
+    let mut session = server.open()(SOON).await.unwrap();
+    let error = session.query("SELECT nonsense", SOON).await.unwrap_err();
+    assert!(matches!(error, DatabaseError::Server { code: 1054, .. }), "{error:?}");
+    assert_eq!(session.query("SELECT 7 AS n", SOON).await.unwrap().get(0, "n"), Some("7"));
+}
+
+#[tokio::test]
+async fn after_a_timeout_no_reply_is_taken_for_anothers() {
+    let server = PrivateServer::start();
+    let mut session = server.open()(SOON).await.unwrap();
+    let error = session.query("SELECT SLEEP(600), 'late'", Duration::from_millis(200)).await.unwrap_err();
+    assert!(matches!(error, DatabaseError::TimedOut { .. }), "{error:?}");
+    let error = session.query("SELECT 'next'", SOON).await.unwrap_err();
+    assert!(matches!(error, DatabaseError::Closed { .. }), "{error:?}");
+    session.close().await;
+    assert_eq!(
+        server.sql(
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '%late%' AND ID <> CONNECTION_ID()"
+        ),
+        "0"
+    );
+}
+
+#[tokio::test]
+async fn a_dropped_call_ends_its_statement_on_the_server_too() {
+    let server = PrivateServer::start();
+    let mut session = server.open()(SOON).await.unwrap();
+    let cancelled =
+        tokio::time::timeout(Duration::from_millis(200), session.query("SELECT SLEEP(600), 'dropped'", SOON)).await;
+    assert!(cancelled.is_err());
+    session.close().await;
+    assert_eq!(
+        server.sql(
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '%dropped%' AND ID <> CONNECTION_ID()"
+        ),
+        "0"
+    );
+}
