@@ -13,6 +13,8 @@ mod frames;
 mod pool;
 mod progress;
 mod raw_hash;
+mod report;
+mod speed;
 mod worker;
 mod writer;
 
@@ -25,7 +27,12 @@ use std::{
 
 use fsprobe::{Extent, ReadAt};
 
-pub use self::{error::CopyError, progress::Progress};
+pub use self::{
+    error::CopyError,
+    progress::Progress,
+    report::{CowGauge, Report},
+    speed::{Meter, Reading},
+};
 use self::{
     frames::Frames,
     pool::Pool,
