@@ -75,10 +75,8 @@ fn disks() -> impl Strategy<Value = (Vec<u8>, Vec<Extent>)> {
     (disk, prop::collection::vec(any::<prop::sample::Index>(), 0..24)).prop_map(|(disk, cuts)| {
         let mut cuts: Vec<u64> = cuts.iter().map(|cut| cut.index(disk.len() + 1) as u64).collect();
         cuts.sort_unstable();
-        let allocated = cuts
-            .chunks_exact(2)
-            .map(|cut| Extent { offset_bytes: cut[0], size_bytes: cut[1] - cut[0] })
-            .collect();
+        let allocated =
+            cuts.chunks_exact(2).map(|cut| Extent { offset_bytes: cut[0], size_bytes: cut[1] - cut[0] }).collect();
         (disk, allocated)
     })
 }
