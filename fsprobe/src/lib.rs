@@ -5,14 +5,33 @@
 
 #![forbid(unsafe_code)]
 
+mod allocated;
+mod bytes;
+mod check;
 mod error;
 mod extent;
 mod finding;
+mod kind;
+mod layout;
+mod lvm2;
+mod map;
+mod mount_hint;
+mod ntfs;
 mod read_at;
 mod report;
+mod table;
+mod volume;
+mod xfs;
 
+pub use allocated::allocated;
+pub use check::check;
 pub use error::ProbeError;
 pub use extent::{Extent, ExtentSet};
 pub use finding::{Finding, Findings, Severity, Verdict};
+pub use kind::Kind;
+pub use layout::{Disk, layout};
+pub use mount_hint::{MountHint, mount_hint};
 pub use read_at::{ReadAt, Window};
-pub use report::{Depth, Ext4Check, Ext4Summary};
+pub use report::{Depth, Ext4Check, Ext4Summary, Report, VolumeReport};
+pub use table::Table;
+pub use volume::{Volume, VolumeReader};

@@ -88,7 +88,6 @@ impl ReadAt for Window<'_> {
 /// Reads `length_bytes` from `offset_bytes` for `place`, which names the structure in the error.
 ///
 /// `length_bytes` is the caller's own bound, never a number that the disk supplied.
-#[allow(dead_code)]
 pub(crate) fn read(
     disk: &dyn ReadAt,
     offset_bytes: u64,

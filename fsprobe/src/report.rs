@@ -2,7 +2,46 @@
 
 use serde::Serialize;
 
-use crate::{Finding, Verdict};
+use crate::{Finding, Kind, Table, Verdict};
+
+/// What a check found, in the names of `stillpoint check --json`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// What was checked, as the user named it: for the caller to fill in.
+    pub target: String,
+    /// Length of the disk.
+    pub size_bytes: u64,
+    /// The unit of its table.
+    pub sector_size_bytes: u32,
+    /// The partition table that counts.
+    pub table: Table,
+    /// The worst of the volumes and of `findings`; volumes of no known content count only if something is wrong with them.
+    pub verdict: Verdict,
+    /// What was seen of the table.
+    pub findings: Vec<Finding>,
+    /// Every volume, partitions first.
+    pub volumes: Vec<VolumeReport>,
+}
+
+/// What was found of one volume.
+#[derive(Debug, Clone, Serialize)]
+pub struct VolumeReport {
+    /// As in [`Volume::path`](crate::Volume::path).
+    pub path: String,
+    /// Its first byte on the disk; `null` where that is not on this disk.
+    pub offset_bytes: Option<u64>,
+    /// Its size as its table or volume group says.
+    pub size_bytes: u64,
+    /// What it holds.
+    pub kind: Kind,
+    /// How far it can be trusted as it is.
+    pub verdict: Verdict,
+    /// What was seen.
+    pub findings: Vec<Finding>,
+    /// Journal and orphans, for ext2, ext3 and ext4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ext4: Option<Ext4Summary>,
+}
 
 /// What the journal and the orphan lists of an ext2, ext3 or ext4 volume say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -1,0 +1,93 @@
+//! The check: a layout, and the state of every filesystem in it.
+
+use crate::layout::{Disk, layout};
+use crate::report::{Depth, Ext4Summary, Report, VolumeReport};
+use crate::{Finding, Findings, Kind, ProbeError, ReadAt, Severity, Verdict, Volume, kind, ntfs, xfs};
+
+/// Reads the layout of `disk` and judges every volume on it.
+///
+/// # Errors
+/// Those of [`layout`]. A volume that cannot be read is reported as damaged, with the place.
+pub fn check(disk: &dyn ReadAt, depth: Depth) -> Result<Report, ProbeError> {
+    Ok(layout(disk)?.check(disk, depth))
+}
+
+impl Disk {
+    /// Judges every volume of `disk`, whose layout this is.
+    #[must_use]
+    pub fn check(&self, disk: &dyn ReadAt, depth: Depth) -> Report {
+        let judged: Vec<Judged> = self.volumes.iter().map(|volume| judge(disk, volume, depth)).collect();
+        let of_findings = self.findings.iter().map(|finding| finding.severity.verdict());
+        let of_volumes = judged.iter().map(|judged| judged.weight);
+        Report {
+            target: String::new(),
+            size_bytes: self.size_bytes,
+            sector_size_bytes: self.sector_size_bytes,
+            table: self.table,
+            verdict: of_findings.chain(of_volumes).max().unwrap_or_default(),
+            findings: self.findings.clone(),
+            volumes: judged.into_iter().map(|judged| judged.report).collect(),
+        }
+    }
+}
+
+struct Judged {
+    report: VolumeReport,
+    /// What it does to the verdict of the disk.
+    weight: Verdict,
+}
+
+fn judge(disk: &dyn ReadAt, volume: &Volume, depth: Depth) -> Judged {
+    let mut findings = Findings::default();
+    findings.extend(volume.findings.iter().cloned());
+    let mut ext4 = None;
+    if volume.is_whole()
+        && let Err(error) = judge_content(disk, volume, depth, &mut findings, &mut ext4)
+    {
+        findings.push(Finding::damage("unreadable", format!("volume {}", volume.path), error.to_string()));
+    }
+    let weight = findings.verdict();
+    // Nothing is known of it, and nothing is wrong with it: that does not weaken the verdict of the disk.
+    let verdict = if volume.kind == Kind::Unknown { weight.max(Verdict::Unknown) } else { weight };
+    let report = VolumeReport {
+        path: volume.path.clone(),
+        offset_bytes: volume.offset_bytes(),
+        size_bytes: volume.size_bytes(),
+        kind: volume.kind,
+        verdict,
+        findings: findings.into_vec(),
+        ext4,
+    };
+    Judged { report, weight }
+}
+
+fn judge_content(
+    disk: &dyn ReadAt,
+    volume: &Volume,
+    depth: Depth,
+    findings: &mut Findings,
+    ext4: &mut Option<Ext4Summary>,
+) -> Result<(), ProbeError> {
+    let content = volume.open(disk);
+    match volume.kind {
+        Kind::Ext2 | Kind::Ext3 | Kind::Ext4 => {
+            let _ = (depth, ext4);
+            findings.push(Finding::unknown("not-judged", "content", "ext4 is not judged yet"));
+        }
+        Kind::Xfs => findings.extend(xfs::check(&content)?),
+        Kind::Ntfs => findings.extend(ntfs::check(&content)?),
+        Kind::Fat | Kind::Exfat => findings.extend(kind::fat_state(&content, volume.kind)?),
+        Kind::Swap => {
+            if kind::swap_of(&content)?.is_some_and(|swap| swap.hibernated) {
+                let detail = "it holds the memory of a hibernated system, whose filesystems are not in order";
+                findings.push(Finding::new(Severity::Warning, "swap-hibernated", "swap header", detail));
+            }
+        }
+        Kind::Luks | Kind::Btrfs | Kind::LinuxRaid => {
+            let detail = format!("what a {} volume holds is not judged", volume.kind);
+            findings.push(Finding::unknown("not-judged", "content", detail));
+        }
+        Kind::Lvm2Pv | Kind::Empty | Kind::Unknown => {}
+    }
+    Ok(())
+}

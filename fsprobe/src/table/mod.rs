@@ -1,0 +1,111 @@
+//! Partition tables: which parts of a disk are volumes.
+
+mod gpt;
+mod gpt_header;
+mod mbr;
+
+use serde::Serialize;
+
+use crate::read_at::read;
+use crate::{Finding, Findings, ProbeError, ReadAt, kind};
+
+/// Which partition table a disk has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Table {
+    /// GUID partition table (UEFI specification, chapter 5).
+    Gpt,
+    /// DOS partition table, with logical partitions.
+    Mbr,
+    /// None: the disk is one volume.
+    None,
+}
+
+/// One partition as its table says; nothing is known yet of what it holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Partition {
+    /// As the kernel, `sfdisk` and `blkid` count: from 1, logical ones from 5.
+    pub number: u32,
+    pub offset_bytes: u64,
+    pub size_bytes: u64,
+    /// Type GUID or MBR type byte, as `sfdisk` prints it.
+    pub type_id: String,
+    /// The GPT name; untrusted.
+    pub name: Option<String>,
+    pub findings: Vec<Finding>,
+}
+
+/// A table that was read.
+#[derive(Debug)]
+pub(crate) struct Partitioning {
+    pub table: Table,
+    pub sector_size_bytes: u32,
+    pub partitions: Vec<Partition>,
+    pub findings: Findings,
+}
+
+/// Reads the partition table of `disk`.
+pub(crate) fn partitioning(disk: &dyn ReadAt) -> Result<Partitioning, ProbeError> {
+    let mut findings = Findings::default();
+    let size = disk.size_bytes();
+    if size < 512 {
+        if size > 0 {
+            let detail = format!("{size} bytes are less than one sector");
+            findings.push(Finding::damage("disk-truncated", "disk", detail));
+        }
+        return Ok(Partitioning { table: Table::None, sector_size_bytes: 512, partitions: Vec::new(), findings });
+    }
+    let first_sector = read(disk, 0, 512, "first sector")?;
+    let dos = mbr::entries(&first_sector);
+    let bare = || kind::recognise(disk).map(|found| found.kind);
+
+    let protective = dos.as_ref().is_some_and(|entries| entries.iter().any(mbr::Entry::is_protective));
+    if protective {
+        return Ok(gpt::read_table(disk, dos.as_ref(), findings));
+    }
+    let has_partitions = dos.as_ref().is_some_and(|entries| entries.iter().any(mbr::Entry::is_used));
+    if !has_partitions && !bare()?.is_recognised() && gpt::is_there(disk) {
+        let detail = "there is no protective MBR, so the kernel sees no partition; the GPT is read nevertheless";
+        findings.push(Finding::warning("gpt-protective-mbr-missing", "first sector", detail));
+        return Ok(gpt::read_table(disk, None, findings));
+    }
+    if let Some(entries) = dos
+        && (has_partitions || !bare()?.is_recognised())
+    {
+        return Ok(mbr::read_table(disk, &entries, findings));
+    }
+    Ok(Partitioning { table: Table::None, sector_size_bytes: 512, partitions: Vec::new(), findings })
+}
+
+/// Names what is wrong between the partitions and the disk: overlaps and ends past the end.
+fn cross_check(disk: &dyn ReadAt, partitions: &mut [Partition]) {
+    for partition in partitions.iter_mut() {
+        let end = partition.offset_bytes.saturating_add(partition.size_bytes);
+        if end > disk.size_bytes() {
+            let detail = format!(
+                "it lies at bytes {} to {end}, but the disk ends at byte {}: is the image truncated?",
+                partition.offset_bytes,
+                disk.size_bytes()
+            );
+            let place = format!("partition {}", partition.number);
+            partition.findings.push(Finding::damage("partition-beyond-end", place, detail));
+        }
+    }
+    let mut order: Vec<usize> = (0..partitions.len()).collect();
+    order.sort_by_key(|&i| partitions.get(i).map_or((0, 0), |p| (p.offset_bytes, p.number)));
+    // The one that reaches furthest so far is the one that the next may run into.
+    let mut furthest: Option<(u64, u32)> = None;
+    for i in order {
+        let Some(partition) = partitions.get_mut(i) else { continue };
+        let end = partition.offset_bytes.saturating_add(partition.size_bytes);
+        if let Some((other_end, other)) = furthest
+            && partition.offset_bytes < other_end
+        {
+            let detail =
+                format!("it begins at byte {}, before partition {other} ends at {other_end}", partition.offset_bytes);
+            let place = format!("partition {}", partition.number);
+            partition.findings.push(Finding::damage("partition-overlap", place, detail));
+        }
+        furthest = furthest.max(Some((end, partition.number)));
+    }
+}
