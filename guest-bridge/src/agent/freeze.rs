@@ -1,13 +1,13 @@
 //! Freezing the guest's filesystems, and above all thawing them.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use qapi::qga::{
     GuestFsfreezeStatus, guest_fsfreeze_freeze, guest_fsfreeze_freeze_list, guest_fsfreeze_status, guest_fsfreeze_thaw,
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Agent, AgentError, ask};
+use super::{Agent, AgentError, ask, millis};
 
 /// One attempt to thaw, or to ask for the status, waits this long at most.
 const ATTEMPT: Duration = Duration::from_secs(5);
@@ -51,13 +51,15 @@ pub enum FreezeStatus {
 }
 
 /// A guest that is thawed for sure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Thawed {
     /// How many filesystems were thawed. `None` if the reply that carried the count, or a part of it, was lost.
     /// Fewer than were frozen means that someone else thawed before.
     pub count: Option<u64>,
     /// How often thaw was tried; 1 when nothing went wrong.
     pub attempts: u32,
+    /// What the agent complained about in the last attempt although it thawed: a thaw hook that failed.
+    pub complaint: Option<AgentError>,
 }
 
 /// `guest-fsfreeze-freeze` or `guest-fsfreeze-freeze-list`: how many filesystems the agent says that it froze.
@@ -105,21 +107,18 @@ pub async fn thaw(agent: &mut dyn Agent, deadline: Duration) -> Result<u64, Agen
 /// [`AgentError::MaybeFrozen`] when the deadline passes first.
 pub async fn thaw_until_sure(agent: &mut dyn Agent, deadline: Duration) -> Result<Thawed, AgentError> {
     let start = Instant::now();
-    let mut thawed = Thawed { count: Some(0), attempts: 0 };
+    let mut thawed = Thawed { count: Some(0), attempts: 0, complaint: None };
     loop {
         thawed.attempts = thawed.attempts.saturating_add(1);
-        let last: Box<dyn std::error::Error + Send + Sync> =
-            match thaw_and_look(agent, &mut thawed.count, start, deadline).await {
-                Ok(FreezeStatus::Thawed) => return Ok(thawed),
-                Ok(FreezeStatus::Frozen) => "guest-fsfreeze-status says frozen".into(),
-                Err(error) => error.into(),
-            };
-        if start.elapsed() + PAUSE >= deadline {
-            return Err(AgentError::MaybeFrozen {
-                attempts: thawed.attempts,
-                waited_ms: super::millis(start.elapsed()),
-                last,
-            });
+        let left = || deadline.saturating_sub(start.elapsed()).min(ATTEMPT);
+        let last: Box<dyn Error + Send + Sync> = match thaw_and_look(agent, &mut thawed, left).await {
+            Ok(FreezeStatus::Thawed) => return Ok(thawed),
+            Ok(FreezeStatus::Frozen) => "guest-fsfreeze-status says frozen".into(),
+            Err(error) => error.into(),
+        };
+        if left() <= PAUSE {
+            let waited_ms = millis(start.elapsed());
+            return Err(AgentError::MaybeFrozen { attempts: thawed.attempts, waited_ms, last });
         }
         sleep(PAUSE).await;
     }
@@ -127,20 +126,21 @@ pub async fn thaw_until_sure(agent: &mut dyn Agent, deadline: Duration) -> Resul
 
 async fn thaw_and_look(
     agent: &mut dyn Agent,
-    count: &mut Option<u64>,
-    start: Instant,
-    deadline: Duration,
+    thawed: &mut Thawed,
+    left: impl Fn() -> Duration,
 ) -> Result<FreezeStatus, AgentError> {
-    let left = || deadline.saturating_sub(start.elapsed()).min(ATTEMPT);
-    match thaw(agent, left()).await {
-        Ok(more) => *count = count.map(|so_far| so_far.saturating_add(more)),
-        Err(error) => {
-            if error.may_have_executed() {
-                *count = None;
-            }
-            return Err(error);
-        }
+    let attempt = thaw(agent, left()).await;
+    match &attempt {
+        Ok(more) => thawed.count = thawed.count.map(|so_far| so_far.saturating_add(*more)),
+        Err(error) if error.may_have_executed() => thawed.count = None,
+        Err(_) => {}
     }
+    thawed.complaint = match attempt {
+        Ok(_) => None,
+        // The agent thaws first and then runs its hook, whose failure must not look like a frozen guest.
+        Err(failed @ AgentError::Failed { .. }) => Some(failed),
+        Err(error) => return Err(error),
+    };
     let first_look = freeze_status(agent, left()).await?;
     if first_look == FreezeStatus::Frozen {
         return Ok(first_look);

@@ -16,9 +16,12 @@ mod file;
 mod filesystems;
 mod freeze;
 mod info;
-
 mod reply;
+#[cfg(any(test, feature = "scripted"))]
+mod scripted;
 mod shared;
+#[cfg(any(test, feature = "scripted"))]
+mod simulated;
 mod transport;
 
 use std::time::Duration;
@@ -35,7 +38,11 @@ pub use file::{FileHandle, READ_COUNT_MAX_BYTES, file_close, file_open, file_rea
 pub use filesystems::{Disk, Filesystem, PciAddress, fsinfo};
 pub use freeze::{FreezeScope, FreezeStatus, Mountpoints, Thawed, freeze, freeze_status, thaw, thaw_until_sure};
 pub use info::{AgentInfo, info, ping};
+#[cfg(any(test, feature = "scripted"))]
+pub use scripted::{Line, ScriptedAgent, expect};
 pub use shared::SharedAgent;
+#[cfg(any(test, feature = "scripted"))]
+pub use simulated::{Fault, SimulatedGuest};
 pub use transport::QgaTransport;
 
 /// A connection to a guest's agent.
