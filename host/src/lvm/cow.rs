@@ -7,7 +7,8 @@ use super::owned::TAG;
 use super::{Bytes, LvName, Lvm, LvmError, Origin, SnapshotVolume};
 use crate::programs::Invocation;
 
-/// The unit in which the COW grows. See ARCHITECTURE.md for what was measured.
+/// The unit in which the COW grows, LVM's own default. The COW should last, so it takes exactly what the guest writes: for 16 KiB pages
+/// at random 4 KiB blocks, 1.0 times their size; it was 1.7 times with chunks of 16 KiB, and more with larger ones.
 const CHUNK: &str = "4k";
 
 /// An empty COW volume for one origin. [`RunVolumes`](super::RunVolumes) removes it.
@@ -46,6 +47,15 @@ impl Lvm {
             &size_arg,
             name.vg(),
         ]))?;
+        // Wiping needs the node, and udev probes it. Inactive, nobody can hold it open when it is converted: that would cost the window
+        // 5 s, and the snapshot.
+        self.run(&Invocation::new("lvchange", DEADLINE).args([
+            "--config",
+            QUIET,
+            "--activate",
+            "n",
+            &name.to_string(),
+        ]))?;
         Ok(CowVolume { lvm: self.clone(), name, size, origin: origin.name.clone(), devices: vg.devices })
     }
 }
@@ -76,7 +86,7 @@ impl CowVolume {
     pub fn attach(&self, deadline: Duration) -> Result<SnapshotVolume, LvmError> {
         let (origin, name) = (self.origin.to_string(), self.name.to_string());
         let config = fast_config(&self.devices);
-        let attached = self.lvm.run(&Invocation::new("lvconvert", deadline).args([
+        let lvconvert = Invocation::new("lvconvert", deadline).args([
             "--yes",
             "--config",
             &config,
@@ -89,10 +99,10 @@ impl CowVolume {
             CHUNK,
             &origin,
             &name,
-        ]));
-        if let Err(error) = attached {
-            self.lvm.resume_if_suspended(&self.origin)?;
-            return Err(error);
+        ]);
+        if let Err(cause) = self.lvm.programs.run(&lvconvert) {
+            self.lvm.resume_if_suspended(&self.origin, &cause)?;
+            return Err(cause.into());
         }
         Ok(SnapshotVolume::new(self.lvm.clone(), self.name.clone(), self.origin.clone()))
     }

@@ -64,13 +64,15 @@ pub enum LvmError {
         /// How long was waited.
         waited: Duration,
     },
-    /// The origin was found suspended and could not be resumed: the guest's writes hang. A person is needed now.
-    #[error("{origin} IS SUSPENDED, its guest's disk hangs, and it could not be resumed ({cause}); run `lvchange --refresh {origin}`, then `dmsetup resume {}`", origin.dm_name())]
+    /// An LVM command failed, and after it the origin is suspended or may be: the guest's writes hang. A person is needed now.
+    #[error("{origin} MAY BE SUSPENDED, and then its guest's disk hangs: {cause}; resuming it failed: {resume}; try `lvchange --refresh {origin}`, then `dmsetup resume {}`", origin.dm_name())]
     Suspended {
         /// The origin.
         origin: LvName,
-        /// Why resuming failed.
-        cause: Box<LvmError>,
+        /// What went wrong first.
+        cause: String,
+        /// Why it could not be resumed.
+        resume: Box<LvmError>,
     },
     /// The volume is in use.
     #[error("cannot remove {name}: {cause}; {}", held_by(holders))]

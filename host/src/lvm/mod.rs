@@ -18,6 +18,7 @@ mod report;
 mod size;
 mod snapshot;
 mod status;
+mod suspended;
 
 use std::path::PathBuf;
 use std::sync::Arc;

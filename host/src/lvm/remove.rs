@@ -1,60 +1,77 @@
 //! Removing what this program made, and only that.
 
+use std::thread;
 use std::time::Duration;
 
 use super::command::{DEADLINE, QUIET};
 use super::owned::{TAG, run_of};
 use super::{LvName, Lvm, LvmError};
-use crate::programs::Invocation;
+use crate::programs::{Invocation, ProgramError};
+
+/// How often a removal is tried that udev or another LVM command may have got in the way of. lvremove itself already waits 5 s each time.
+const ATTEMPTS: u32 = 4;
 
 impl Lvm {
     /// Removes a volume that this program made; one that is gone already counts as removed.
+    ///
+    /// # Errors
+    /// [`LvmError::NotOurs`] without our tag and name. [`LvmError::Busy`] with its holders when it is in use; only what heals by itself
+    /// is tried again.
     pub fn remove(&self, name: &LvName) -> Result<(), LvmError> {
-        let row = match self.lv(name) {
-            Err(LvmError::NoSuchLv { .. } | LvmError::NoSuchVg { .. }) => return Ok(()),
-            row => row?,
-        };
+        let Some(row) = self.lv_if_there(name)? else { return Ok(()) };
         if run_of(name).is_none() || !row.has_tag(TAG) {
             return Err(LvmError::NotOurs(name.clone()));
         }
-        self.run(&Invocation::new("lvremove", DEADLINE).args([
-            "--yes",
-            "--force",
-            "--config",
-            QUIET,
-            &name.to_string(),
-        ]))?;
-        Ok(())
+        let origin = LvName::new(name.vg(), &row.origin).ok();
+        let mut attempt = 1;
+        loop {
+            let lvremove =
+                Invocation::new("lvremove", DEADLINE).args(["--yes", "--force", "--config", QUIET, &name.to_string()]);
+            let Err(cause) = self.programs.run(&lvremove) else { return Ok(()) };
+            if let Some(origin) = &origin {
+                self.resume_if_suspended(origin, &cause)?;
+            }
+            // Half done or its answer lost: what counts is whether the volume is there.
+            if self.lv_if_there(name)?.is_none() {
+                return Ok(());
+            }
+            if !says_busy(&cause) {
+                return Err(cause.into());
+            }
+            let holders = self.holders(name);
+            if attempt == ATTEMPTS || holders.iter().any(|holder| !holder.is_transient()) {
+                return Err(LvmError::Busy { name: name.clone(), holders, cause: Box::new(cause) });
+            }
+            tracing::warn!(%name, attempt, error = %cause, ?holders, "the volume is busy for the moment; trying again to remove it");
+            self.settle(Duration::from_secs(5));
+            thread::sleep(Duration::from_millis(200) * attempt);
+            attempt += 1;
+        }
     }
 
-    /// An LVM command that was killed half way can leave a device suspended, and then the guest's disk hangs, and so would its thaw.
-    pub(super) fn resume_if_suspended(&self, origin: &LvName) -> Result<(), LvmError> {
-        let suspended = || -> Result<bool, LvmError> {
-            let info = Invocation::new("dmsetup", Duration::from_secs(5)).args([
-                "info",
-                "--columns",
-                "--noheadings",
-                "--options",
-                "suspended",
-                &origin.dm_name(),
-            ]);
-            Ok(String::from_utf8_lossy(&self.run(&info)?.stdout).trim() == "Suspended")
-        };
-        if !suspended()? {
-            return Ok(());
-        }
-        tracing::error!(%origin, "the origin was left suspended; resuming it");
-        let refresh = Invocation::new("lvchange", Duration::from_secs(10)).args(["--refresh", &origin.to_string()]);
-        let refreshed = self.run(&refresh);
-        match suspended() {
-            Ok(false) => Ok(()),
-            Ok(true) => {
-                let cause = refreshed
-                    .err()
-                    .unwrap_or(LvmError::Answer { command: refresh.to_string(), why: "it is still suspended".into() });
-                Err(LvmError::Suspended { origin: origin.clone(), cause: Box::new(cause) })
-            }
+    fn lv_if_there(&self, name: &LvName) -> Result<Option<super::report::LvRow>, LvmError> {
+        match self.lv(name) {
+            Ok(row) => Ok(Some(row)),
+            Err(LvmError::NoSuchLv { .. } | LvmError::NoSuchVg { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
+
+    /// Waits until udev has nothing to do, or the limit has passed: whoever needs the result looks for itself.
+    pub(super) fn settle(&self, limit: Duration) {
+        let timeout = format!("--timeout={}", limit.as_secs().max(1));
+        let settle = Invocation::new("udevadm", limit + Duration::from_secs(2)).args(["settle", &timeout]);
+        if let Err(error) = self.programs.run(&settle) {
+            tracing::debug!(%error, "udev did not settle");
+        }
+    }
+}
+
+/// LVM has one exit code for everything. These are its words for a device that is open, and seed 001's for a removal that stopped
+/// half way because of one.
+fn says_busy(error: &ProgramError) -> bool {
+    let ProgramError::Failed { said, .. } = error else { return false };
+    ["in use", "used by another device", "Unable to deactivate open", "Failed to resume"]
+        .iter()
+        .any(|words| said.contains(words))
 }

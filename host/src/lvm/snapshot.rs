@@ -5,7 +5,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{LvName, Lvm, LvmError, SnapshotState};
-use crate::programs::Invocation;
 
 /// A snapshot of an origin. [`RunVolumes`](super::RunVolumes) removes it, if [`remove`](Self::remove) has not.
 #[derive(Debug, Clone)]
@@ -42,12 +41,9 @@ impl SnapshotVolume {
     pub fn wait_for_device(&self, deadline: Duration) -> Result<PathBuf, LvmError> {
         let path = self.device_path();
         let start = Instant::now();
-        let settle = format!("--timeout={}", deadline.as_secs().max(1));
-        let settled =
-            self.lvm.run(&Invocation::new("udevadm", deadline + Duration::from_secs(2)).args(["settle", &settle]));
+        self.lvm.settle(deadline);
         while !path.exists() {
             if start.elapsed() >= deadline {
-                settled?;
                 return Err(LvmError::NoDevice { path, waited: deadline });
             }
             thread::sleep(Duration::from_millis(20));
