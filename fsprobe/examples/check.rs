@@ -1,4 +1,4 @@
-//! Checks an image or device and prints the report as JSON: `cargo run -p fsprobe --example check -- disk.img`.
+//! Checks an image or device and prints the report as JSON: `cargo run -p fsprobe --example check -- disk.img [--mount-hints]`.
 #![allow(clippy::print_stdout)]
 
 use std::fs::File;
@@ -30,9 +30,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut report = check(&disk, Depth::Default)?;
     report.target = path;
     println!("{}", serde_json::to_string_pretty(&report)?);
-    for volume in layout(&disk)?.volumes {
-        if let Some(hint) = mount_hint(&report.target, &volume) {
-            println!("# {}: {}\n{}", volume.path, hint.warning, hint.commands.join("\n"));
+    if std::env::args().nth(2).as_deref() == Some("--mount-hints") {
+        for volume in layout(&disk)?.volumes {
+            if let Some(hint) = mount_hint(&report.target, &volume) {
+                println!("# {}: {}\n{}", volume.path, hint.warning, hint.commands.join("\n"));
+            }
         }
     }
     Ok(())

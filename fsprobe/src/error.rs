@@ -23,9 +23,14 @@ impl ProbeError {
     /// The same error, said to be inside the volume `path`.
     #[must_use]
     pub fn in_volume(self, path: &str) -> Self {
+        self.within(&format!("volume {path}:"))
+    }
+
+    /// The same error, its place preceded by a wider one.
+    pub(crate) fn within(self, wider: &str) -> Self {
         match self {
             Self::Io { place, offset_bytes, length_bytes, source } => {
-                Self::Io { place: format!("volume {path}: {place}"), offset_bytes, length_bytes, source }
+                Self::Io { place: format!("{wider} {place}"), offset_bytes, length_bytes, source }
             }
         }
     }

@@ -1,0 +1,226 @@
+//! The log: a ring of blocks of 512 bytes, each of which begins with the number of the pass that wrote it (its cycle).
+//!
+//! Where the cycle falls is the head. Up to eight records may have been in flight and may have reached the disk in any
+//! order, so the head is moved back over whatever is not there yet, as a mount does. The log is clean where the last record
+//! is an unmount record that ends at the head.
+
+use super::superblock::Superblock;
+use crate::bytes::{be32, be64, u8_at};
+use crate::read_at::read;
+use crate::{ProbeError, ReadAt};
+
+const BLOCK: usize = 512;
+const XLOG_HEADER_MAGIC_NUM: u32 = 0xfeed_babe;
+const XLOG_UNMOUNT_TRANS: u8 = 0x20;
+const XLOG_HEADER_CYCLE_SIZE: u32 = 32 << 10;
+const MAX_RECORDS_IN_FLIGHT: u64 = 8;
+/// A record header further back than this is not looked for.
+const MAX_SEARCH_BLOCKS: u64 = 128 << 10;
+
+/// What a mount would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nothing to replay.
+    Clean,
+    /// Records from the tail to the head are to be replayed; blocks of 512 bytes from the start of the log.
+    Dirty {
+        head_block: u64,
+        tail_block: u64,
+        /// The tail is the last record itself.
+        covered: bool,
+    },
+    /// A mount would refuse it.
+    Bad(String),
+    /// It cannot be told within bounds.
+    Unknown(String),
+}
+
+pub(super) struct Log<'l> {
+    log: &'l dyn ReadAt,
+    blocks: u64,
+    max_record_blocks: u64,
+    sb_uuid: [u8; 16],
+}
+
+/// The fields of `struct xlog_rec_header` that matter here.
+struct Record {
+    block: u64,
+    h_len: u32,
+    h_lsn: u64,
+    h_tail_lsn: u64,
+    h_num_logops: u32,
+    header_blocks: u64,
+    /// In the data, the first block behind the headers.
+    first_op_flags: u8,
+    uuid: [u8; 16],
+}
+
+impl Record {
+    fn blocks(&self) -> u64 {
+        self.header_blocks + u64::from(self.h_len).div_ceil(BLOCK as u64)
+    }
+}
+
+impl<'l> Log<'l> {
+    pub fn new(log: &'l dyn ReadAt, superblock: &Superblock) -> Self {
+        let max_record_bytes: u64 = if superblock.has_log_v2() { 256 << 10 } else { 32 << 10 };
+        Self {
+            log,
+            blocks: log.size_bytes() / BLOCK as u64,
+            max_record_blocks: max_record_bytes / BLOCK as u64,
+            sb_uuid: superblock.sb_uuid,
+        }
+    }
+
+    pub fn state(&self) -> Result<State, ProbeError> {
+        if self.blocks == 0 {
+            return Ok(State::Bad("it has no blocks".into()));
+        }
+        let head = match self.head()? {
+            Ok(head) => head,
+            Err(state) => return Ok(state),
+        };
+        // The record that ends at the head; with the head at the start, that is at the end of the ring.
+        let record = match self.record_before(head)? {
+            Some(record) => Some(record),
+            None => self.record_before(self.blocks)?.filter(|record| record.block >= head),
+        };
+        let Some(record) = record else {
+            let detail = format!("there is no record before its head, block {head}");
+            return Ok(if head.max(self.blocks - head) > MAX_SEARCH_BLOCKS {
+                State::Unknown(detail)
+            } else {
+                State::Bad(detail)
+            });
+        };
+        if record.uuid != self.sb_uuid && record.uuid != [0; 16] {
+            return Ok(State::Bad("its records are of a filesystem with another UUID".into()));
+        }
+        let after = (record.block + record.blocks()) % self.blocks;
+        if after == head && record.h_num_logops == 1 && record.first_op_flags & XLOG_UNMOUNT_TRANS != 0 {
+            return Ok(State::Clean);
+        }
+        let tail_block = record.h_tail_lsn & 0xffff_ffff;
+        Ok(State::Dirty { head_block: head, tail_block, covered: record.h_tail_lsn == record.h_lsn })
+    }
+
+    /// The block that would be written next.
+    fn head(&self) -> Result<Result<u64, State>, ProbeError> {
+        let (first, last) = (self.cycle(0)?, self.cycle(self.blocks - 1)?);
+        if first == 0 {
+            // Not even mkfs has written here: a mount begins at block 0.
+            return Ok(Err(State::Clean));
+        }
+        if last == 0 && first != 1 {
+            return Ok(Err(State::Bad(format!("its first block is of cycle {first}, its last was never written"))));
+        }
+        // What stands behind the head, and so in holes before it.
+        let behind = if first == last { last.wrapping_sub(1) } else { last };
+        let mut head = if first == last { self.blocks } else { self.first_of_cycle(last)? };
+        let window = MAX_RECORDS_IN_FLIGHT * self.max_record_blocks;
+        let wrapped = window.saturating_sub(head).min(self.blocks - head.min(self.blocks));
+        let older_hole = if last == 0 || wrapped == 0 {
+            None
+        } else {
+            self.find_cycle(self.blocks - wrapped, self.blocks, behind.wrapping_sub(1))?
+        };
+        head = match older_hole {
+            Some(hole) => hole,
+            None => self.find_cycle(head.saturating_sub(window), head, behind)?.unwrap_or(head),
+        };
+        head = self.without_partial_record(head)?;
+        Ok(Ok(if head == self.blocks { 0 } else { head }))
+    }
+
+    /// The first block of `cycle`, which those from there to the end have, and those before do not.
+    fn first_of_cycle(&self, cycle: u32) -> Result<u64, ProbeError> {
+        let (mut other, mut same) = (0, self.blocks - 1);
+        while same - other > 1 {
+            let middle = other + (same - other) / 2;
+            if self.cycle(middle)? == cycle { same = middle } else { other = middle }
+        }
+        Ok(same)
+    }
+
+    /// `head`, or the start of the last record where that does not reach to `head`.
+    fn without_partial_record(&self, head: u64) -> Result<u64, ProbeError> {
+        if let Some(record) = self.record_before(head)? {
+            return Ok(if record.block + record.blocks() == head { head } else { record.block });
+        }
+        // It began before the end of the ring.
+        Ok(match self.record_before(self.blocks)?.filter(|record| record.block >= head) {
+            Some(record) if record.block + record.blocks() == self.blocks + head => head,
+            Some(record) => record.block,
+            None => head,
+        })
+    }
+
+    /// The last record that begins before `end`.
+    fn record_before(&self, end: u64) -> Result<Option<Record>, ProbeError> {
+        let bound = end.saturating_sub(MAX_SEARCH_BLOCKS);
+        let mut end = end;
+        while end > bound {
+            let start = end.saturating_sub(self.max_record_blocks).max(bound);
+            let bytes = self.read(start, end - start)?;
+            let mut blocks = bytes.chunks_exact(BLOCK).enumerate();
+            if let Some((i, header)) = blocks.rfind(|(_, block)| be32(block, 0) == XLOG_HEADER_MAGIC_NUM) {
+                return self.record(start + i as u64, header).map(Some);
+            }
+            end = start;
+        }
+        Ok(None)
+    }
+
+    fn record(&self, block: u64, header: &[u8]) -> Result<Record, ProbeError> {
+        let (h_version, h_size) = (be32(header, 8), be32(header, 320));
+        // Version 2 keeps the first words of 32 KiB of data in each header block.
+        let header_blocks =
+            if h_version & 2 != 0 { u64::from(h_size.div_ceil(XLOG_HEADER_CYCLE_SIZE).max(1)) } else { 1 };
+        let first_op = self.read((block + header_blocks) % self.blocks, 1)?;
+        let mut uuid = [0; 16];
+        uuid.copy_from_slice(header.get(304..320).unwrap_or(&[0; 16]));
+        Ok(Record {
+            block,
+            h_len: be32(header, 12),
+            h_lsn: be64(header, 16),
+            h_tail_lsn: be64(header, 24),
+            h_num_logops: be32(header, 40),
+            header_blocks,
+            first_op_flags: u8_at(&first_op, 9),
+            uuid,
+        })
+    }
+
+    /// The first block in a range that is of `cycle`.
+    fn find_cycle(&self, start: u64, end: u64, cycle: u32) -> Result<Option<u64>, ProbeError> {
+        let mut at = start;
+        while at < end {
+            let count = (end - at).min(self.max_record_blocks);
+            let bytes = self.read(at, count)?;
+            let found = bytes.chunks_exact(BLOCK).zip(at..).find(|(block, _)| cycle_of(block) == cycle);
+            if let Some((_, block)) = found {
+                return Ok(Some(block));
+            }
+            at += count;
+        }
+        Ok(None)
+    }
+
+    fn cycle(&self, block: u64) -> Result<u32, ProbeError> {
+        Ok(cycle_of(&self.read(block, 1)?))
+    }
+
+    /// Some blocks, no more than the longest record has.
+    fn read(&self, block: u64, count: u64) -> Result<Vec<u8>, ProbeError> {
+        let count = usize::try_from(count.min(self.max_record_blocks)).unwrap_or(1);
+        read(self.log, block * BLOCK as u64, count * BLOCK, "XFS log")
+    }
+}
+
+/// A header keeps its cycle in the second word: the first is its magic.
+fn cycle_of(block: &[u8]) -> u32 {
+    match be32(block, 0) {
+        XLOG_HEADER_MAGIC_NUM => be32(block, 4),
+        cycle => cycle,
+    }
+}

@@ -1,0 +1,54 @@
+//! XFS: whether its log is clean or has to be replayed.
+//!
+//! Format: "XFS Algorithms & Data Structures" (kernel.org), chapters 13 and 14, and `fs/xfs/libxfs/xfs_format.h`,
+//! `xfs_log_format.h`. All integers are big-endian, but for checksums.
+
+mod log;
+mod superblock;
+
+use crate::read_at::read;
+use crate::{Finding, ProbeError, ReadAt, Window};
+
+use log::{Log, State};
+pub(crate) use superblock::has_superblock;
+use superblock::{LogPlace, Superblock};
+
+/// What is known of the state of an XFS volume; nothing where its log is clean.
+pub(crate) fn check(volume: &dyn ReadAt) -> Result<Vec<Finding>, ProbeError> {
+    let length = usize::try_from(volume.size_bytes().min(32 << 10)).unwrap_or(0);
+    let head = read(volume, 0, length, "XFS superblock")?;
+    let superblock = match Superblock::parse(&head) {
+        Ok(superblock) => superblock,
+        Err(why) => return Ok(vec![Finding::damage("xfs-superblock-bad", "superblock at byte 0", why)]),
+    };
+    let mut findings = superblock.findings(volume.size_bytes());
+    match superblock.log() {
+        LogPlace::External => {
+            let detail = "its log is on another device, so nothing here says whether it has to be replayed";
+            findings.push(Finding::unknown("xfs-external-log", "superblock at byte 0", detail));
+        }
+        LogPlace::Invalid(why) => findings.push(Finding::damage("xfs-superblock-bad", "superblock at byte 0", why)),
+        LogPlace::Internal { offset_bytes, size_bytes } => {
+            let window = Window::new(volume, offset_bytes, size_bytes);
+            let log = Log::new(&window, &superblock);
+            let place = format!("log at byte {offset_bytes}");
+            let relative = |error: ProbeError| error.within(&format!("log, which begins at byte {offset_bytes},"));
+            match log.state().map_err(relative)? {
+                State::Clean => {}
+                State::Dirty { head_block, tail_block, covered } => {
+                    let detail = format!(
+                        "the log has to be replayed from block {tail_block} to block {head_block} of 512 bytes"
+                    );
+                    findings.push(Finding::replay("xfs-log-dirty", &place, detail));
+                    if covered {
+                        let detail = "the last record is all there is to replay: the filesystem was idle, or frozen";
+                        findings.push(Finding::note("xfs-log-covered", &place, detail));
+                    }
+                }
+                State::Bad(why) => findings.push(Finding::damage("xfs-log-bad", &place, why)),
+                State::Unknown(why) => findings.push(Finding::unknown("xfs-log-unknown", &place, why)),
+            }
+        }
+    }
+    Ok(findings)
+}
