@@ -5,13 +5,15 @@
 //! is an unmount record that ends at the head.
 
 use super::superblock::Superblock;
-use crate::bytes::{be32, be64, u8_at};
+use crate::bytes::{be32, be64, le16, le64, u8_at};
 use crate::read_at::read;
 use crate::{ProbeError, ReadAt};
 
 const BLOCK: usize = 512;
 const XLOG_HEADER_MAGIC_NUM: u32 = 0xfeed_babe;
 const XLOG_UNMOUNT_TRANS: u8 = 0x20;
+/// Log items are in the byte order of the machine that wrote them; this is that of every machine that runs KVM guests on LVM.
+const XFS_LI_BUF: u16 = 0x123c;
 const XLOG_HEADER_CYCLE_SIZE: u32 = 32 << 10;
 const MAX_RECORDS_IN_FLIGHT: u64 = 8;
 /// A record header further back than this is not looked for.
@@ -26,7 +28,7 @@ pub(super) enum State {
     Dirty {
         head_block: u64,
         tail_block: u64,
-        /// The tail is the last record itself.
+        /// All there is to replay is the superblock, twice: a frozen or idle filesystem covers its log so.
         covered: bool,
     },
     /// A mount would refuse it.
@@ -46,7 +48,6 @@ pub(super) struct Log<'l> {
 struct Record {
     block: u64,
     h_len: u32,
-    h_lsn: u64,
     h_tail_lsn: u64,
     h_num_logops: u32,
     header_blocks: u64,
@@ -101,7 +102,30 @@ impl<'l> Log<'l> {
             return Ok(State::Clean);
         }
         let tail_block = record.h_tail_lsn & 0xffff_ffff;
-        Ok(State::Dirty { head_block: head, tail_block, covered: record.h_tail_lsn == record.h_lsn })
+        Ok(State::Dirty { head_block: head, tail_block, covered: self.is_covered(tail_block, head)? })
+    }
+
+    /// Whether there are at most two records from `tail` to `head`, each of one transaction on the superblock alone.
+    fn is_covered(&self, tail: u64, head: u64) -> Result<bool, ProbeError> {
+        let mut at = tail;
+        for _ in 0..2 {
+            if at >= self.blocks {
+                return Ok(false);
+            }
+            let header = self.read(at, 1)?;
+            let record = self.record(at, &header)?;
+            // Start, transaction header, buffer format, buffer, commit: the format is 24 bytes, 52 bytes in.
+            let data = self.read((at + record.header_blocks) % self.blocks, 1)?;
+            let superblock = be32(&data, 44) == 24 && le16(&data, 52) == XFS_LI_BUF && le64(&data, 60) == 0;
+            if be32(&header, 0) != XLOG_HEADER_MAGIC_NUM || record.h_num_logops != 5 || !superblock {
+                return Ok(false);
+            }
+            at = (at + record.blocks()) % self.blocks;
+            if at == head {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The block that would be written next.
@@ -182,7 +206,6 @@ impl<'l> Log<'l> {
         Ok(Record {
             block,
             h_len: be32(header, 12),
-            h_lsn: be64(header, 16),
             h_tail_lsn: be64(header, 24),
             h_num_logops: be32(header, 40),
             header_blocks,

@@ -41,7 +41,8 @@ pub(crate) fn check(volume: &dyn ReadAt) -> Result<Vec<Finding>, ProbeError> {
                     );
                     findings.push(Finding::replay("xfs-log-dirty", &place, detail));
                     if covered {
-                        let detail = "the last record is all there is to replay: the filesystem was idle, or frozen";
+                        let detail =
+                            "all there is to replay is the superblock: the filesystem was frozen, or had been idle";
                         findings.push(Finding::note("xfs-log-covered", &place, detail));
                     }
                 }
