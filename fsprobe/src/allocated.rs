@@ -1,7 +1,7 @@
 //! What a backup of a disk has to copy.
 
 use crate::layout::Disk;
-use crate::{Extent, ExtentSet, Kind, ProbeError, ReadAt, Volume, kind};
+use crate::{Extent, ExtentSet, Kind, ProbeError, ReadAt, Volume, ext4, kind};
 
 /// The byte ranges of `disk` that a backup must copy: sorted, apart from each other, within the disk.
 ///
@@ -61,6 +61,9 @@ fn used_within(disk: &dyn ReadAt, volume: &Volume) -> Result<Option<Vec<Extent>>
         Kind::Swap => {
             let swap = kind::swap_of(&content).map_err(|error| error.in_volume(&volume.path))?;
             Ok(swap.filter(|swap| !swap.hibernated).map(|swap| vec![Extent::new(0, swap.page_bytes)]))
+        }
+        Kind::Ext2 | Kind::Ext3 | Kind::Ext4 => {
+            ext4::allocated(&content).map(Some).map_err(|error| error.in_volume(&volume.path))
         }
         _ => Ok(None),
     }

@@ -2,7 +2,7 @@
 
 use crate::layout::{Disk, layout};
 use crate::report::{Depth, Ext4Summary, Report, VolumeReport};
-use crate::{Finding, Findings, Kind, ProbeError, ReadAt, Severity, Verdict, Volume, kind, ntfs, xfs};
+use crate::{Finding, Findings, Kind, ProbeError, ReadAt, Severity, Verdict, Volume, ext4, kind, ntfs, xfs};
 
 /// Reads the layout of `disk` and judges every volume on it.
 ///
@@ -40,9 +40,9 @@ struct Judged {
 fn judge(disk: &dyn ReadAt, volume: &Volume, depth: Depth) -> Judged {
     let mut findings = Findings::default();
     findings.extend(volume.findings.iter().cloned());
-    let mut ext4 = None;
+    let mut summary = None;
     if volume.is_whole()
-        && let Err(error) = judge_content(disk, volume, depth, &mut findings, &mut ext4)
+        && let Err(error) = judge_content(disk, volume, depth, &mut findings, &mut summary)
     {
         findings.push(Finding::damage("unreadable", format!("volume {}", volume.path), error.to_string()));
     }
@@ -56,7 +56,7 @@ fn judge(disk: &dyn ReadAt, volume: &Volume, depth: Depth) -> Judged {
         kind: volume.kind,
         verdict,
         findings: findings.into_vec(),
-        ext4,
+        ext4: summary,
     };
     Judged { report, weight }
 }
@@ -66,13 +66,14 @@ fn judge_content(
     volume: &Volume,
     depth: Depth,
     findings: &mut Findings,
-    ext4: &mut Option<Ext4Summary>,
+    summary: &mut Option<Ext4Summary>,
 ) -> Result<(), ProbeError> {
     let content = volume.open(disk);
     match volume.kind {
         Kind::Ext2 | Kind::Ext3 | Kind::Ext4 => {
-            let _ = (depth, ext4);
-            findings.push(Finding::unknown("not-judged", "content", "ext4 is not judged yet"));
+            let check = ext4::check(&content, depth)?;
+            findings.extend(check.findings);
+            *summary = check.ext4;
         }
         Kind::Xfs => findings.extend(xfs::check(&content)?),
         Kind::Ntfs => findings.extend(ntfs::check(&content)?),

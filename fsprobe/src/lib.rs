@@ -9,6 +9,7 @@ mod allocated;
 mod bytes;
 mod check;
 mod error;
+pub mod ext4;
 mod extent;
 mod finding;
 mod kind;

@@ -1,0 +1,123 @@
+//! The copies of the superblock: compared with the primary one, and used where it is bad.
+//!
+//! <https://docs.kernel.org/filesystems/ext4/blockgroup.html>: `sparse_super`, `sparse_super2`.
+
+use super::fault::Fault;
+use super::features::{compat, incompat, ro_compat};
+use super::filesystem::read_volume;
+use super::superblock::{PRIMARY_OFFSET_BYTES, SIZE_BYTES, Superblock};
+use crate::{Finding, ProbeError, ReadAt};
+
+/// Backups looked at. With `sparse_super` there are fewer on any disk; a filesystem without may have thousands.
+const MAX_BACKUPS: usize = 64;
+
+/// The primary superblock, or else the first backup that verifies, and what was noticed.
+///
+/// # Errors
+/// [`ProbeError::Io`] where the medium fails.
+pub(super) fn find_superblock(volume: &dyn ReadAt) -> Result<(Option<Superblock>, Vec<Finding>), ProbeError> {
+    let primary = read(volume, PRIMARY_OFFSET_BYTES, "superblock");
+    let bad = match primary.and_then(|superblock| verified(superblock, "superblock")) {
+        Ok(superblock) => return Ok((Some(superblock), Vec::new())),
+        Err(fault) => fault.finding()?,
+    };
+    let mut findings = vec![bad];
+    // Where mke2fs puts the first backup: at the end of the bits that one block has for a group, for each block size.
+    for log_block_size in 0..=6_u32 {
+        let block_size = 1024_u64 << log_block_size;
+        let offset = (block_size * 8 + u64::from(log_block_size == 0)) * block_size;
+        if offset.saturating_add(SIZE_BYTES as u64) > volume.size_bytes() {
+            break;
+        }
+        let place = format!("backup superblock at byte {offset}");
+        match read(volume, offset, &place).and_then(|superblock| verified(superblock, &place)) {
+            Ok(superblock) if superblock.block_size_bytes() == block_size && superblock.s_block_group_nr == 1 => {
+                let detail = "it is used, since the primary one is bad";
+                findings.push(Finding::warning("superblock-backup-used", place, detail));
+                return Ok((Some(superblock), findings));
+            }
+            Ok(_) | Err(Fault::Bad(_)) => {}
+            Err(Fault::Io(error)) => return Err(error),
+        }
+    }
+    Ok((None, findings))
+}
+
+/// Compares each backup with `primary` in what never differs between them.
+///
+/// # Errors
+/// [`ProbeError::Io`] where the medium fails.
+pub(super) fn compare(volume: &dyn ReadAt, primary: &Superblock) -> Result<Vec<Finding>, ProbeError> {
+    let mut findings = Vec::new();
+    for group in primary.backup_groups().take(MAX_BACKUPS) {
+        let offset = primary.group_first_block(group) * primary.block_size_bytes();
+        if offset.saturating_add(SIZE_BYTES as u64) > volume.size_bytes() {
+            break;
+        }
+        let place = format!("backup superblock in group {group}");
+        match read(volume, offset, &place).and_then(|backup| verified(backup, &place)) {
+            Ok(backup) => {
+                let differing = differences(primary, &backup, group);
+                if !differing.is_empty() {
+                    let detail = format!("it differs from the primary one in {}", differing.join(", "));
+                    findings.push(Finding::warning("superblock-backup-differs", place, detail));
+                }
+            }
+            Err(fault) => {
+                let Finding { code, detail, .. } = fault.finding()?;
+                findings.push(Finding::warning("superblock-backup-bad", place, format!("{code}: {detail}")));
+            }
+        }
+    }
+    Ok(findings)
+}
+
+fn read(volume: &dyn ReadAt, offset_bytes: u64, place: &str) -> Result<Superblock, Fault> {
+    let mut raw = [0; SIZE_BYTES];
+    read_volume(volume, &mut raw, offset_bytes, place)?;
+    Superblock::parse(&raw, place)
+}
+
+fn verified(superblock: Superblock, place: &str) -> Result<Superblock, Fault> {
+    match superblock.computed_checksum() {
+        Some(computed) if computed != superblock.s_checksum => {
+            let detail = format!("s_checksum is {:#010x}, computed {computed:#010x}", superblock.s_checksum);
+            Err(Fault::damage("superblock-checksum", place, detail))
+        }
+        _ => Ok(superblock),
+    }
+}
+
+/// The fields that neither a mount nor the kernel's writing changes in one copy only.
+fn differences(primary: &Superblock, backup: &Superblock, group: u32) -> Vec<&'static str> {
+    // The kernel sets these in the primary one while it is mounted.
+    const COMPAT_VOLATILE: u32 = compat::EXT_ATTR | compat::FAST_COMMIT;
+    const INCOMPAT_VOLATILE: u32 = incompat::RECOVER | incompat::EXTENTS | incompat::ENCRYPT | incompat::EA_INODE;
+    const RO_COMPAT_VOLATILE: u32 = ro_compat::ORPHAN_PRESENT
+        | ro_compat::LARGE_FILE
+        | ro_compat::DIR_NLINK
+        | ro_compat::HUGE_FILE
+        | ro_compat::EXTRA_ISIZE
+        | ro_compat::VERITY;
+    let (p, b) = (primary, backup);
+    [
+        ("s_block_group_nr", u32::from(b.s_block_group_nr) == group & 0xffff),
+        ("s_uuid", p.s_uuid == b.s_uuid),
+        ("s_blocks_count", p.s_blocks_count == b.s_blocks_count),
+        ("s_inodes_count", p.s_inodes_count == b.s_inodes_count),
+        ("s_first_data_block", p.s_first_data_block == b.s_first_data_block),
+        ("s_log_block_size", p.s_log_block_size == b.s_log_block_size),
+        ("s_log_cluster_size", p.s_log_cluster_size == b.s_log_cluster_size),
+        ("s_blocks_per_group", p.s_blocks_per_group == b.s_blocks_per_group),
+        ("s_inodes_per_group", p.s_inodes_per_group == b.s_inodes_per_group),
+        ("s_inode_size", p.s_inode_size == b.s_inode_size),
+        ("s_desc_size", p.s_desc_size == b.s_desc_size),
+        ("s_first_meta_bg", p.s_first_meta_bg == b.s_first_meta_bg),
+        ("s_feature_compat", (p.s_feature_compat ^ b.s_feature_compat) & !COMPAT_VOLATILE == 0),
+        ("s_feature_incompat", (p.s_feature_incompat ^ b.s_feature_incompat) & !INCOMPAT_VOLATILE == 0),
+        ("s_feature_ro_compat", (p.s_feature_ro_compat ^ b.s_feature_ro_compat) & !RO_COMPAT_VOLATILE == 0),
+    ]
+    .into_iter()
+    .filter_map(|(name, is_equal)| (!is_equal).then_some(name))
+    .collect()
+}

@@ -1,0 +1,89 @@
+//! The check of one volume: all findings, and the verdict that they leave.
+
+use super::backup;
+use super::error_record::ErrorRecord;
+use super::open::{Opened, open};
+use super::orphans::orphans;
+use super::superblock::Superblock;
+use crate::{Depth, Ext4Check, Ext4Summary, Finding, Findings, ProbeError, ReadAt};
+
+/// Checks the ext2, ext3 or ext4 on `volume` without writing: superblocks, error record, journal, group descriptors and
+/// orphans, those after the journal as it leaves them.
+///
+/// The freeze proof is `needs_recovery == false && journal_start == 0` of the summary: then the verdict is not `replay`.
+///
+/// # Errors
+/// [`ProbeError::Io`] where the medium fails.
+pub fn check(volume: &dyn ReadAt, depth: Depth) -> Result<Ext4Check, ProbeError> {
+    let opened = open(volume)?;
+    let mut findings = Findings::default();
+    findings.extend(opened.findings.iter().cloned());
+    let Some(superblock) = &opened.superblock else {
+        return Ok(Ext4Check { verdict: findings.verdict(), findings: findings.into_vec(), ext4: None });
+    };
+    let mut summary = summary(&opened, superblock);
+    findings.extend(state(superblock));
+    findings.extend(replay_needed(&opened, superblock));
+    if opened.is_interpretable() {
+        findings.extend(backup::compare(volume, superblock)?);
+        if let Some(filesystem) = opened.filesystem() {
+            for (_, descriptor) in filesystem.groups() {
+                if let Err(fault) = descriptor {
+                    findings.push(fault.finding()?);
+                }
+            }
+            let orphans = orphans(&filesystem)?;
+            summary.orphans = u32::try_from(orphans.inodes.len()).unwrap_or(u32::MAX);
+            findings.extend(orphans.findings.into_vec());
+        }
+    }
+    let _ = depth;
+    Ok(Ext4Check { verdict: findings.verdict(), findings: findings.into_vec(), ext4: Some(summary) })
+}
+
+fn summary(opened: &Opened<'_>, superblock: &Superblock) -> Ext4Summary {
+    Ext4Summary {
+        needs_recovery: superblock.needs_recovery(),
+        journal_start: opened.journal.as_ref().map_or(0, |journal| journal.s_start),
+        replay_transactions: opened.replay.as_ref().map_or(0, |replay| replay.transactions),
+        replay_blocks: opened.volume.replayed_blocks(),
+        orphans: 0,
+        errors_recorded: ErrorRecord::of(superblock).map_or(0, |record| record.count),
+    }
+}
+
+fn replay_needed(opened: &Opened<'_>, superblock: &Superblock) -> Option<Finding> {
+    let replay = opened.replay.as_ref().filter(|_| superblock.needs_recovery())?;
+    let detail = format!(
+        "needs_recovery is set: {} transactions with {} blocks are in the journal only",
+        replay.transactions,
+        opened.volume.replayed_blocks()
+    );
+    Some(Finding::replay("journal-needs-replay", "journal", detail))
+}
+
+/// What `s_state` and the error record say.
+fn state(superblock: &Superblock) -> Vec<Finding> {
+    const PLACE: &str = "superblock";
+    let mut findings = Vec::new();
+    let record = ErrorRecord::of(superblock);
+    let recorded = record.map(|record| {
+        format!("the kernel recorded {} errors, the first {}, the last {}", record.count, record.first, record.last)
+    });
+    if superblock.is_state_error() {
+        let detail = recorded.unwrap_or_else(|| "s_state says that the kernel met an error".to_owned());
+        findings.push(Finding::damage("errors-recorded", PLACE, detail));
+    } else if let Some(detail) = recorded {
+        let detail = format!("{detail}; s_state says that it was checked since, or went on");
+        findings.push(Finding::warning("errors-recorded", PLACE, detail));
+    }
+    if !superblock.is_state_valid() {
+        let detail = if superblock.has_journal() {
+            "s_state is not clean, although there is a journal: an e2fsck was cut short"
+        } else {
+            "s_state is not clean, and there is no journal: it is mounted, or was when it was last written"
+        };
+        findings.push(Finding::unknown("not-cleanly-unmounted", PLACE, detail));
+    }
+    findings
+}

@@ -1,0 +1,193 @@
+//! Inodes.
+//!
+//! <https://docs.kernel.org/filesystems/ext4/inodes.html>; 128 bytes or more, little-endian.
+
+use super::checksum::{crc32c_le, crc32c_without};
+use super::fault::Fault;
+use super::fields::{array, joined, le16, le32};
+use super::filesystem::{Filesystem, read_volume};
+
+/// `i_flags`: blocks are found by an extent tree in `i_block`.
+const EXTENTS_FL: u32 = 0x8_0000;
+/// `i_flags`: the data is in the inode itself.
+const INLINE_DATA_FL: u32 = 0x1000_0000;
+/// `i_flags`: an extended attribute's value, not a file.
+const EA_INODE_FL: u32 = 0x20_0000;
+/// `i_flags`: `i_blocks` counts filesystem blocks, not sectors.
+const HUGE_FILE_FL: u32 = 0x4_0000;
+const OLD_SIZE: usize = 128;
+const CHECKSUM_LOW: usize = 0x7c;
+const CHECKSUM_HIGH: usize = 0x82;
+
+/// What an inode is, by the top bits of `i_mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum FileType {
+    Fifo,
+    CharacterDevice,
+    Directory,
+    BlockDevice,
+    Regular,
+    Symlink,
+    Socket,
+}
+
+/// An inode. Fields keep the kernel's names, both halves of a number joined.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)] // The fields are those of the page linked above.
+pub struct Inode {
+    pub number: u32,
+    pub i_mode: u16,
+    pub i_size: u64,
+    pub i_dtime: u32,
+    pub i_links_count: u16,
+    /// In the unit that `i_flags` says: see [`Inode::sectors`].
+    pub i_blocks: u64,
+    pub i_flags: u32,
+    /// Extent tree root, block map, or inline data.
+    pub i_block: [u8; 60],
+    pub i_generation: u32,
+    pub i_file_acl: u64,
+    pub i_extra_isize: u16,
+    checksum_seed: u32,
+}
+
+impl Inode {
+    /// What it is; `None` where the mode says nothing that exists.
+    #[must_use]
+    pub fn file_type(&self) -> Option<FileType> {
+        Some(match self.i_mode >> 12 {
+            0x1 => FileType::Fifo,
+            0x2 => FileType::CharacterDevice,
+            0x4 => FileType::Directory,
+            0x6 => FileType::BlockDevice,
+            0x8 => FileType::Regular,
+            0xa => FileType::Symlink,
+            0xc => FileType::Socket,
+            _ => return None,
+        })
+    }
+
+    /// Its blocks are found by an extent tree, else by a block map.
+    #[must_use]
+    pub fn has_extents(&self) -> bool {
+        self.i_flags & EXTENTS_FL != 0
+    }
+
+    /// Its data is in the inode.
+    #[must_use]
+    pub fn has_inline_data(&self) -> bool {
+        self.i_flags & INLINE_DATA_FL != 0
+    }
+
+    /// It holds the value of an extended attribute.
+    #[must_use]
+    pub fn is_ea_inode(&self) -> bool {
+        self.i_flags & EA_INODE_FL != 0
+    }
+
+    /// A symlink whose target is in `i_block`, which therefore maps nothing.
+    #[must_use]
+    pub fn is_fast_symlink(&self) -> bool {
+        self.file_type() == Some(FileType::Symlink) && !self.has_extents() && self.i_size < 60
+    }
+
+    /// Whether `i_block` is a map of blocks at all.
+    #[must_use]
+    pub fn maps_blocks(&self) -> bool {
+        matches!(self.file_type(), Some(FileType::Regular | FileType::Directory | FileType::Symlink))
+            && !self.has_inline_data()
+            && !self.is_fast_symlink()
+    }
+
+    /// Sectors of 512 bytes that it says it holds.
+    #[must_use]
+    pub fn sectors(&self, block_size_bytes: u64) -> u64 {
+        if self.i_flags & HUGE_FILE_FL != 0 {
+            self.i_blocks.saturating_mul(block_size_bytes / 512)
+        } else {
+            self.i_blocks
+        }
+    }
+
+    /// What the checksums of its extent blocks, directory blocks and orphan file blocks begin with.
+    #[must_use]
+    pub fn checksum_seed(&self) -> u32 {
+        self.checksum_seed
+    }
+}
+
+impl Filesystem<'_> {
+    /// The inode in `raw`, which is `s_inode_size` long, its checksum verified. A batch of them can be read at once and
+    /// parsed one by one.
+    ///
+    /// # Errors
+    /// `inode-checksum`.
+    pub fn parse_inode(&self, number: u32, raw: &[u8]) -> Result<Inode, Fault> {
+        let i_extra_isize = if raw.len() > OLD_SIZE { le16(raw, 0x80) } else { 0 };
+        let i_generation = le32(raw, 0x64);
+        let number_seed = crc32c_le(self.superblock.checksum_seed(), &number.to_le_bytes());
+        let checksum_seed = crc32c_le(number_seed, &i_generation.to_le_bytes());
+        if self.superblock.has_metadata_csum() {
+            let (old, extra) = (raw.get(..OLD_SIZE).unwrap_or(raw), raw.get(OLD_SIZE..).unwrap_or_default());
+            let has_high = !extra.is_empty() && i_extra_isize >= 4;
+            let mut computed = crc32c_without(checksum_seed, old, CHECKSUM_LOW, 2);
+            if !extra.is_empty() {
+                computed = if has_high {
+                    crc32c_without(computed, extra, CHECKSUM_HIGH - OLD_SIZE, 2)
+                } else {
+                    crc32c_le(computed, extra)
+                };
+            }
+            let mut stored = u32::from(le16(raw, CHECKSUM_LOW));
+            if has_high {
+                stored |= u32::from(le16(raw, CHECKSUM_HIGH)) << 16;
+            } else {
+                computed &= 0xffff;
+            }
+            if stored != computed {
+                let detail = format!("i_checksum is {stored:#x}, computed {computed:#x}");
+                return Err(Fault::damage("inode-checksum", format_args!("inode {number}"), detail));
+            }
+        }
+        Ok(Inode {
+            number,
+            i_mode: le16(raw, 0x0),
+            i_size: joined(le32(raw, 0x6c), le32(raw, 0x4)),
+            i_dtime: le32(raw, 0x14),
+            i_links_count: le16(raw, 0x1a),
+            i_blocks: joined(le16(raw, 0x74).into(), le32(raw, 0x1c)),
+            i_flags: le32(raw, 0x20),
+            i_block: array(raw, 0x28),
+            i_generation,
+            i_file_acl: joined(le16(raw, 0x76).into(), le32(raw, 0x68)),
+            i_extra_isize,
+            checksum_seed,
+        })
+    }
+
+    /// The group that `number` is in, and its index there; `None` where there is no such inode.
+    #[must_use]
+    pub fn inode_place(&self, number: u32) -> Option<(u32, u32)> {
+        let index = number.checked_sub(1)?;
+        let per_group = self.superblock.s_inodes_per_group;
+        (number <= self.superblock.s_inodes_count).then_some((index / per_group, index % per_group))
+    }
+
+    /// Inode `number`, from its group's table.
+    ///
+    /// # Errors
+    /// `inode-range`, `inode-checksum`, those of [`Filesystem::group`] and of reading.
+    pub fn inode(&self, number: u32) -> Result<Inode, Fault> {
+        let place = format_args!("inode {number}");
+        let Some((group, index)) = self.inode_place(number) else {
+            let detail = format!("inodes go from 1 to {}", self.superblock.s_inodes_count);
+            return Err(Fault::damage("inode-range", place, detail));
+        };
+        let table = self.group(group)?.bg_inode_table * self.superblock.block_size_bytes();
+        let size = self.superblock.s_inode_size;
+        let mut raw = vec![0; usize::from(size)];
+        read_volume(self.volume, &mut raw, table + u64::from(index) * u64::from(size), place)?;
+        self.parse_inode(number, &raw)
+    }
+}

@@ -1,0 +1,45 @@
+//! ext2, ext3 and ext4.
+//!
+//! <https://docs.kernel.org/filesystems/ext4/index.html>; a module for each on-disk structure.
+//!
+//! [`open`] finds the superblock, replays the journal onto an [`Overlay`] where it has to be, and gives a [`Filesystem`]
+//! whose groups, inodes, block maps and bitmaps can be read. [`check`] judges it, [`allocated`] says what of it is in use.
+//! Nothing here trusts a number from the disk: each is bounded where it is read, and a walk visits no block twice.
+
+mod allocated;
+mod backup;
+mod bitmap;
+mod block_map;
+mod block_runs;
+mod check;
+mod checksum;
+mod error_record;
+mod extent_tree;
+mod fault;
+pub mod features;
+mod fields;
+mod filesystem;
+mod group;
+mod inode;
+mod journal;
+mod layout;
+mod open;
+mod orphan_file;
+mod orphans;
+mod overlay;
+mod superblock;
+
+pub use allocated::allocated;
+pub use bitmap::Bitmap;
+pub use block_runs::{Piece, Run};
+pub use check::check;
+pub use error_record::{ErrorRecord, RecordedError};
+pub use fault::Fault;
+pub use filesystem::Filesystem;
+pub use group::GroupDescriptor;
+pub use inode::{FileType, Inode};
+pub use journal::{ChecksumVersion, JournalSuperblock, Replay};
+pub use open::{Opened, open};
+pub use orphans::{Orphans, orphans};
+pub use overlay::Overlay;
+pub use superblock::Superblock;
