@@ -1,0 +1,56 @@
+//! ext4 against mke2fs, the kernel and e2fsprogs. Needs root, for loop mounts.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod allocated;
+mod freeze;
+mod image;
+mod replay;
+
+use fsprobe::ReadAt;
+use fsprobe::{Depth, Ext4Check, ext4};
+
+/// The default check, with its findings' codes on a failure.
+fn check(volume: &dyn ReadAt) -> Ext4Check {
+    ext4::check(volume, Depth::Default).unwrap()
+}
+
+fn codes(check: &Ext4Check) -> Vec<&'static str> {
+    check.findings.iter().map(|finding| finding.code).collect()
+}
+
+/// mke2fs options of the last decade's filesystems.
+const FLAVOURS: &[&[&str]] = &[
+    &["-t", "ext4", "-b", "4096"],
+    &["-t", "ext4", "-b", "1024"],
+    &["-t", "ext4", "-b", "2048"],
+    &["-t", "ext4", "-I", "128"],
+    &["-t", "ext4", "-O", "^64bit"],
+    &["-t", "ext4", "-O", "^metadata_csum", "-b", "4096"],
+    &["-t", "ext4", "-O", "^metadata_csum,uninit_bg"],
+    &["-t", "ext4", "-O", "^metadata_csum,^64bit,uninit_bg"],
+    &["-t", "ext4", "-O", "^flex_bg", "-b", "4096"],
+    &["-t", "ext4", "-O", "^flex_bg", "-b", "1024"],
+    &["-t", "ext4", "-O", "^extent,^64bit"],
+    &["-t", "ext4", "-O", "metadata_csum_seed"],
+    &["-t", "ext4", "-O", "orphan_file", "-b", "4096"],
+    &["-t", "ext4", "-O", "orphan_file", "-b", "1024"],
+    &["-t", "ext4", "-O", "bigalloc", "-b", "4096", "-C", "16384"],
+    &["-t", "ext4", "-O", "bigalloc", "-b", "1024", "-C", "8192"],
+    &["-t", "ext4", "-O", "inline_data", "-b", "4096"],
+    &["-t", "ext4", "-O", "meta_bg,^resize_inode"],
+    &["-t", "ext4", "-O", "meta_bg,^resize_inode", "-b", "1024", "-g", "1024"],
+    &["-t", "ext4", "-O", "sparse_super2"],
+    &["-t", "ext4", "-O", "^sparse_super,^resize_inode", "-b", "1024"],
+    &["-t", "ext4", "-O", "encrypt,casefold"],
+    &["-t", "ext4", "-O", "fast_commit"],
+    &["-t", "ext4", "-O", "quota,project"],
+    &["-t", "ext4", "-O", "mmp"],
+    &["-t", "ext4", "-O", "ea_inode,large_dir,verity"],
+    &["-t", "ext4", "-J", "size=4"],
+    &["-t", "ext3"],
+    &["-t", "ext3", "-b", "1024"],
+    &["-t", "ext2"],
+    &["-t", "ext2", "-b", "1024"],
+    &["-t", "ext2", "-r", "0"],
+];
