@@ -104,7 +104,6 @@ impl Credentials {
     }
 
     /// The same as an option file, for a client in the guest.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the session through the agent comes next"))]
     pub(super) fn to_option_file(&self) -> String {
         let quoted = |value: &str| {
             let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\r', "\\r");

@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::{holder::Holder, lock_method::LockMethod};
+use crate::agent::AgentError;
 
 /// A statement as it may be shown: one line, 200 characters at most, control characters escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +113,14 @@ pub enum DatabaseError {
     Unsupported {
         /// What is missing, and what would help.
         problem: String,
+    },
+    /// The guest agent failed on the way to the database.
+    #[error("`{statement}` failed on its way through the guest agent: {source}")]
+    Agent {
+        /// The statement, or what was being done.
+        statement: Statement,
+        /// What the agent said.
+        source: AgentError,
     },
     /// The lock was not granted in time, and nothing is locked.
     #[error("the database did not grant {method} within {} ms{}", deadline.as_millis(), held_by(holders, diagnosis_failed.as_deref()))]

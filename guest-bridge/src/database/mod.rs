@@ -1,9 +1,10 @@
 //! A database server in the guest: the wire to it, and above the wire every statement that is ever sent.
 //!
 //! [`Database`] is the wire: one statement, its rows. [`NetSession`](net::NetSession) speaks the protocol over a socket,
-//! `AgentSession` feeds a client inside the guest through the guest agent. What is said over the wire
+//! [`AgentSession`](agent_session::AgentSession) feeds a client inside the guest through the guest agent. What is said over the wire
 //! is written once, for all of them, in [`server`] (who is it), [`lock`] (hold it still) and [`holder`] (who would not let us).
 
+pub mod agent_session;
 mod credentials;
 mod error;
 pub mod holder;

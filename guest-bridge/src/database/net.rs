@@ -132,7 +132,7 @@ const NO_SUCH_THREAD: u16 = 1094;
 
 /// `ER_DBACCESS_DENIED_ERROR`, `ER_ACCESS_DENIED_ERROR`, `ER_HOST_NOT_PRIVILEGED`, `ER_ACCESS_DENIED_NO_PASSWORD_ERROR`,
 /// `ER_MUST_CHANGE_PASSWORD_LOGIN`, `ER_ACCOUNT_HAS_BEEN_LOCKED`, MariaDB's `ER_ACCOUNT_HAS_BEEN_LOCKED`.
-fn is_refusal(code: u16) -> bool {
+pub(super) fn is_refusal(code: u16) -> bool {
     matches!(code, 1044 | 1045 | 1130 | 1698 | 1862 | 3118 | 4151)
 }
 

@@ -99,6 +99,22 @@ impl PrivateServer {
         Visitor { process, _input: input }
     }
 
+    /// Processes of sessions through an agent that connect here.
+    pub fn agent_clients(&self) -> Vec<u32> {
+        let socket = format!("--socket={}", self.socket().display());
+        let is_one = |line: &[u8]| {
+            let mut words = line.split(|byte| *byte == 0);
+            words.clone().any(|word| word == socket.as_bytes())
+                && words.any(|word| word.starts_with(b"--defaults-extra-file="))
+        };
+        fs::read_dir("/proc")
+            .expect("procfs")
+            .flatten()
+            .filter(|entry| fs::read(entry.path().join("cmdline")).is_ok_and(|line| is_one(&line)))
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .collect()
+    }
+
     fn client(&self) -> Command {
         let mut command = Command::new("mariadb");
         command.arg("--no-defaults").arg(format!("--socket={}", self.socket().display()));
@@ -109,6 +125,10 @@ impl PrivateServer {
 
 impl Drop for PrivateServer {
     fn drop(&mut self) {
+        // Clients that a test has abandoned, as a dead coordinator would: their scripts clean up after them.
+        for pid in self.agent_clients() {
+            Command::new("kill").arg(pid.to_string()).stderr(Stdio::null()).status().ok();
+        }
         self.process.kill().ok();
         self.process.wait().ok();
         if thread::panicking() {

@@ -1,0 +1,117 @@
+# A database session in a guest, for stillpoint. Plain POSIX sh (dash, busybox), given to `sh -c` by guest-exec. Nothing from outside is
+# ever part of this text: words come as arguments, statements and credentials as standard input.
+#   open NAME NONCE DEADLINE_S LIFETIME_S SOCKET   input: an option file, maybe empty
+#   query NAME NONCE DEADLINE_S                    input: a statement, and one that selects the nonce
+#   close NAME PATIENCE [CONNECTION_ID SOCKET]     input: an option file. With an id, what this connection does is killed. A session that
+#                                                  may not be there yet is waited for, PATIENCE times 50 ms.
+# NAME is random, chosen by the host, so that a session whose opening was given up can be closed.
+# Exit: 0 answered, 3 the client has ended, 4 no answer in time, 5 no place for the session, 6 a program is missing.
+set -u
+umask 077
+# /run is memory: no disk is written to, and none that is frozen is waited for.
+places="/run /dev/shm /tmp"
+export LC_ALL=C HOME="${HOME:-/root}" PATH="${PATH:-}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/mysql/bin"
+
+# Runs the client there is. What an option file says about the form of the output is overruled.
+client() {
+    program=$(command -v mariadb || command -v mysql) || exit 6
+    set -- --defaults-extra-file="$directory/my.cnf" ${socket:+"--socket=$socket"} --batch --unbuffered --force --binary-mode \
+        --column-names --skip-raw --skip-html --skip-xml --skip-vertical --skip-auto-rehash --skip-reconnect \
+        --local-infile=0 --connect-timeout=10 --default-character-set=utf8mb4
+    exec timeout "$lifetime_s" "$program" "$@"
+}
+
+# Sets `directory` to that of session $1.
+find() {
+    for place in $places; do
+        directory=$place/stillpoint.$1
+        [ -d "$directory" ] && return
+    done
+    false
+}
+
+# Prints what the client says until it says the nonce. The files are opened first: whoever removes them cannot take its last words.
+answer() {
+    pause=0.02 ticks=$((deadline_s * 50))
+    verdict=
+    while :; do
+        [ "$(tail -n 1 "$directory/out" 2>/dev/null)" = "$nonce" ] && verdict=0
+        # 2000 to 2999 are the client's own errors: the connection is gone, and so will be the answer.
+        [ -z "$verdict" ] && [ -s "$directory/err" ] && grep -q '^ERROR 2[0-9][0-9][0-9] ' "$directory/err" && verdict=3
+        [ -z "$verdict" ] && [ ! -p "$directory/in" ] && verdict=3
+        [ -z "$verdict" ] && [ "$ticks" -le 0 ] && verdict=4
+        [ -n "$verdict" ] && break
+        ticks=$((ticks - 1))
+        # Where sleep knows no fractions.
+        sleep "$pause" 2>/dev/null || { pause=1 ticks=$((ticks / 50)); sleep 1; }
+    done
+    head -c 5000000 <&5
+    head -c 100000 <&4 >&2
+    exit "$verdict"
+}
+
+case $1 in
+open)
+    name=$2 nonce=$3 deadline_s=$4 lifetime_s=$5 socket=$6 directory=
+    for place in $places; do
+        mkdir "$place/stillpoint.$name" 2>/dev/null && directory=$place/stillpoint.$name && break
+    done
+    [ -d "$directory" ] || { echo "no private directory can be made in $places" >&2; exit 5; }
+    for needed in timeout mkfifo; do
+        command -v $needed >/dev/null || { rmdir "$directory"; echo "there is no $needed" >&2; exit 6; }
+    done
+    command -v mariadb >/dev/null || command -v mysql >/dev/null || {
+        rmdir "$directory"
+        echo "there is no client: neither mariadb nor mysql" >&2
+        exit 6
+    }
+    cat >"$directory/my.cnf" && mkfifo "$directory/in" && : >"$directory/out" && : >"$directory/err" || exit 5
+    exec 4<"$directory/err" 5<"$directory/out" 6<>"$directory/in"
+    (
+        # Held open for reading and writing, the FIFO has no end of file, and nobody waits for the other side. If this shell is killed,
+        # the client sees the end.
+        exec 3<>"$directory/in" 4<&- 5<&- 6<&-
+        client <"$directory/in" >>"$directory/out" 2>>"$directory/err" 3<&- &
+        pid=$!
+        echo "$pid" >"$directory/pid"
+        trap 'kill "$pid"' HUP INT TERM
+        wait "$pid"
+        trap '' HUP INT TERM
+        wait "$pid"
+        # Renamed first: nobody can put a new file into it meanwhile.
+        mv "$directory" "$directory.gone" && rm -rf "$directory.gone"
+    ) </dev/null >/dev/null 2>&1 &
+    printf 'SELECT CONNECTION_ID() AS id;\nSELECT '\''%s'\'' AS stillpoint;\n' "$nonce" >&6
+    # Once it has answered, the client has read its credentials.
+    trap 'rm -f "$directory/my.cnf" 2>/dev/null' EXIT
+    answer
+    ;;
+query)
+    nonce=$3 deadline_s=$4
+    find "$2" && [ -p "$directory/in" ] || exit 3
+    exec 4<"$directory/err" 5<"$directory/out" 6<>"$directory/in"
+    : >"$directory/out"
+    : >"$directory/err"
+    cat >&6
+    answer
+    ;;
+close)
+    patience=$3 socket=${5:-} lifetime_s=5
+    until find "$2" && [ -s "$directory/pid" ]; do
+        [ "$patience" -gt 0 ] || exit 0
+        patience=$((patience - 1))
+        sleep 0.05 2>/dev/null || sleep 1
+    done
+    if [ -n "${4:-}" ]; then
+        cat >"$directory/my.cnf"
+        echo "KILL CONNECTION $4;" | (client) >/dev/null 2>&1
+        rm -f "$directory/my.cnf"
+    fi
+    kill "$(cat "$directory/pid")" 2>/dev/null
+    tries=100
+    while [ -d "$directory" ] && [ "$tries" -gt 0 ]; do
+        tries=$((tries - 1))
+        sleep 0.05 2>/dev/null || sleep 1
+    done
+    ;;
+esac

@@ -1,0 +1,260 @@
+//! The wire through a real `qemu-ga` that runs on this machine: it executes programs here, and is never asked to freeze anything.
+
+use std::{
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use guest_bridge::{
+    agent::{Agent, AgentError, BoxFuture, Endpoint, QgaTransport, SharedAgent},
+    database::{
+        Credentials, DatabaseError, OpenSession,
+        agent_session::AgentSession,
+        lock::{LockLost, LockTerms, TablesLock},
+        server::identify,
+    },
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::server::{PASSWORD, PrivateServer};
+
+const SOON: Duration = Duration::from_secs(30);
+const TERMS: LockTerms =
+    LockTerms { lock_deadline: Duration::from_secs(2), expiry: Duration::from_secs(60), statement_deadline: SOON };
+
+/// A `qemu-ga` of this test's own.
+struct PrivateAgent {
+    process: Child,
+    directory: TempDir,
+}
+
+impl PrivateAgent {
+    fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(options: &[&str]) -> Self {
+        let directory = tempfile::Builder::new().prefix("stillpoint-qga-").tempdir().expect("a directory");
+        let process = Command::new("qemu-ga")
+            .args(["-m", "unix-listen", "-p"])
+            .arg(directory.path().join("sock"))
+            .arg("-t")
+            .arg(directory.path())
+            .arg("-f")
+            .arg(directory.path().join("pid"))
+            .args(options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("qemu-ga starts");
+        let agent = Self { process, directory };
+        let started = Instant::now();
+        while !agent.socket().exists() {
+            assert!(started.elapsed() < Duration::from_secs(30), "qemu-ga does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        agent
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("sock")
+    }
+
+    fn shared(&self) -> SharedAgent {
+        SharedAgent::new(QgaTransport::new(Endpoint::Unix(self.socket())))
+    }
+}
+
+impl Drop for PrivateAgent {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+fn account(password: &str) -> Option<Credentials> {
+    Some(Credentials::new("stillpoint", Some(password.to_owned())))
+}
+
+fn through(agent: &PrivateAgent, server: &PrivateServer) -> OpenSession {
+    let socket = server.socket().display().to_string();
+    AgentSession::opener(agent.shared(), account(PASSWORD), Some(socket))
+}
+
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(30), "{what} did not happen");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn it_identifies_locks_proves_and_unlocks() {
+    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    server.sql("INSERT INTO shop.orders VALUES (1)");
+    let open = through(&agent, &server);
+    let mut session = open(SOON).await.unwrap();
+    let described = identify(&mut *session, SOON).await.unwrap();
+    assert_eq!(described.datadir, server.directory().join("data"));
+    session.close().await;
+
+    let mut lock = TablesLock::take(&open, &described, &TERMS).await.unwrap();
+    let coordinates = lock.coordinates().unwrap().clone();
+    let mut writer = server.open()(SOON).await.unwrap();
+    let commit = tokio::spawn(async move { writer.query("INSERT INTO shop.orders VALUES (2)", SOON).await });
+    let waiting =
+        "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'INSERT%' AND STATE LIKE 'Waiting for%'";
+    until("a waiting commit", || server.sql(waiting) == "1").await;
+    lock.still_held(SOON).await.unwrap();
+    assert!(server.sql("SHOW MASTER STATUS").starts_with(&format!("{}\t{}", coordinates.file, coordinates.position)));
+    lock.unlock(SOON).await.unwrap();
+    commit.await.unwrap().unwrap();
+    until("the end of all clients", || server.agent_clients().is_empty()).await;
+}
+
+#[tokio::test]
+async fn values_arrive_as_the_server_sent_them() {
+    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let mut session = through(&agent, &server)(SOON).await.unwrap();
+    let rows =
+        session.query("SELECT 'tab\\tnew\\nline \\\\ back' AS a, NULL AS b, '' AS c, 'ü' AS d", SOON).await.unwrap();
+    assert_eq!(rows.get(0, "a"), Some("tab\tnew\nline \\ back"));
+    assert_eq!([rows.get(0, "b"), rows.get(0, "c"), rows.get(0, "d")], [None, Some(""), Some("ü")]);
+    assert_eq!(session.query("SELECT 1 FROM shop.orders", SOON).await.unwrap().rows.len(), 0);
+    session.close().await;
+}
+
+#[tokio::test]
+async fn an_error_of_the_server_leaves_the_session_usable() {
+    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let mut session = through(&agent, &server)(SOON).await.unwrap();
+    let error = session.query("SELECT nonsense", SOON).await.unwrap_err();
+    assert!(matches!(error, DatabaseError::Server { code: 1054, .. }), "{error:?}");
+    assert_eq!(session.query("SELECT 7 AS n", SOON).await.unwrap().get(0, "n"), Some("7"));
+    session.close().await;
+}
+
+#[tokio::test]
+async fn a_statement_cannot_carry_a_second_one_or_a_command_of_the_client() {
+    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let mut session = through(&agent, &server)(SOON).await.unwrap();
+    let proof = server.directory().join("proof");
+    for statement in [format!("\\! touch {}", proof.display()), format!("system touch {}", proof.display())] {
+        session.query(&statement, SOON).await.unwrap_err();
+    }
+    session.query("SELECT 1; SELECT 2", SOON).await.unwrap_err();
+    assert!(!proof.exists());
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_said_without_showing_it_and_nothing_is_left() {
+    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let socket = server.socket().display().to_string();
+    let error = AgentSession::open(agent.shared(), account("geheim"), Some(socket), SOON).await.err().unwrap();
+    assert!(matches!(error, DatabaseError::AccessDenied { .. }), "{error:?}");
+    assert!(!format!("{error} {error:?}").contains("geheim"), "{error:?}");
+    assert!(server.agent_clients().is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_run_is_unreachable() {
+    let agent = PrivateAgent::start();
+    let socket = Some("/nonexistent/mysqld.sock".to_owned());
+    let error = AgentSession::open(agent.shared(), None, socket, SOON).await.err().unwrap();
+    assert!(matches!(&error, DatabaseError::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().contains("/nonexistent/mysqld.sock"), "{error}");
+}
+
+/// Passes everything on, and loses the reply to the first `guest-exec`.
+struct LosesTheFirstReply {
+    agent: QgaTransport,
+    lost: bool,
+}
+
+impl Agent for LosesTheFirstReply {
+    fn call<'a>(
+        &'a mut self,
+        command: &'a str,
+        arguments: Value,
+        deadline: Duration,
+    ) -> BoxFuture<'a, Result<Value, AgentError>> {
+        Box::pin(async move {
+            let reply = self.agent.call(command, arguments, deadline).await?;
+            if command == "guest-exec" && !std::mem::replace(&mut self.lost, true) {
+                return Err(AgentError::Timeout { command: command.to_owned(), waited_ms: 1 });
+            }
+            Ok(reply)
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_session_whose_opening_was_not_answered_leaves_no_client() {
+    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let lossy = LosesTheFirstReply { agent: QgaTransport::new(Endpoint::Unix(agent.socket())), lost: false };
+    let socket = server.socket().display().to_string();
+    let error = AgentSession::open(SharedAgent::new(lossy), account(PASSWORD), Some(socket), SOON).await.err().unwrap();
+    assert!(matches!(error, DatabaseError::TimedOut { .. }), "{error:?}");
+    assert!(server.agent_clients().is_empty());
+}
+
+#[tokio::test]
+async fn an_agent_that_blocks_guest_exec_is_said_to_do_so() {
+    let agent = PrivateAgent::start_with(&["-b", "guest-exec"]);
+    let error = AgentSession::open(agent.shared(), None, None, SOON).await.err().unwrap();
+    assert!(matches!(&error, DatabaseError::Unsupported { .. }), "{error:?}");
+    assert!(error.to_string().contains("guest-exec"), "{error}");
+}
+
+#[tokio::test]
+async fn after_a_timeout_the_session_is_closed_and_its_statement_killed() {
+    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let mut session = through(&agent, &server)(SOON).await.unwrap();
+    let error = session.query("SELECT SLEEP(600), 'late'", Duration::from_millis(500)).await.unwrap_err();
+    assert!(matches!(error, DatabaseError::TimedOut { .. }), "{error:?}");
+    let error = session.query("SELECT 'next'", SOON).await.unwrap_err();
+    assert!(matches!(error, DatabaseError::Closed { .. }), "{error:?}");
+    let running =
+        "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '%late%' AND ID <> CONNECTION_ID()";
+    until("the end of the statement", || server.sql(running) == "0").await;
+    until("the end of the client", || server.agent_clients().is_empty()).await;
+}
+
+#[tokio::test]
+async fn dropping_the_lock_frees_it() {
+    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let open = through(&agent, &server);
+    let described = identify(&mut *open(SOON).await.unwrap(), SOON).await.unwrap();
+    drop(TablesLock::take(&open, &described, &TERMS).await.unwrap());
+    let mut writer = server.open()(SOON).await.unwrap();
+    writer.query("INSERT INTO shop.orders VALUES (2)", SOON).await.unwrap();
+    until("the end of all clients", || server.agent_clients().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_killed_session_does_not_reconnect_and_pass_for_a_held_lock() {
+    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let open = through(&agent, &server);
+    let described = identify(&mut *open(SOON).await.unwrap(), SOON).await.unwrap();
+    let mut lock = TablesLock::take(&open, &described, &TERMS).await.unwrap();
+    server.sql(&format!("KILL CONNECTION {}", lock.connection_id()));
+    let lost = lock.still_held(SOON).await.unwrap_err();
+    assert!(matches!(lost, LockLost::Session(DatabaseError::Lost { .. })), "{lost:?}");
+}
+
+#[tokio::test]
+async fn a_lock_whose_coordinator_vanished_frees_itself() {
+    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let open = through(&agent, &server);
+    let described = identify(&mut *open(SOON).await.unwrap(), SOON).await.unwrap();
+    let terms = LockTerms { expiry: Duration::from_secs(1), ..TERMS };
+    let lock = TablesLock::take(&open, &described, &terms).await.unwrap();
+    // As if this process were killed: nobody closes anything, and the client in the guest lives on.
+    std::mem::forget(lock);
+    let mut writer = server.open()(SOON).await.unwrap();
+    writer.query("INSERT INTO shop.orders VALUES (2)", SOON).await.unwrap();
+}
