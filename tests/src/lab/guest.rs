@@ -1,0 +1,153 @@
+//! The guest: its shell, its database, and whether it is frozen.
+
+use std::process::Output;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+
+use super::agent::Agent;
+
+/// The port that the tool under test uses, and nothing else but a look at the freeze between its runs.
+pub const AGENT_SOCKET: &str = "/run/lab/qga.sock";
+/// A second agent, with guest-exec and guest-file-* blocked.
+pub const RESTRICTED_SOCKET: &str = "/run/lab/restricted.sock";
+/// A third agent, for the tests' own questions.
+pub const OBSERVER_SOCKET: &str = "/run/lab/observer.sock";
+
+/// How long a program in the guest may take: the guest is emulated, and the machine may have other work.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// The lab's guest.
+#[derive(Debug)]
+pub struct Guest {
+    /// The agent that backups use.
+    pub agent: Agent,
+    observer: Agent,
+}
+
+impl Default for Guest {
+    fn default() -> Self {
+        Self { agent: Agent::new(AGENT_SOCKET), observer: Agent::new(OBSERVER_SOCKET) }
+    }
+}
+
+impl Guest {
+    /// Runs `program` with `arguments` in the guest and waits for its end, at most `deadline`.
+    ///
+    /// # Errors
+    /// The agent's, or that the program was still running.
+    pub fn run(&self, program: &str, arguments: &[&str], deadline: Duration) -> std::io::Result<GuestOutput> {
+        let end = Instant::now() + deadline;
+        let started =
+            self.observer.call("guest-exec", json!({"path": program, "arg": arguments, "capture-output": true}))?;
+        loop {
+            let status = self.observer.call("guest-exec-status", json!({"pid": started["pid"]}))?;
+            if status["exited"] == true {
+                return Ok(GuestOutput::from(&status));
+            }
+            if Instant::now() > end {
+                return Err(std::io::Error::other(format!("{program} {arguments:?} still runs in the guest")));
+            }
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// What `script` prints in the guest's shell. Panics if it fails.
+    pub fn sh(&self, script: &str) -> String {
+        let output = self.run("/bin/sh", &["-c", script], PATIENCE).unwrap();
+        assert!(output.code == Some(0), "in the guest: {script}: {output:?}");
+        output.stdout
+    }
+
+    /// The rows that `statement` gives, a line each, columns separated by tabs. Panics if it fails.
+    pub fn sql(&self, statement: &str) -> String {
+        let output = self.run("/usr/bin/mariadb", &["-N", "-B", "-e", statement], PATIENCE).unwrap();
+        assert!(output.code == Some(0), "in the guest: {statement}: {output:?}");
+        output.stdout.trim_end().to_owned()
+    }
+
+    /// Whether the agent believes that it froze the guest.
+    pub fn is_frozen(&self) -> bool {
+        self.agent.call("guest-fsfreeze-status", json!({})).unwrap() == "frozen"
+    }
+
+    /// Starts the stream of numbered inserts.
+    pub fn start_ticks(&self, per_second: u32) {
+        self.sh(&format!("echo TICKS_PER_SECOND={per_second} >/run/ticks.env; systemctl restart ticks"));
+    }
+
+    /// Waits until the stream of inserts has committed `more` rows from now on, and gives the last one's id.
+    pub fn wait_for_ticks(&self, more: u64) -> u64 {
+        let goal = self.last_tick() + more;
+        until("the stream of inserts goes on", || self.last_tick() >= goal);
+        self.last_tick()
+    }
+
+    /// Ends the stream of numbered inserts.
+    pub fn stop_ticks(&self) {
+        self.sh("systemctl stop ticks");
+    }
+
+    /// The highest id that the stream of inserts has committed, 0 before the first.
+    pub fn last_tick(&self) -> u64 {
+        self.sql("SELECT COALESCE(MAX(id), 0) FROM stillpoint_demo.ticks").parse().unwrap()
+    }
+
+    /// Waits until agent and database answer.
+    ///
+    /// # Errors
+    /// That `give_up` said so.
+    pub fn wait_until_up(&self, mut give_up: impl FnMut() -> Option<String>) -> std::io::Result<()> {
+        let hurried =
+            Self { agent: self.agent.clone(), observer: self.observer.clone().within(Duration::from_secs(10)) };
+        loop {
+            let alive =
+                hurried.run("/usr/bin/mariadb-admin", &["--connect-timeout=10", "ping"], Duration::from_secs(60));
+            if alive.is_ok_and(|ping| ping.code == Some(0)) {
+                return Ok(());
+            }
+            if let Some(reason) = give_up() {
+                return Err(std::io::Error::other(reason));
+            }
+            sleep(Duration::from_millis(500));
+        }
+    }
+}
+
+/// Waits until `what` holds. Panics if it does not come to hold.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < end, "still not so after {} s: {what}", PATIENCE.as_secs());
+        sleep(Duration::from_millis(100));
+    }
+}
+
+/// How a program in the guest ended.
+#[derive(Debug)]
+pub struct GuestOutput {
+    /// Its exit code, `None` if a signal ended it.
+    pub code: Option<i64>,
+    /// What it wrote to standard output.
+    pub stdout: String,
+    /// What it wrote to standard error.
+    pub stderr: String,
+}
+
+impl From<&Value> for GuestOutput {
+    fn from(status: &Value) -> Self {
+        let stream = |name: &str| {
+            let bytes = BASE64.decode(status[name].as_str().unwrap_or_default()).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        Self { code: status["exitcode"].as_i64(), stdout: stream("out-data"), stderr: stream("err-data") }
+    }
+}
+
+/// Reads a program's output on this side as text.
+pub fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}

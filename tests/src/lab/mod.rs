@@ -1,0 +1,13 @@
+//! What a scenario needs to act in the lab and to judge what it finds there.
+//!
+//! None of it uses the code under test: the guest is asked by a client of its own over a port of its own, volumes
+//! through LVM's programs. A fault in the tool cannot hide itself from its judge.
+//!
+//! Everything here panics with a sentence when the lab itself misbehaves: the caller is a test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod agent;
+pub mod guest;
+pub mod program;
+pub mod scenario;
+pub mod volume;
