@@ -54,7 +54,8 @@ pub enum FreezeStatus {
 #[derive(Debug)]
 pub struct Thawed {
     /// How many filesystems were thawed. `None` if the reply that carried the count, or a part of it, was lost.
-    /// Fewer than were frozen means that someone else thawed before.
+    /// Fewer than were frozen means that someone else thawed before; more, that someone else had frozen too: the agent
+    /// thaws every filesystem of the guest, whoever froze it.
     pub count: Option<u64>,
     /// How often thaw was tried; 1 when nothing went wrong.
     pub attempts: u32,
