@@ -323,3 +323,55 @@ fn progress_ends_at_all_that_was_allocated() {
     assert_eq!((progress.copied_bytes(), progress.total_bytes()), (200_000, 200_000));
     assert!(progress.source_is_read());
 }
+
+fn run(program: &str, arguments: &[&str]) -> String {
+    let ran = Command::new(program).args(arguments).stderr(Stdio::inherit()).output().expect(program);
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(ran.status.success(), "{program} {arguments:?}: {}\n{said}", ran.status);
+    said
+}
+
+/// The blocks that `dumpe2fs` lists as free, group by group: `  Free blocks: 12-34, 56`.
+fn free_blocks(image: &str) -> Vec<Range<usize>> {
+    run("dumpe2fs", &[image])
+        .lines()
+        .filter_map(|line| line.strip_prefix("  Free blocks: "))
+        .flat_map(|list| list.split(", ").filter(|range| !range.is_empty()))
+        .map(|range| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            first.parse().unwrap()..last.parse::<usize>().unwrap() + 1
+        })
+        .collect()
+}
+
+#[test]
+fn an_ext4_comes_back_sound_with_every_block_that_dumpe2fs_calls_used() {
+    const BLOCK_BYTES: usize = 4096;
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("disk.img");
+    let image = image.to_str().unwrap();
+    let files = folder.path().join("files");
+    fs::create_dir(&files).unwrap();
+    fs::write(files.join("noise"), noise(3 << 20)).unwrap();
+    fs::write(files.join("text"), "one row\n".repeat(100_000)).unwrap();
+    // Free blocks are full of what was deleted from them, as they are on a disk in use.
+    let disk = noise(32 << 20);
+    fs::write(image, &disk).unwrap();
+    run("mke2fs", &["-q", "-F", "-t", "ext4", "-b", "4096", "-E", "nodiscard", "-d", files.to_str().unwrap(), image]);
+    let disk = fs::read(image).unwrap();
+
+    let layout = fsprobe::layout(&disk).unwrap();
+    let allocated = fsprobe::allocated(&disk, &layout).unwrap();
+    let mut artifact = Vec::new();
+    copy_into(&disk, &allocated, &mut artifact).unwrap();
+    let unpacked = zstd_unpacks(&artifact);
+
+    assert_eq!(unpacked.len(), disk.len());
+    let free = free_blocks(image);
+    assert!(free.iter().map(Range::len).sum::<usize>() > 1000, "{free:?}");
+    for (block, (there, here)) in disk.chunks(BLOCK_BYTES).zip(unpacked.chunks(BLOCK_BYTES)).enumerate() {
+        assert!(there == here || free.iter().any(|free| free.contains(&block)), "block {block} is in use and differs");
+    }
+    fs::write(image, unpacked).unwrap();
+    run("e2fsck", &["-fn", image]);
+}
