@@ -181,3 +181,79 @@ fn package_of(program: &str) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str, deadline: Duration) -> Invocation {
+        Invocation::new("sh", deadline).args(["-c", script])
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_failure_shows_the_command_its_exit_code_and_its_last_words() {
+        let error = HostPrograms.run(&sh("echo first >&2; echo '  it broke' >&2; exit 5", LONG)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`sh -c 'echo first >&2; echo '\\''  it broke'\\'' >&2; exit 5'` failed with exit code 5: first; it broke"
+        );
+    }
+
+    #[test]
+    fn a_missing_program_is_said_with_the_package_that_has_it() {
+        let error = ProgramError::Missing { program: "lvs".into(), package: package_of("lvs") };
+        assert_eq!(error.to_string(), "lvs is not installed; Debian and Ubuntu have it in the package lvm2");
+        let gone = HostPrograms.output(&Invocation::new("stillpoint-no-such-program", LONG));
+        assert!(matches!(gone, Err(ProgramError::Missing { .. })));
+    }
+
+    #[test]
+    fn a_program_that_passes_its_deadline_is_ended_with_all_that_it_started() {
+        let (reader, writer) = io::pipe().unwrap();
+        // The grandchild would hold the pipe for a minute; end of file says that it is gone.
+        let script =
+            format!("sleep 60 >/proc/{}/fd/{} & wait", std::process::id(), std::os::fd::AsRawFd::as_raw_fd(&writer));
+        let error = HostPrograms.output(&sh(&script, Duration::from_millis(300))).unwrap_err();
+        assert!(matches!(error, ProgramError::TimedOut { gone: true, .. }), "{error}");
+        drop(writer);
+        assert_eq!(io::read_to_string(reader).unwrap(), "");
+    }
+
+    #[test]
+    fn what_was_said_before_the_deadline_is_kept() {
+        let error =
+            HostPrograms.output(&sh("echo waiting for lock >&2; sleep 60", Duration::from_millis(300))).unwrap_err();
+        assert!(error.to_string().ends_with("was ended: waiting for lock"), "{error}");
+    }
+
+    #[test]
+    fn output_without_end_is_capped() {
+        let output = HostPrograms.output(&sh("head -c 20000000 /dev/zero", LONG)).unwrap();
+        assert_eq!((output.exit_code, output.stdout.len()), (0, Output::CAP_BYTES));
+    }
+
+    #[test]
+    fn a_program_gets_no_input_and_none_of_our_environment() {
+        let output = HostPrograms.output(&sh("cat; env", LONG)).unwrap();
+        let environment = String::from_utf8(output.stdout).unwrap();
+        assert!(environment.lines().any(|line| line == "LC_ALL=C"), "{environment}");
+        assert!(environment.lines().all(|line| !line.starts_with("CARGO")), "{environment}");
+    }
+
+    #[test]
+    fn a_program_is_in_a_process_group_of_its_own() {
+        let output =
+            HostPrograms.output(&sh("read -r _ _ _ _ group _ </proc/self/stat; echo $group $$", LONG)).unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let (group, pid) = said.trim().split_once(' ').unwrap();
+        assert_eq!(group, pid);
+    }
+
+    #[test]
+    fn a_daemon_that_keeps_the_pipes_open_does_not_keep_us() {
+        let output = HostPrograms.output(&sh("setsid sleep 20 & echo done", LONG)).unwrap();
+        assert_eq!((output.exit_code, output.stdout.as_slice()), (0, b"done\n".as_slice()));
+    }
+}

@@ -6,6 +6,10 @@
 mod host;
 mod invocation;
 mod output;
+#[cfg(any(test, feature = "scripted"))]
+mod scripted;
+#[cfg(any(test, feature = "scripted"))]
+mod simulated_lvm;
 
 use std::io;
 use std::time::Duration;
@@ -15,6 +19,10 @@ use thiserror::Error;
 pub use self::host::HostPrograms;
 pub use self::invocation::Invocation;
 pub use self::output::Output;
+#[cfg(any(test, feature = "scripted"))]
+pub use self::scripted::{Reply, ScriptedPrograms};
+#[cfg(any(test, feature = "scripted"))]
+pub use self::simulated_lvm::{Fault, SimulatedLvm};
 
 /// Starts programs and waits for them.
 ///
