@@ -87,3 +87,35 @@ fn parse(status: &str) -> Result<SnapshotState, String> {
         _ => Err(unknown()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Recorded from dm 4.47 by fixtures/lvm/record.
+    #[test]
+    fn the_kernels_words_are_understood() {
+        let active = SnapshotState::Active { used: Sectors(16), total: Sectors(40960), metadata: Sectors(16) };
+        assert_eq!(parse(include_str!("../../../fixtures/lvm/active.status")), Ok(active));
+        assert_eq!(parse(include_str!("../../../fixtures/lvm/invalid.status")), Ok(SnapshotState::Invalid));
+        assert_eq!(parse(include_str!("../../../fixtures/lvm/origin.status")), Ok(SnapshotState::NotASnapshot));
+        assert_eq!(parse("0 614400 snapshot Overflow"), Ok(SnapshotState::Overflow));
+        assert_eq!(parse("0 614400 snapshot-merge 16/40960 16"), Ok(SnapshotState::Merging));
+    }
+
+    #[test]
+    fn a_cow_that_is_full_can_still_be_whole() {
+        let full = parse("0 614400 snapshot 40960/40960 176").unwrap();
+        assert!(full.is_whole());
+        assert_eq!(full.used_ratio(), Some(1.0));
+    }
+
+    #[test]
+    fn words_that_make_no_sense_are_an_error_and_never_a_whole_snapshot() {
+        for status in
+            ["", "0 614400", "0 614400 snapshot", "0 614400 snapshot Unknown", "0 1 snapshot 1 2", "0 1 snapshot x/2 3"]
+        {
+            assert!(parse(status).is_err(), "{status}");
+        }
+    }
+}

@@ -85,6 +85,16 @@ pub(super) fn run(state: &mut State, invocation: &Invocation) -> Output {
     }
 }
 
+/// The origin that a command has to suspend for its work.
+pub(super) fn origin_of(state: &State, invocation: &Invocation) -> Option<LvName> {
+    let name = Line::of(invocation).lv(0)?;
+    match invocation.program() {
+        "lvconvert" => Some(name),
+        "lvremove" => state.volumes.get(&name)?.origin.clone(),
+        _ => None,
+    }
+}
+
 fn lvs(state: &State, vg: &str) -> Result<String, String> {
     known(state, vg)?;
     let rows = state.volumes.iter().filter(|(name, _)| vg.is_empty() || name.vg() == vg).map(|(name, volume)| {

@@ -102,9 +102,10 @@ impl Programs for SimulatedLvm {
             Some(Fault::IsBusy) => return fail("  Logical volume vg/lv in use."),
             _ => {}
         }
+        let origin = commands::origin_of(&state, invocation);
         let output = commands::run(&mut state, invocation);
         if fault == Some(Fault::LeavesSuspended) {
-            state.suspend_origins();
+            state.suspend(origin);
         }
         match fault {
             None => Ok(output),

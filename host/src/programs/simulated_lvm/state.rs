@@ -86,12 +86,9 @@ impl State {
         }
     }
 
-    pub fn suspend_origins(&mut self) {
-        let origins: Vec<LvName> = self.volumes.values().filter_map(|volume| volume.origin.clone()).collect();
-        for origin in origins {
-            if let Some(volume) = self.volumes.get_mut(&origin) {
-                volume.suspended = true;
-            }
+    pub fn suspend(&mut self, name: Option<LvName>) {
+        if let Some(volume) = name.and_then(|name| self.volumes.get_mut(&name)) {
+            volume.suspended = true;
         }
     }
 
