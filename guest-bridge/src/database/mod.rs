@@ -12,7 +12,11 @@ pub mod lock;
 pub mod lock_method;
 pub mod net;
 mod rows;
+#[cfg(any(test, feature = "scripted"))]
+pub mod scripted;
 pub mod server;
+#[cfg(any(test, feature = "scripted"))]
+pub mod simulated;
 
 use std::{sync::Arc, time::Duration};
 
