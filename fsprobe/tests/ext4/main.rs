@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod allocated;
+mod corruption;
 mod freeze;
+mod hostile;
 mod image;
 mod replay;
+mod size;
 
 use fsprobe::ReadAt;
 use fsprobe::{Depth, Ext4Check, ext4};
