@@ -58,6 +58,26 @@ pub struct Ext4Summary {
     pub orphans: u32,
     /// `s_error_count`: errors that the kernel has recorded since the last e2fsck.
     pub errors_recorded: u32,
+    /// `s_sequence` of the journal superblock: the first transaction that a replay would apply.
+    pub journal_sequence: u32,
+    /// Fast commits that a mount would apply after the transactions. They are not replayed here.
+    pub fast_commits: u32,
+    /// `s_volume_name`, escaped for a terminal.
+    pub label: String,
+    /// `s_uuid`.
+    pub uuid: String,
+    /// `s_last_mounted`, escaped for a terminal.
+    pub last_mounted: String,
+    /// Bytes of a block.
+    pub block_size_bytes: u64,
+    /// `s_blocks_count`.
+    pub blocks: u64,
+    /// `s_inodes_count`.
+    pub inodes: u32,
+    /// The features that are set, in the names of e2fsprogs.
+    pub features: Vec<String>,
+    /// The first and the last error that the kernel has recorded.
+    pub error_record: Option<crate::ext4::ErrorRecord>,
 }
 
 /// How thoroughly [`check`](fn@crate::check) looks.

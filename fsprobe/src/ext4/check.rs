@@ -22,8 +22,10 @@ pub fn check(volume: &dyn ReadAt, depth: Depth) -> Result<Ext4Check, ProbeError>
         return Ok(Ext4Check { verdict: findings.verdict(), findings: findings.into_vec(), ext4: None });
     };
     let mut summary = summary(&opened, superblock);
-    findings.extend(state(superblock));
-    findings.extend(replay_needed(&opened, superblock));
+    if !superblock.is_backup() {
+        findings.extend(state(superblock));
+    }
+    findings.extend(replay_needed(&opened));
     if opened.is_interpretable() {
         findings.extend(backup::compare(volume, superblock)?);
         if let Some(filesystem) = opened.filesystem() {
@@ -42,20 +44,33 @@ pub fn check(volume: &dyn ReadAt, depth: Depth) -> Result<Ext4Check, ProbeError>
 }
 
 fn summary(opened: &Opened<'_>, superblock: &Superblock) -> Ext4Summary {
+    let replay = opened.replay.as_ref();
+    let journal = opened.journal.as_ref();
+    let error_record = ErrorRecord::of(superblock);
     Ext4Summary {
         needs_recovery: superblock.needs_recovery(),
-        journal_start: opened.journal.as_ref().map_or(0, |journal| journal.s_start),
-        replay_transactions: opened.replay.as_ref().map_or(0, |replay| replay.transactions),
+        journal_start: journal.map_or(0, |journal| journal.s_start),
+        replay_transactions: replay.map_or(0, |replay| replay.transactions),
         replay_blocks: opened.volume.replayed_blocks(),
         orphans: 0,
-        errors_recorded: ErrorRecord::of(superblock).map_or(0, |record| record.count),
+        errors_recorded: error_record.as_ref().map_or(0, |record| record.count),
+        journal_sequence: journal.map_or(0, |journal| journal.s_sequence),
+        fast_commits: replay.map_or(0, |replay| replay.fast_commits),
+        label: superblock.s_volume_name.clone(),
+        uuid: uuid::Uuid::from_bytes(superblock.s_uuid).to_string(),
+        last_mounted: superblock.s_last_mounted.clone(),
+        block_size_bytes: superblock.block_size_bytes(),
+        blocks: superblock.s_blocks_count,
+        inodes: superblock.s_inodes_count,
+        features: superblock.feature_names(),
+        error_record,
     }
 }
 
-fn replay_needed(opened: &Opened<'_>, superblock: &Superblock) -> Option<Finding> {
-    let replay = opened.replay.as_ref().filter(|_| superblock.needs_recovery())?;
+fn replay_needed(opened: &Opened<'_>) -> Option<Finding> {
+    let replay = opened.replay.as_ref()?;
     let detail = format!(
-        "needs_recovery is set: {} transactions with {} blocks are in the journal only",
+        "{} transactions with {} blocks are in the journal only",
         replay.transactions,
         opened.volume.replayed_blocks()
     );

@@ -58,7 +58,11 @@ impl Walk<'_, '_> {
             return Err(self.bad("extent-magic", block, format!("eh_magic is {eh_magic:#x}")));
         }
         if eh_depth > MAX_DEPTH || expected_depth.is_some_and(|depth| depth != eh_depth) {
-            return Err(self.bad("extent-depth", block, format!("eh_depth is {eh_depth}, not {expected_depth:?}")));
+            let detail = match expected_depth {
+                Some(depth) => format!("eh_depth is {eh_depth}, its parent makes it {depth}"),
+                None => format!("eh_depth is {eh_depth}, more than {MAX_DEPTH}"),
+            };
+            return Err(self.bad("extent-depth", block, detail));
         }
         if eh_entries > eh_max
             || usize::from(eh_max) > capacity

@@ -23,7 +23,7 @@ pub struct Opened<'d> {
     replayed_superblock: Option<Superblock>,
     /// The internal journal's superblock, where it could be read.
     pub journal: Option<JournalSuperblock>,
-    /// What was replayed, where `INCOMPAT_RECOVER` asked for it.
+    /// What was replayed onto `volume`; `None` where nothing had to be.
     pub replay: Option<Replay>,
     /// What was noticed on the way.
     pub findings: Vec<Finding>,
@@ -120,7 +120,9 @@ impl<'d> Opened<'d> {
             let detail = format!("s_errno is {}: the kernel aborted the journal", log.superblock.s_errno);
             self.findings.push(Finding::damage("journal-aborted", "journal superblock", detail));
         }
-        if !superblock.needs_recovery() {
+        // A backup superblock does not know; then the journal itself says.
+        let has_to_be_replayed = superblock.needs_recovery() || (superblock.is_backup() && log.superblock.s_start != 0);
+        if !has_to_be_replayed {
             if log.superblock.s_start != 0 {
                 let detail = format!(
                     "s_start is {}, but needs_recovery is not set: a mount would throw the journal's content away",

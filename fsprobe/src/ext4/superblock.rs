@@ -274,6 +274,12 @@ impl Superblock {
         self.has_incompat(incompat::RECOVER)
     }
 
+    /// It is a copy: its state, orphans and `INCOMPAT_RECOVER` say nothing, for only the primary one is kept current.
+    #[must_use]
+    pub fn is_backup(&self) -> bool {
+        self.s_block_group_nr != 0
+    }
+
     /// `s_state` has the bit of a clean unmount (which a journalled filesystem keeps while it is mounted).
     #[must_use]
     pub fn is_state_valid(&self) -> bool {

@@ -23,8 +23,8 @@ fn codes_after(bytes: &[u8], offset: u64) -> Vec<&'static str> {
 }
 
 /// The first block of the journal: its superblock.
-fn journal_block(bytes: &Vec<u8>, number: u64) -> u64 {
-    let opened = ext4::open(bytes).unwrap();
+fn journal_block(bytes: &[u8], number: u64) -> u64 {
+    let opened = ext4::open(&bytes).unwrap();
     let filesystem = opened.on_disk().unwrap();
     let journal = filesystem.inode(filesystem.superblock.s_journal_inum).unwrap();
     let runs = filesystem.runs(&journal, 100).unwrap();
@@ -53,7 +53,7 @@ fn dirty(options: &[&str]) -> Vec<u8> {
 }
 
 /// The journal blocks from `s_start` to the end of the log with their types.
-fn log(bytes: &Vec<u8>) -> Vec<(u64, u32)> {
+fn log(bytes: &[u8]) -> Vec<(u64, u32)> {
     (1..1000)
         .map(|number| journal_block(bytes, number))
         .filter(|&offset| be32(bytes, offset) == 0xc03b_3998)
