@@ -1,0 +1,62 @@
+//! Kinds of volumes, held against what the makers of each write and what blkid says.
+
+use crate::support::{Images, run};
+use fsprobe::{Extent, Kind, Table, allocated, layout};
+
+/// The kind of what `program` writes, once blkid has named it `blkid_type`.
+fn kind_of(program: &str, args: &[&str], size_mib: u64, blkid_type: &str) -> Kind {
+    let images = Images::new();
+    let image = images.blank("disk", size_mib << 20);
+    let image = image.to_str().unwrap();
+    run(program, &[args, &[image]].concat());
+    assert_eq!(run("blkid", &["-p", "-o", "value", "-s", "TYPE", image]).trim(), blkid_type);
+    let disk = layout(&std::fs::read(image).unwrap()).unwrap();
+    assert_eq!((disk.table, disk.volumes.len()), (Table::None, 1), "{program} {args:?}");
+    assert_eq!(disk.volumes[0].path, "0");
+    disk.volumes[0].kind
+}
+
+#[test]
+fn a_bare_filesystem_has_the_kind_that_blkid_says() {
+    assert_eq!(kind_of("mkfs.ext2", &["-q"], 8, "ext2"), Kind::Ext2);
+    assert_eq!(kind_of("mkfs.ext3", &["-q"], 8, "ext3"), Kind::Ext3);
+    assert_eq!(kind_of("mkfs.ext4", &["-q"], 8, "ext4"), Kind::Ext4);
+    assert_eq!(kind_of("mkfs.ext4", &["-q", "-O", "^has_journal"], 8, "ext4"), Kind::Ext4);
+    assert_eq!(kind_of("mkfs.xfs", &["-q"], 300, "xfs"), Kind::Xfs);
+    assert_eq!(kind_of("mkfs.ntfs", &["-Q", "-F", "-q"], 8, "ntfs"), Kind::Ntfs);
+    assert_eq!(kind_of("mkfs.fat", &["-F12"], 2, "vfat"), Kind::Fat);
+    assert_eq!(kind_of("mkfs.fat", &["-F16"], 32, "vfat"), Kind::Fat);
+    assert_eq!(kind_of("mkfs.fat", &["-F32"], 64, "vfat"), Kind::Fat);
+    assert_eq!(kind_of("mkswap", &["-q"], 8, "swap"), Kind::Swap);
+    assert_eq!(kind_of("mkswap", &["-q", "-p", "65536"], 8, "swap"), Kind::Swap);
+}
+
+#[test]
+fn zeros_are_empty_and_anything_else_is_unknown() {
+    let mut image = vec![0_u8; 4 << 20];
+    assert_eq!(layout(&image).unwrap().volumes[0].kind, Kind::Empty);
+    image[300_000] = 1;
+    assert_eq!(layout(&image).unwrap().volumes[0].kind, Kind::Unknown);
+}
+
+#[test]
+fn of_swap_only_the_header_page_is_copied_unless_a_system_hibernates_in_it() {
+    let mut image = vec![0_u8; 1 << 20];
+    image[4086..4096].copy_from_slice(b"SWAPSPACE2");
+    let disk = layout(&image).unwrap();
+    assert_eq!(allocated(&image, &disk).unwrap(), [Extent::new(0, 4096)]);
+
+    image[4086..4096].copy_from_slice(b"S1SUSPEND\0");
+    let disk = layout(&image).unwrap();
+    assert_eq!(allocated(&image, &disk).unwrap(), [Extent::new(0, 1 << 20)]);
+}
+
+#[test]
+fn a_volume_with_two_signatures_is_said_and_copied_whole() {
+    let mut image = vec![0_u8; 1 << 20];
+    image[4086..4096].copy_from_slice(b"SWAPSPACE2");
+    image[..6].copy_from_slice(b"LUKS\xba\xbe");
+    let disk = layout(&image).unwrap();
+    assert_eq!(disk.volumes[0].findings[0].code, "several-signatures");
+    assert_eq!(allocated(&image, &disk).unwrap(), [Extent::new(0, 1 << 20)]);
+}

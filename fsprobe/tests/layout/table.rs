@@ -1,0 +1,228 @@
+//! Partition tables, held against what sfdisk and sgdisk make and say.
+
+use crate::support::{Images, run, run_with};
+use fsprobe::{Disk, Table, Verdict, layout};
+
+const MIB: u64 = 1 << 20;
+
+fn partitioned(script: &str, size_bytes: u64) -> (Vec<u8>, Vec<(String, u64, u64)>) {
+    let images = Images::new();
+    let image = images.blank("disk", size_bytes);
+    let image = image.to_str().unwrap();
+    run_with("sfdisk", &["--quiet", image], script);
+    let json: serde_json::Value = serde_json::from_str(&run("sfdisk", &["--json", image])).unwrap();
+    let table = &json["partitiontable"];
+    let sector = table["sectorsize"].as_u64().unwrap_or(512);
+    let partitions = table["partitions"].as_array().unwrap().iter().filter(|p| p["type"] != "5" && p["type"] != "f");
+    let expected = partitions.map(|p| {
+        let number = p["node"].as_str().unwrap().strip_prefix(image).unwrap();
+        (number.into(), p["start"].as_u64().unwrap() * sector, p["size"].as_u64().unwrap() * sector)
+    });
+    (std::fs::read(image).unwrap(), expected.collect())
+}
+
+fn places(disk: &Disk) -> Vec<(String, u64, u64)> {
+    disk.volumes.iter().map(|v| (v.path.clone(), v.offset_bytes().unwrap(), v.size_bytes())).collect()
+}
+
+fn codes(disk: &Disk) -> Vec<&'static str> {
+    disk.findings.iter().chain(disk.volumes.iter().flat_map(|v| &v.findings)).map(|finding| finding.code).collect()
+}
+
+fn worst(disk: &Disk) -> Verdict {
+    let findings = disk.findings.iter().chain(disk.volumes.iter().flat_map(|v| &v.findings));
+    findings.map(|finding| finding.severity.verdict()).max().unwrap_or_default()
+}
+
+const GPT: &str = "label: gpt\nsize=4MiB, type=uefi, name=ESP\nsize=8MiB\nsize=2MiB, type=swap\n";
+
+fn gpt() -> (Vec<u8>, Vec<(String, u64, u64)>) {
+    partitioned(GPT, 32 * MIB)
+}
+
+#[test]
+fn a_gpt_has_the_partitions_that_sfdisk_says() {
+    let (image, expected) = gpt();
+    let disk = layout(&image).unwrap();
+    assert_eq!((disk.table, disk.sector_size_bytes), (Table::Gpt, 512));
+    assert_eq!(places(&disk), expected);
+    assert_eq!(disk.volumes[0].name.as_deref(), Some("ESP"));
+    assert_eq!(disk.volumes[0].partition_type.as_deref(), Some("C12A7328-F81F-11D2-BA4B-00A0C93EC93B"));
+    assert_eq!(codes(&disk), [""; 0]);
+}
+
+#[test]
+fn a_gpt_of_4096_byte_sectors_is_recognised() {
+    // gptman writes it: sfdisk knows only the sector size of the device.
+    let mut image = std::io::Cursor::new(vec![0_u8; 32 << 20]);
+    let mut gpt = gptman::GPT::new_from(&mut image, 4096, [7; 16]).unwrap();
+    gpt[1] = gptman::GPTPartitionEntry {
+        partition_type_guid: [1; 16],
+        unique_partition_guid: [2; 16],
+        starting_lba: gpt.header.first_usable_lba,
+        ending_lba: gpt.header.first_usable_lba + 9,
+        attribute_bits: 0,
+        partition_name: "data".into(),
+    };
+    gptman::GPT::write_protective_mbr_into(&mut image, 4096).unwrap();
+    gpt.write_into(&mut image).unwrap();
+    let disk = layout(&image.into_inner()).unwrap();
+    assert_eq!((disk.table, disk.sector_size_bytes), (Table::Gpt, 4096));
+    assert_eq!(places(&disk), [("1".into(), gpt.header.first_usable_lba * 4096, 40960)]);
+    assert_eq!(codes(&disk), [""; 0]);
+}
+
+#[test]
+fn the_backup_gpt_is_used_and_said_where_the_primary_is_bad() {
+    let (image, expected) = gpt();
+    // The header's checksum, an entry, and everything from the first byte on.
+    for damage in [512 + 16..512 + 20, 1024 + 32..1024 + 40, 0..34 * 512] {
+        let mut image = image.clone();
+        image[damage.clone()].iter_mut().for_each(|byte| *byte = !*byte & 0x7f);
+        if damage.start == 0 {
+            image[damage.clone()].fill(0);
+        }
+        let disk = layout(&image).unwrap();
+        assert_eq!((disk.table, places(&disk)), (Table::Gpt, expected.clone()), "{damage:?}");
+        assert!(codes(&disk).contains(&"gpt-primary-bad"), "{damage:?}: {:?}", codes(&disk));
+        assert_eq!(worst(&disk), Verdict::Consistent);
+    }
+}
+
+#[test]
+fn a_bad_backup_gpt_is_said_and_harms_nothing() {
+    let (mut image, expected) = gpt();
+    let last = image.len() - 512;
+    image[last + 40] ^= 1;
+    let disk = layout(&image).unwrap();
+    assert_eq!(places(&disk), expected);
+    assert_eq!(codes(&disk), ["gpt-backup-bad"]);
+}
+
+#[test]
+fn with_both_gpts_bad_the_disk_is_damaged() {
+    let (mut image, _) = gpt();
+    let last = image.len() - 512;
+    image[512 + 40] ^= 1;
+    image[last + 40] ^= 1;
+    let disk = layout(&image).unwrap();
+    assert_eq!(codes(&disk), ["gpt-primary-bad", "gpt-backup-bad"]);
+    assert_eq!(worst(&disk), Verdict::Damaged);
+}
+
+#[test]
+fn a_backup_of_another_table_is_said_to_differ() {
+    let (mut image, expected) = gpt();
+    let (other, _) = partitioned("label: gpt\nsize=4MiB, type=uefi, name=ESP\nsize=9MiB\n", 32 * MIB);
+    let tail = image.len() - 33 * 512;
+    image[tail..].copy_from_slice(&other[tail..]);
+    let disk = layout(&image).unwrap();
+    assert_eq!(places(&disk), expected);
+    let differences: Vec<_> =
+        disk.findings.iter().map(|finding| finding.detail.split(" is ").next().unwrap()).collect();
+    assert_eq!(differences, ["disk GUID", "partition 1", "partition 2", "partition 3"]);
+}
+
+#[test]
+fn a_disk_that_has_grown_keeps_its_partitions_even_without_the_primary() {
+    let (mut image, expected) = gpt();
+    image.resize(48 << 20, 0);
+    let disk = layout(&image).unwrap();
+    assert_eq!((places(&disk), codes(&disk)), (expected.clone(), vec!["gpt-backup-not-at-end"]));
+
+    image[512..1024].fill(0);
+    let disk = layout(&image).unwrap();
+    assert_eq!((places(&disk), codes(&disk)), (expected, vec!["gpt-primary-bad", "gpt-backup-not-at-end"]));
+}
+
+#[test]
+fn a_truncated_image_names_the_partition_that_is_cut() {
+    let (mut image, expected) = gpt();
+    image.truncate(10 << 20);
+    let disk = layout(&image).unwrap();
+    assert_eq!(places(&disk), expected);
+    let cut: Vec<_> =
+        disk.volumes.iter().map(|v| v.findings.iter().any(|f| f.code == "partition-beyond-end")).collect();
+    assert_eq!(cut, [false, true, true]);
+    assert_eq!(worst(&disk), Verdict::Damaged);
+}
+
+const MBR: &str = "label: dos\n1 : start=2048, size=8192, type=83\n2 : size=4096, type=82\n3 : size=40960, type=5\n\
+                   5 : size=8192, type=83\n6 : size=4096, type=8e\n7 : size=10240, type=7\n";
+
+fn mbr() -> (Vec<u8>, Vec<(String, u64, u64)>) {
+    let named =
+        MBR.lines().map(|line| if line.contains(" : ") { format!("/dev/x{line}\n") } else { format!("{line}\n") });
+    partitioned(&named.collect::<String>(), 32 * MIB)
+}
+
+#[test]
+fn an_mbr_has_the_primary_and_logical_partitions_that_sfdisk_says() {
+    let (image, expected) = mbr();
+    let disk = layout(&image).unwrap();
+    assert_eq!(disk.table, Table::Mbr);
+    assert_eq!(places(&disk), expected);
+    assert_eq!(expected.iter().map(|p| p.0.as_str()).collect::<Vec<_>>(), ["1", "2", "5", "6", "7"]);
+    assert_eq!(codes(&disk), ["mbr-extended"]);
+}
+
+/// The extended boot record before logical partition 6, and the start of the extended partition, in bytes.
+fn second_record(image: &[u8]) -> (usize, usize) {
+    let lba = |at: usize| u32::from_le_bytes(image[at..at + 4].try_into().unwrap()) as usize;
+    let extended = lba(0x1be + 32 + 8) * 512;
+    (extended + lba(extended + 0x1be + 16 + 8) * 512, extended)
+}
+
+#[test]
+fn a_loop_in_the_chain_of_logical_partitions_is_named_and_ends() {
+    let (mut image, expected) = mbr();
+    let (record, _) = second_record(&image);
+    image[record + 0x1be + 16 + 8..record + 0x1be + 16 + 12].fill(0);
+    let disk = layout(&image).unwrap();
+    assert_eq!(places(&disk), expected[..4]);
+    assert!(codes(&disk).contains(&"mbr-chain-loop"));
+    assert_eq!(worst(&disk), Verdict::Damaged);
+}
+
+#[test]
+fn a_cut_chain_keeps_the_partitions_before_the_cut() {
+    let (mut image, expected) = mbr();
+    let (record, _) = second_record(&image);
+    image[record + 510] = 0;
+    let disk = layout(&image).unwrap();
+    assert_eq!(places(&disk), expected[..3]);
+    assert!(codes(&disk).contains(&"mbr-chain-truncated"));
+}
+
+#[test]
+fn overlapping_partitions_are_named() {
+    let (mut image, _) = mbr();
+    image[0x1be + 12..0x1be + 16].copy_from_slice(&10_000_u32.to_le_bytes());
+    let disk = layout(&image).unwrap();
+    let overlap = disk.volumes[1].findings.iter().find(|finding| finding.code == "partition-overlap").unwrap();
+    assert!(overlap.detail.contains("before partition 1 ends"), "{}", overlap.detail);
+}
+
+#[test]
+fn a_hybrid_mbr_is_said_and_the_gpt_counts() {
+    let (mut image, expected) = gpt();
+    image[0x1ce + 4] = 0x83;
+    image[0x1ce + 8..0x1ce + 12].copy_from_slice(&2048_u32.to_le_bytes());
+    image[0x1ce + 12..0x1ce + 16].copy_from_slice(&8192_u32.to_le_bytes());
+    let disk = layout(&image).unwrap();
+    assert_eq!((disk.table, places(&disk)), (Table::Gpt, expected));
+    assert_eq!(codes(&disk), ["gpt-hybrid-mbr"]);
+}
+
+/// gptman would ask for 652 GB here.
+#[test]
+fn a_header_of_four_thousand_million_entries_with_a_valid_checksum_is_refused() {
+    let (mut image, expected) = gpt();
+    image[512 + 80..512 + 84].copy_from_slice(&u32::MAX.to_le_bytes());
+    image[512 + 16..512 + 20].fill(0);
+    let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(&image[512..512 + 92]);
+    image[512 + 16..512 + 20].copy_from_slice(&crc.to_le_bytes());
+    let disk = layout(&image).unwrap();
+    assert_eq!(places(&disk), expected);
+    assert!(disk.findings[0].detail.contains("4294967295 entries"), "{:?}", disk.findings[0]);
+}
