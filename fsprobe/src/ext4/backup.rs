@@ -22,7 +22,21 @@ pub(super) fn find_superblock(volume: &dyn ReadAt) -> Result<(Option<Superblock>
         Err(fault) => fault.finding()?,
     };
     let mut findings = vec![bad];
-    // Where mke2fs puts the first backup: at the end of the bits that one block has for a group, for each block size.
+    let backup = find_backup(volume)?;
+    let superblock = backup.map(|(offset_bytes, superblock)| {
+        let place = format!("backup superblock at byte {offset_bytes}");
+        findings.push(Finding::warning("superblock-backup-used", place, "it is used, since the primary one is bad"));
+        superblock
+    });
+    Ok((superblock, findings))
+}
+
+/// A backup superblock that verifies, and the byte it is at, where mke2fs puts the first one: at the end of the bits that
+/// one block has for a group, for each block size.
+///
+/// # Errors
+/// [`ProbeError::Io`] where the medium fails.
+pub(crate) fn find_backup(volume: &dyn ReadAt) -> Result<Option<(u64, Superblock)>, ProbeError> {
     for log_block_size in 0..=6_u32 {
         let block_size = 1024_u64 << log_block_size;
         let offset = (block_size * 8 + u64::from(log_block_size == 0)) * block_size;
@@ -32,15 +46,13 @@ pub(super) fn find_superblock(volume: &dyn ReadAt) -> Result<(Option<Superblock>
         let place = format!("backup superblock at byte {offset}");
         match read(volume, offset, &place).and_then(|superblock| verified(superblock, &place)) {
             Ok(superblock) if superblock.block_size_bytes() == block_size && superblock.s_block_group_nr == 1 => {
-                let detail = "it is used, since the primary one is bad";
-                findings.push(Finding::warning("superblock-backup-used", place, detail));
-                return Ok((Some(superblock), findings));
+                return Ok(Some((offset, superblock)));
             }
             Ok(_) | Err(Fault::Bad(_)) => {}
             Err(Fault::Io(error)) => return Err(error),
         }
     }
-    Ok((None, findings))
+    Ok(None)
 }
 
 /// Compares each backup with `primary` in what never differs between them.

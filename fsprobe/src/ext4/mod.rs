@@ -30,6 +30,7 @@ mod overlay;
 mod superblock;
 
 pub use allocated::allocated;
+pub(crate) use backup::find_backup;
 pub use bitmap::Bitmap;
 pub use block_runs::{Piece, Run};
 pub use check::check;

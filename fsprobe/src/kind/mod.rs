@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 
 use crate::bytes::{has, le64, u8_at};
 use crate::read_at::read;
-use crate::{Finding, ProbeError, ReadAt, lvm2, ntfs, xfs};
+use crate::{Finding, ProbeError, ReadAt, ext4, lvm2, ntfs, xfs};
 
 pub(crate) use fat::state as fat_state;
 pub(crate) use swap::swap_of;
@@ -128,6 +128,16 @@ pub(crate) fn recognise(volume: &dyn ReadAt) -> Result<Found, ProbeError> {
     ];
     let found: Vec<Kind> = candidates.into_iter().flatten().collect();
     let Some(&kind) = found.first() else {
+        if let Some((offset_bytes, backup)) = ext4::find_backup(volume)? {
+            let detail = format!(
+                "no superblock is at its place, but a copy of an ext2, ext3 or ext4 one is at byte {offset_bytes}, of a \
+                 filesystem of {} bytes: either it was given up (`wipefs`), or its start was overwritten \
+                 (`e2fsck -b` on a copy restores it)",
+                backup.size_bytes()
+            );
+            let ambiguous = Some(Finding::unknown("ext-superblock-lost", "signatures", detail));
+            return Ok(Found { kind: Kind::Unknown, ambiguous });
+        }
         let kind = if is_zero(volume, &head)? { Kind::Empty } else { Kind::Unknown };
         return Ok(Found { kind, ambiguous: None });
     };

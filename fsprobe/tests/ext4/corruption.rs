@@ -83,6 +83,16 @@ fn a_journal_is_replayed_although_the_backup_superblock_does_not_know_of_it() {
 }
 
 #[test]
+fn a_filesystem_whose_start_was_overwritten_is_not_taken_for_an_empty_disk() {
+    let mut bytes = clean().bytes();
+    bytes[..1 << 20].fill(0);
+    let report = fsprobe::check(&bytes, fsprobe::Depth::Default).unwrap();
+    assert_eq!(report.verdict, Verdict::Unknown);
+    assert_eq!(report.volumes[0].findings[0].code, "ext-superblock-lost");
+    assert_eq!(codes(&check(&bytes))[..2], ["superblock-magic", "superblock-backup-used"]);
+}
+
+#[test]
 fn a_bad_backup_superblock_is_a_warning() {
     let mut bytes = clean().bytes();
     flip(&mut bytes, 8193 * BLOCK + 0x79);
