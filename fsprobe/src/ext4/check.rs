@@ -89,7 +89,7 @@ fn state(superblock: &Superblock) -> Vec<Finding> {
         let detail = recorded.unwrap_or_else(|| "s_state says that the kernel met an error".to_owned());
         findings.push(Finding::damage("errors-recorded", PLACE, detail));
     } else if let Some(detail) = recorded {
-        let detail = format!("{detail}; s_state says that it was checked since, or went on");
+        let detail = format!("{detail}; s_state has no error bit");
         findings.push(Finding::warning("errors-recorded", PLACE, detail));
     }
     if !superblock.is_state_valid() {

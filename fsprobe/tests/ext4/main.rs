@@ -22,11 +22,17 @@ fn codes(check: &Ext4Check) -> Vec<&'static str> {
     check.findings.iter().map(|finding| finding.code).collect()
 }
 
+/// Whether this kernel mounts it: not with blocks larger than pages, casefolding, or quota where that is not built in.
+fn is_mountable(flavour: &[&str]) -> bool {
+    !flavour.iter().any(|option| ["65536", "casefold", "mmp", "quota"].iter().any(|cannot| option.contains(cannot)))
+}
+
 /// mke2fs options of the last decade's filesystems.
 const FLAVOURS: &[&[&str]] = &[
     &["-t", "ext4", "-b", "4096"],
     &["-t", "ext4", "-b", "1024"],
     &["-t", "ext4", "-b", "2048"],
+    &["-t", "ext4", "-b", "65536"],
     &["-t", "ext4", "-I", "128"],
     &["-t", "ext4", "-O", "^64bit"],
     &["-t", "ext4", "-O", "^metadata_csum", "-b", "4096"],
