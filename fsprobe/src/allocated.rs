@@ -1,7 +1,7 @@
 //! What a backup of a disk has to copy.
 
 use crate::layout::Disk;
-use crate::{Extent, ExtentSet, Kind, ProbeError, ReadAt, Volume, ext4, kind};
+use crate::{Depth, Extent, ExtentSet, Kind, ProbeError, ReadAt, Verdict, Volume, ext4, kind};
 
 /// The byte ranges of `disk` that a backup must copy: sorted, apart from each other, within the disk.
 ///
@@ -63,7 +63,12 @@ fn used_within(disk: &dyn ReadAt, volume: &Volume) -> Result<Option<Vec<Extent>>
             Ok(swap.filter(|swap| !swap.hibernated).map(|swap| vec![Extent::new(0, swap.page_bytes)]))
         }
         Kind::Ext2 | Kind::Ext3 | Kind::Ext4 => {
-            ext4::allocated(&content).map(Some).map_err(|error| error.in_volume(&volume.path))
+            let in_volume = |error: ProbeError| error.in_volume(&volume.path);
+            // Bitmaps of a damaged filesystem prove nothing, and whoever repairs it needs every block.
+            if ext4::check(&content, Depth::Default).map_err(in_volume)?.verdict == Verdict::Damaged {
+                return Ok(None);
+            }
+            ext4::allocated(&content).map(Some).map_err(in_volume)
         }
         _ => Ok(None),
     }

@@ -60,3 +60,18 @@ fn a_volume_with_two_signatures_is_said_and_copied_whole() {
     assert_eq!(disk.volumes[0].findings[0].code, "several-signatures");
     assert_eq!(allocated(&image, &disk).unwrap(), [Extent::new(0, 1 << 20)]);
 }
+
+#[test]
+fn of_ext4_only_blocks_in_use_are_copied_unless_it_is_damaged() {
+    let images = Images::new();
+    let image = images.blank("disk", 64 << 20);
+    run("mkfs.ext4", &["-q", image.to_str().unwrap()]);
+    let mut image = std::fs::read(image).unwrap();
+    let copied = |image: &Vec<u8>| -> u64 {
+        let extents = allocated(image, &layout(image).unwrap()).unwrap();
+        extents.iter().map(|extent| extent.size_bytes).sum()
+    };
+    assert!(copied(&image) < 16 << 20);
+    image[1024 + 0x10] ^= 1; // s_free_inodes_count: the superblock's checksum no longer holds.
+    assert_eq!(copied(&image), 64 << 20);
+}
