@@ -131,6 +131,33 @@ fn a_changed_journal_inode_or_superblock_is_damage() {
 }
 
 #[test]
+fn a_map_of_blocks_that_leads_astray_is_damage() {
+    // Without checksums, so that the map is followed; the journal's is the first to be.
+    let codes_with = |options: &[&str], changes: &[(u64, u8)]| {
+        let mut bytes = Made::mke2fs(32, &[&["-b", "1024"], options].concat()).bytes();
+        let table = ext4::open(&bytes).unwrap().filesystem().unwrap().group(0).unwrap().bg_inode_table;
+        for (offset, value) in changes {
+            bytes[usize::try_from(table * BLOCK + 7 * 256 + 0x28 + offset).unwrap()] = *value;
+        }
+        codes(&check(&bytes))
+    };
+    for (change, code) in [
+        ((0, 0), "extent-magic"),
+        ((2, 5), "extent-entries"),
+        ((6, 6), "extent-depth"),
+        ((19, 0x7f), "extent-range"),
+        ((12, 1), "journal-inode"),
+    ] {
+        assert_eq!(codes_with(&["-t", "ext4", "-O", "^metadata_csum", "-I", "256"], &[change]), [code]);
+    }
+    let empty = codes_with(&["-t", "ext4", "-O", "^metadata_csum", "-I", "256"], &[(16, 0), (17, 0)]);
+    assert_eq!(empty, ["extent-order"]);
+    let ext3 = ["-t", "ext3", "-I", "256"];
+    assert_eq!(codes_with(&ext3, &[(3, 0x7f)]), ["block-map-range"]);
+    assert_eq!(codes_with(&ext3, &[(13 * 4 + 3, 0x7f)]), ["block-map-range"]);
+}
+
+#[test]
 fn a_changed_block_in_the_middle_of_the_log_is_damage() {
     let bytes = dirty(&[]);
     let log = log(&bytes);
