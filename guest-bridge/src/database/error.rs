@@ -143,3 +143,25 @@ fn held_by(holders: &[Holder], diagnosis_failed: Option<&DatabaseError>) -> Stri
         (holders, _) => holders.iter().map(|holder| format!("; {holder}")).collect(),
     }
 }
+
+impl DatabaseError {
+    /// What a person can do about it, where that is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Credentials { .. } => Some("the file has a section [client] with user and password, and mode 0600"),
+            Self::Unreachable { .. } => Some("is the server running, and does it listen there?"),
+            Self::AccessDenied { .. } => Some(
+                "check user and password in the credentials file; the account needs RELOAD, PROCESS and BINLOG MONITOR \
+                      (REPLICATION CLIENT)",
+            ),
+            Self::LockNotGranted { .. } => Some(
+                "let that statement end or KILL its thread, or wait longer with --lock-deadline; nothing is locked now",
+            ),
+            Self::TimedOut { .. } | Self::Lost { .. } | Self::Closed { .. } => {
+                Some("the server freed this session's locks when the session ended; see its error log")
+            }
+            Self::Agent { source, .. } => source.hint(),
+            Self::Server { .. } | Self::UnexpectedReply { .. } | Self::Unsupported { .. } => None,
+        }
+    }
+}
