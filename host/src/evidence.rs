@@ -1,0 +1,98 @@
+//! Evidence: what the snapshots themselves prove, read before a byte is copied.
+
+use crate::blocking::blocking;
+use fsprobe::{Depth, Finding, Kind, ProbeError, Report, Verdict, VolumeReport};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::run_log::RunLog;
+use crate::snapshots::Source;
+use crate::step::Step;
+
+/// What one disk's snapshot proves.
+#[derive(Clone, Debug, Serialize)]
+pub struct DiskEvidence {
+    /// The origin, `vg/lv`.
+    pub lv: String,
+    /// What fsprobe read from the snapshot.
+    pub report: Report,
+}
+
+/// Whether a filesystem shows on disk that it was frozen when the snapshot was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FreezeProof {
+    /// Its log is empty and it asks for no recovery.
+    Proven,
+    /// It was being written to.
+    Refuted(String),
+    /// It has no log that could show it, or one that is not understood.
+    Unprovable(String),
+}
+
+impl DiskEvidence {
+    /// Reads the evidence of every snapshot, before the copy.
+    ///
+    /// # Errors
+    /// Where one cannot be read.
+    pub async fn read_all(sources: &[Source<'_>], log: &RunLog) -> Result<Vec<Self>, Failure> {
+        let read = |source: &Source<'_>| {
+            let report = fsprobe::check(&source.device, Depth::Default)?;
+            Ok(Self { lv: source.snapshot.volume.origin().to_string(), report })
+        };
+        let reading = async { blocking(|| sources.iter().map(read).collect::<Result<Vec<_>, ProbeError>>()) };
+        let verdicts = |disks: &Vec<Self>| {
+            disks.iter().map(|disk| json!({ "origin": disk.lv, "verdict": disk.report.verdict })).collect()
+        };
+        log.take(Step::Evidence, Value::Null, reading, verdicts).await
+    }
+
+    /// What each filesystem of the disk says of the freeze, by its volume path.
+    #[must_use]
+    pub fn freeze_proofs(&self) -> Vec<(&str, FreezeProof)> {
+        self.report.volumes.iter().filter_map(|volume| Some((&*volume.path, freeze_proof(volume)?))).collect()
+    }
+
+    /// The finding that the verdict rests on, in words.
+    #[must_use]
+    pub fn worst_finding(&self) -> String {
+        let worst = self.report.volumes.iter().max_by_key(|volume| volume.verdict);
+        worst.map_or_else(
+            || "damaged".to_owned(),
+            |volume| match volume.findings.iter().max_by_key(|finding| finding.severity) {
+                Some(finding) => format!("volume {}: {} ({})", volume.path, finding.detail, finding.code),
+                None => format!("volume {}: {:?}", volume.path, volume.verdict),
+            },
+        )
+    }
+}
+
+fn is_covered_log(finding: &Finding) -> bool {
+    finding.code == "xfs-log-covered"
+}
+
+/// `None` for what holds no filesystem: swap, an empty partition.
+fn freeze_proof(volume: &VolumeReport) -> Option<FreezeProof> {
+    match volume.kind {
+        Kind::Ext3 | Kind::Ext4 => Some(match &volume.ext4 {
+            // INCOMPAT_RECOVER clear and an empty journal: only a freeze or an unmount leaves both behind.
+            Some(ext4) if !ext4.needs_recovery && ext4.journal_start == 0 => FreezeProof::Proven,
+            Some(ext4) => FreezeProof::Refuted(format!(
+                "not frozen at the snapshot: needs_recovery {}, journal s_start {}, {} transactions to replay",
+                ext4.needs_recovery, ext4.journal_start, ext4.replay_transactions
+            )),
+            None => FreezeProof::Unprovable("its superblock or journal cannot be read".to_owned()),
+        }),
+        // A freeze of XFS leaves a log in which only the superblock would be replayed (`xfs_log_quiesce`).
+        Kind::Xfs if volume.verdict == Verdict::Consistent || volume.findings.iter().any(is_covered_log) => {
+            Some(FreezeProof::Proven)
+        }
+        Kind::Xfs => Some(FreezeProof::Refuted("its log needs a replay, or cannot be judged".to_owned())),
+        // FAT (the EFI system partition) has no freeze in Linux: it is never among those that were to freeze.
+        Kind::Fat => None,
+        Kind::Ext2 | Kind::Ntfs | Kind::Luks => {
+            Some(FreezeProof::Unprovable(format!("{:?} keeps nothing that would prove a freeze", volume.kind)))
+        }
+        _ => None,
+    }
+}

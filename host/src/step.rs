@@ -1,0 +1,63 @@
+//! The steps of a backup, by the names that logs, errors and tests use.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// One step of the recipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// Looking at host, guest and database; changes nothing.
+    Survey,
+    /// Deciding; pure.
+    Plan,
+    /// Creating the artifact's files under temporary names.
+    Output,
+    /// Creating and wiping the COW volumes.
+    CowVolumes,
+    /// Letting the guest write out its dirty pages, so that the freeze is short.
+    GuestSync,
+    /// Locking the tables.
+    Lock,
+    /// Freezing the guest's filesystems.
+    Freeze,
+    /// Attaching the COW volumes: the snapshot instant.
+    Snapshot,
+    /// Thawing the guest's filesystems.
+    Thaw,
+    /// Asking whether the lock outlasted the snapshot.
+    StillLocked,
+    /// Releasing the tables.
+    Unlock,
+    /// Reading the proof from the snapshots.
+    Evidence,
+    /// Copying the snapshots.
+    Copy,
+    /// Removing the snapshots.
+    Remove,
+    /// Publishing artifact and receipt.
+    Publish,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Survey => "survey",
+            Self::Plan => "plan",
+            Self::Output => "output",
+            Self::CowVolumes => "cow-volumes",
+            Self::GuestSync => "guest-sync",
+            Self::Lock => "lock",
+            Self::Freeze => "freeze",
+            Self::Snapshot => "snapshot",
+            Self::Thaw => "thaw",
+            Self::StillLocked => "still-locked",
+            Self::Unlock => "unlock",
+            Self::Evidence => "evidence",
+            Self::Copy => "copy",
+            Self::Remove => "remove",
+            Self::Publish => "publish",
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! SIGINT, SIGTERM and SIGHUP as a wish to stop, obeyed between steps and by long steps.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+
+/// The run was asked to stop.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("stopped by {}", signal_name(*.0))]
+pub struct Stopped(pub i32);
+
+/// Whether the run was asked to stop, and by which signal.
+///
+/// A signal never interrupts a step that holds something: it is looked at between steps, so that the ordinary way back
+/// thaws, unlocks and removes.
+#[derive(Clone, Default)]
+pub struct Stop {
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    signal: AtomicI32,
+    flag: Arc<AtomicBool>,
+    asked: Notify,
+}
+
+impl Stop {
+    /// Listens for the three signals from now on. They no longer end the process.
+    ///
+    /// # Errors
+    /// Where a handler cannot be installed.
+    pub fn on_signals() -> std::io::Result<Self> {
+        let stop = Self::default();
+        for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+            let mut signals = signal(kind)?;
+            let stop = stop.clone();
+            tokio::spawn(async move {
+                while signals.recv().await.is_some() {
+                    stop.ask(kind.as_raw_value());
+                    tracing::warn!("{} received: undoing what this run holds", signal_name(kind.as_raw_value()));
+                }
+            });
+        }
+        Ok(stop)
+    }
+
+    /// Asks to stop. The first signal is the one that is reported.
+    pub fn ask(&self, signal: i32) {
+        let _first = self.state.signal.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
+        self.state.flag.store(true, Ordering::SeqCst);
+        self.state.asked.notify_waiters();
+    }
+
+    /// # Errors
+    /// [`Stopped`] where a signal came.
+    pub fn check(&self) -> Result<(), Stopped> {
+        match self.state.signal.load(Ordering::SeqCst) {
+            0 => Ok(()),
+            signal => Err(Stopped(signal)),
+        }
+    }
+
+    /// Becomes true with the first signal; for loops that cannot wait on a future.
+    #[must_use]
+    pub fn flag(&self) -> &AtomicBool {
+        &self.state.flag
+    }
+
+    /// Runs `work`, and drops it where a signal comes first. Only for work that holds nothing when dropped.
+    ///
+    /// # Errors
+    /// [`Stopped`] where a signal came first.
+    pub async fn or<T>(&self, work: impl Future<Output = T>) -> Result<T, Stopped> {
+        let asked = self.state.asked.notified();
+        tokio::pin!(asked);
+        asked.as_mut().enable();
+        self.check()?;
+        tokio::select! {
+            result = work => Ok(result),
+            () = asked => Err(self.check().err().unwrap_or(Stopped(0))),
+        }
+    }
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    nix::sys::signal::Signal::try_from(signal).map_or("a signal", nix::sys::signal::Signal::as_str)
+}

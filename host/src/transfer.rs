@@ -1,0 +1,93 @@
+//! The transfer: every disk's snapshot into its artifact, under the watch of the COW.
+
+use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+
+use crate::blocking::blocking;
+use serde_json::{Value, json};
+
+use crate::copy::{self, Copied, CowGauge, Options, Progress, Report};
+use crate::cow_watch::{self, CowCurve, Watched};
+use crate::failure::{Cause, Failure};
+use crate::output::Output;
+use crate::plan::Plan;
+use crate::run_log::RunLog;
+use crate::snapshots::Source;
+use crate::step::Step;
+use crate::stop::Stop;
+
+/// One disk, copied.
+#[derive(Debug)]
+pub struct Transferred {
+    /// What the copy counted and hashed.
+    pub copied: Copied,
+    /// How its COW filled meanwhile.
+    pub cow: CowCurve,
+}
+
+/// Copies all disks, one after the other, each on all cores.
+///
+/// # Errors
+/// [`Cause::CowFull`] where a snapshot was lost, also when that shows only after the last byte; else the copy's own.
+pub async fn copy_all(
+    sources: &[Source<'_>],
+    plan: &Plan,
+    output: &mut Output,
+    log: &RunLog,
+    stop: &Stop,
+) -> Result<Vec<Transferred>, Failure> {
+    let takes = json!({ "images": output.names() });
+    let copying = async { blocking(|| copy_watched(sources, plan, output, stop)) };
+    let detail = |disks: &Vec<Transferred>| disks.iter().map(describe).collect::<Value>();
+    log.take(Step::Copy, takes, copying, detail).await
+}
+
+fn copy_watched(
+    sources: &[Source<'_>],
+    plan: &Plan,
+    output: &mut Output,
+    stop: &Stop,
+) -> Result<Vec<Transferred>, Cause> {
+    let snapshots: Vec<_> = sources.iter().map(|source| source.snapshot).collect();
+    let gauge = Arc::new(CowGauge::default());
+    let copy_each = |halt: &AtomicBool| {
+        let disks = sources.iter().zip(output.images());
+        disks.map(|(source, image)| copy_one(source, image, plan, &gauge, halt)).collect()
+    };
+    let (copied, Watched { curves, full }) =
+        cow_watch::watch::<Result<Vec<Copied>, Cause>>(&snapshots, stop, &gauge, copy_each)?;
+    // Asked first: of a lost snapshot the copy knows only that it could not read, or that it was halted.
+    if let Some(full) = full {
+        return Err(full.into());
+    }
+    stop.check()?;
+    Ok(copied?.into_iter().zip(curves).map(|(copied, cow)| Transferred { copied, cow }).collect())
+}
+
+fn copy_one(
+    source: &Source<'_>,
+    image: &mut dyn std::io::Write,
+    plan: &Plan,
+    gauge: &Arc<CowGauge>,
+    halt: &AtomicBool,
+) -> Result<Copied, Cause> {
+    let layout = fsprobe::layout(&source.device)?;
+    let allocated = fsprobe::allocated(&source.device, &layout)?;
+    let options = Options {
+        level: plan.level,
+        threads: thread::available_parallelism().map_or(1, NonZero::get),
+        ..Options::default()
+    };
+    let progress = Arc::new(Progress::default());
+    let _report = Report::start(&source.snapshot.volume.origin().to_string(), progress.clone(), gauge.clone());
+    Ok(copy::copy(&source.device, &allocated, image, &options, &progress, halt)?)
+}
+
+fn describe(disk: &Transferred) -> Value {
+    json!({
+        "origin": disk.cow.origin, "raw_bytes": disk.copied.raw_bytes, "allocated_bytes": disk.copied.allocated_bytes,
+        "stored_bytes": disk.copied.stored_bytes, "cow_peak_bytes": disk.cow.peak_bytes,
+    })
+}
