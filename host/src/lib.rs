@@ -5,6 +5,7 @@
 pub mod artifact;
 pub mod backup;
 pub(crate) mod blocking;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod copy;

@@ -1,0 +1,154 @@
+//! The arguments, as typed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Parser, Subcommand};
+
+use crate::cow_size::CowSize;
+use crate::grade::Grade;
+use crate::job::Asked;
+
+/// Backs up a database VM while it works, and proves what it backed up.
+///
+/// Exit codes: 0 done, at the required grade; 1 failed, nothing usable; 2 usage or configuration; 3 done, but below the
+/// required grade; 5 damage found; 6 a guest may still be frozen or something could not be undone: a person is needed now.
+#[derive(Debug, Parser)]
+#[command(name = "stillpoint", version)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Say more on stderr; twice for everything.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Say nothing on stderr but warnings and errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Back up a VM: lock, freeze, snapshot, thaw, unlock, prove, copy.
+    Backup(BackupArgs),
+    /// Show what `backup` would do, and change nothing.
+    Plan(PlanArgs),
+    /// Say what an LV, image, snapshot or artifact holds and whether it is consistent: read-only, without mounting.
+    ///
+    /// Exit codes: 0 consistent, 3 sound only after a journal replay (or not to be judged), 5 damaged.
+    Check(CheckArgs),
+}
+
+/// `stillpoint backup`.
+#[derive(Debug, clap::Args)]
+pub struct BackupArgs {
+    /// What to back up.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Folder for artifact and receipt; `-` writes the image of a single disk to standard output.
+    #[arg(long, value_name = "FOLDER|-")]
+    pub to: Option<PathBuf>,
+    /// Name of artifact and receipt in the folder, without ending [default: VM-TIME].
+    #[arg(long, conflicts_with = "receipt")]
+    pub name: Option<String>,
+    /// With `--to -`: the file that gets the receipt.
+    #[arg(long, value_name = "FILE")]
+    pub receipt: Option<PathBuf>,
+    /// The weakest grade that is a success: application, filesystem or crash [default: application with a database,
+    /// else filesystem].
+    #[arg(long, value_name = "GRADE")]
+    pub require: Option<Grade>,
+    /// zstd level, 1 to 19 [default: 1, because the copy's length is what the COW has to survive].
+    #[arg(long)]
+    pub level: Option<i32>,
+    /// Print the receipt, or the failure, as one JSON document on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `stillpoint plan`.
+#[derive(Debug, clap::Args)]
+pub struct PlanArgs {
+    /// What would be backed up.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Print one JSON document on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What describes a VM and how its window is passed.
+#[derive(Debug, clap::Args)]
+pub struct JobArgs {
+    /// The VM: `[vm.NAME]` of the configuration. Flags override what is said there, and suffice without it.
+    pub vm: Option<String>,
+    /// The configuration [default: /etc/stillpoint.toml, where there is one].
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A disk of the VM: an LV of this host. Once for each disk.
+    #[arg(long = "disk", value_name = "VG/LV")]
+    pub disks: Vec<String>,
+    /// The guest agent: unix:PATH, tcp:HOST:PORT or vsock:CID:PORT.
+    #[arg(long, value_name = "ENDPOINT")]
+    pub agent: Option<String>,
+    /// Do not freeze the guest: the copy is then at best of grade `crash`.
+    #[arg(long)]
+    pub no_freeze: bool,
+    /// The database to lock: agent (a client inside the guest, with agent:PATH its socket there), unix:PATH,
+    /// tcp:HOST:PORT, or none.
+    #[arg(long = "db", value_name = "WAY")]
+    pub database: Option<String>,
+    /// Option file with user and password of the database account, in a section [client]; mode 0600.
+    #[arg(long = "db-credentials", value_name = "FILE")]
+    pub credentials: Option<PathBuf>,
+    /// Size of each COW volume: 10G, or 20% of the origin [default: 20%].
+    #[arg(long, value_name = "SIZE")]
+    pub cow_size: Option<CowSize>,
+    /// How long to wait for the tables [default: 30s].
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub lock_deadline: Option<Duration>,
+    /// How long the guest may take to freeze [default: 20s].
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub freeze_deadline: Option<Duration>,
+    /// Where run logs are kept [default: /var/lib/stillpoint].
+    #[arg(long, value_name = "FOLDER")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `stillpoint check`.
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// VG/LV, a device, a raw image or an artifact (.img.zst).
+    pub target: PathBuf,
+    /// Look at every inode, bitmap and directory too.
+    #[arg(long)]
+    pub deep: bool,
+    /// Print for each volume the read-only mount line that an admin would otherwise compute by hand.
+    #[arg(long)]
+    pub mount_hints: bool,
+    /// Print one JSON document on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl JobArgs {
+    /// The same without the configuration's path.
+    #[must_use]
+    pub fn asked(self) -> Asked {
+        Asked {
+            vm: self.vm,
+            disks: self.disks,
+            agent: self.agent,
+            no_freeze: self.no_freeze,
+            database: self.database,
+            credentials: self.credentials,
+            require: None,
+            cow_size: self.cow_size,
+            lock_deadline: self.lock_deadline,
+            freeze_deadline: self.freeze_deadline,
+            level: None,
+            state_dir: self.state_dir,
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `stillpoint backup`.
+
+use std::path::Path;
+
+use super::args::BackupArgs;
+use super::render;
+use crate::backup::{self, Outcome};
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::failure::{At, Cause, Failure};
+use crate::job::{Asked, Job};
+use crate::output::Destination;
+use crate::step::Step;
+use crate::stop::Stop;
+use crate::world::World;
+
+pub(super) async fn run(args: BackupArgs) -> Exit {
+    let json = args.json;
+    let image_on_stdout = args.to.as_deref() == Some(Path::new("-"));
+    match back_up(args).await {
+        Ok(outcome) => {
+            if let Some(left) = &outcome.left {
+                render::failure(left, false);
+            }
+            let exit = outcome.exit();
+            match (json, image_on_stdout) {
+                (true, false) => render::json(&outcome.receipt),
+                (_, true) => render::note(&outcome.receipt.summary()),
+                (false, false) => render::text(&outcome.receipt.summary()),
+            }
+            exit
+        }
+        Err(failure) => {
+            render::failure(&failure, json && !image_on_stdout);
+            failure.exit()
+        }
+    }
+}
+
+async fn back_up(args: BackupArgs) -> Result<Outcome, Failure> {
+    let stop = Stop::on_signals()
+        .map_err(|error| Cause::refused(format!("cannot listen for signals: {error}"), "is the system out of memory?"))
+        .at(Step::Survey)?;
+    let config = Config::load(args.job.config.as_deref()).at(Step::Survey)?;
+    let configured_target = args.job.vm.as_ref().and_then(|vm| config.vm.get(vm)?.target.clone());
+    let asked = Asked { require: args.require, level: args.level, ..args.job.asked() };
+    let job = Job::new(asked, &config).at(Step::Survey)?;
+    let world = World::of(&job).at(Step::Survey)?;
+
+    let destination = match args.to.or(configured_target) {
+        None => {
+            let hint = "give --to FOLDER, or --to - for standard output";
+            return Err(Cause::usage("no target is named", hint)).at(Step::Survey);
+        }
+        Some(stdout) if stdout == Path::new("-") => Destination::Stdout { receipt: args.receipt },
+        Some(folder) => {
+            let name = args.name.unwrap_or_else(|| format!("{}-{}", job.vm, world.clock.stamp()));
+            Destination::Folder { folder, name }
+        }
+    };
+    backup::run(&job, &destination, &world, &stop).await
+}

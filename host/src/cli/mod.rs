@@ -1,0 +1,64 @@
+//! The command line: parses, dispatches, and turns what came out into words and an exit code.
+
+mod args;
+mod backup;
+mod check;
+mod plan;
+mod render;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::exit::Exit;
+use args::{Args, Command};
+
+/// Runs the program as the shell called it.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            // Nowhere to say that the message cannot be printed.
+            let _unprintable = error.print();
+            return exit.into();
+        }
+    };
+    start_log(args.quiet, args.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!("cannot start the runtime: {error}");
+            return Exit::Failed.into();
+        }
+    };
+    let exit = runtime.block_on(async {
+        match args.command {
+            Command::Backup(command) => backup::run(command).await,
+            Command::Plan(command) => plan::run(command).await,
+            Command::Check(command) => check::run(&command),
+        }
+    });
+    // A thread that is stuck in a dead NFS mount or a lost device must not keep the exit code from the caller.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+/// Logs go to stderr, so that stdout holds one document or one image and nothing else.
+fn start_log(quiet: bool, verbose: u8) {
+    let level = match (quiet, verbose) {
+        (true, _) => LevelFilter::WARN,
+        (false, 0) => LevelFilter::INFO,
+        (false, 1) => LevelFilter::DEBUG,
+        (false, _) => LevelFilter::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(level)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+}

@@ -1,0 +1,40 @@
+//! `stillpoint plan`.
+
+use super::args::PlanArgs;
+use super::render;
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::failure::{At, Failure};
+use crate::job::Job;
+use crate::plan::Plan;
+use crate::step::Step;
+use crate::stop::Stop;
+use crate::survey::Survey;
+use crate::world::World;
+
+pub(super) async fn run(args: PlanArgs) -> Exit {
+    let json = args.json;
+    match plan(args).await {
+        Ok(plan) => {
+            if json {
+                render::json(&plan);
+            } else {
+                render::text(&plan.describe());
+            }
+            Exit::Done
+        }
+        Err(failure) => {
+            render::failure(&failure, json);
+            failure.exit()
+        }
+    }
+}
+
+async fn plan(args: PlanArgs) -> Result<Plan, Failure> {
+    let config = Config::load(args.job.config.as_deref()).at(Step::Survey)?;
+    let job = Job::new(args.job.asked(), &config).at(Step::Survey)?;
+    let world = World::of(&job).at(Step::Survey)?;
+    // A plan holds nothing that a signal would have to undo.
+    let survey = Survey::take(&job, &world, &Stop::default()).await?;
+    Plan::make(&job, &survey).at(Step::Plan)
+}

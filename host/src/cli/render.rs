@@ -1,0 +1,56 @@
+//! What a person or a program gets to see: the only place that prints.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::failure::Failure;
+
+/// One JSON document on stdout.
+pub fn json(document: &impl Serialize) {
+    let mut stdout = io::stdout().lock();
+    let written = serde_json::to_writer_pretty(&mut stdout, document).map_err(io::Error::from);
+    warn_if_lost(written.and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush()));
+}
+
+/// Text on stdout.
+pub fn text(text: &str) {
+    let mut stdout = io::stdout().lock();
+    warn_if_lost(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()));
+}
+
+/// Text on stderr.
+pub fn note(text: &str) {
+    eprint!("{text}");
+}
+
+/// A failure on stderr, and where asked as one JSON document on stdout too.
+pub fn failure(failure: &Failure, as_json: bool) {
+    eprintln!("stillpoint: {failure}");
+    for cause in std::iter::once(&failure.cause).chain(failure.clean_up.iter().map(|(_, cause)| cause)) {
+        if let Some(hint) = cause.hint() {
+            eprintln!("hint: {hint}");
+        }
+    }
+    if as_json {
+        let clean_up = failure.clean_up.iter();
+        json(&json!({ "error": {
+            "step": failure.step,
+            "cause": failure.cause.to_string(),
+            "hint": failure.cause.hint(),
+            "clean_up": clean_up
+                .map(|(step, cause)| json!({ "step": step, "cause": cause.to_string(), "hint": cause.hint() }))
+                .collect::<Vec<_>>(),
+            "exit": failure.exit().code(),
+        }}));
+    }
+}
+
+/// A reader of stdout that went away changes nothing of what was done.
+fn warn_if_lost(written: io::Result<()>) {
+    if let Err(error) = written {
+        tracing::warn!("cannot write to stdout: {error}");
+    }
+}
