@@ -4,7 +4,8 @@
 //!
 //! [`open`] finds the superblock, replays the journal onto an [`Overlay`] where it has to be, and gives a [`Filesystem`]
 //! whose groups, inodes, block maps and bitmaps can be read. [`check`] judges it, [`allocated`] says what of it is in use.
-//! Nothing here trusts a number from the disk: each is bounded where it is read, and a walk visits no block twice.
+//! Nothing here trusts a number from the disk: each is bounded where it is read, and no walk takes more steps than the
+//! filesystem has blocks.
 
 mod allocated;
 mod backup;
