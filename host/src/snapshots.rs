@@ -106,7 +106,13 @@ impl Snapshots {
     /// # Errors
     /// What could not be removed, and who holds it.
     pub async fn remove(mut self, log: &RunLog) -> Result<Vec<LvName>, Failure> {
-        let removing = async { blocking(|| self.volumes.remove()) };
+        let again = |volumes: &mut RunVolumes| {
+            volumes.remove().or_else(|error| {
+                tracing::warn!("{error}; trying once more");
+                volumes.remove()
+            })
+        };
+        let removing = async { blocking(|| again(&mut self.volumes)) };
         let names = |removed: &Vec<LvName>| json!(removed.iter().map(ToString::to_string).collect::<Vec<_>>());
         log.release(Step::Remove, removing, names).await
     }

@@ -87,9 +87,11 @@ impl<'l> Frozen<'l> {
             return Ok(Thawed { window: None, facts: FreezeFacts::NotAsked });
         };
         let detail = |thawed: &agent::Thawed| json!({ "thawed": thawed.count, "attempts": thawed.attempts });
-        let thawed = log.release(Step::Thaw, armed.thaw(self.frozen), detail).await?;
+        let thawed = log.release(Step::Thaw, armed.thaw(self.frozen), detail).await;
         let window = armed.since.elapsed();
+        // Also after a failure: the deadline of all attempts has passed, and whoever reads of it should not wait for more.
         self.armed = None;
+        let thawed = thawed?;
         let thawed = thawed.count.map(|count| u32::try_from(count).unwrap_or(u32::MAX));
         Ok(Thawed { window: Some(window), facts: FreezeFacts::Counted { frozen: self.frozen, thawed } })
     }

@@ -1,0 +1,403 @@
+//! The whole recipe on a simulated host, guest and database: its order, and what a fault at any step leaves behind.
+//!
+//! Time is tokio's and stands still until everybody waits, so that deadlines of a minute cost nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use guest_bridge::agent::{Agent, AgentError, BoxFuture, Fault as AgentFault, SharedAgent, SimulatedGuest};
+use guest_bridge::call_log::CallLog;
+use guest_bridge::database::scripted::Outcome as Answer;
+use guest_bridge::database::simulated::SimulatedMariaDb;
+use serde_json::Value;
+use stillpoint::backup::{self, Outcome};
+use stillpoint::clock::Clock;
+use stillpoint::config::Config;
+use stillpoint::exit::Exit;
+use stillpoint::failure::Failure;
+use stillpoint::grade::Grade;
+use stillpoint::job::{Asked, Job};
+use stillpoint::lvm::{Bytes, Lvm};
+use stillpoint::output::Destination;
+use stillpoint::programs::{Fault as LvmFault, Invocation, Output, ProgramError, Programs, SimulatedLvm};
+use stillpoint::stop::Stop;
+use stillpoint::world::World;
+use tempfile::TempDir;
+
+/// The number of signal(7).
+const SIGTERM: i32 = 15;
+
+/// A host with `vg/root` and `vg/data`, their guest, and its database.
+struct Setting {
+    folder: TempDir,
+    log: CallLog,
+    lvm: Arc<SimulatedLvm>,
+    guest: SimulatedGuest,
+    database: SimulatedMariaDb,
+    stop: Stop,
+}
+
+/// Filesystems as an unmount, or a freeze, leaves them.
+fn clean_ext4() -> &'static [u8] {
+    static IMAGE: OnceLock<Vec<u8>> = OnceLock::new();
+    IMAGE.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fs.img");
+        let made = Command::new("mke2fs").args(["-q", "-t", "ext4", "-b", "1024"]).arg(&path).arg("8M").status();
+        assert!(made.expect("mke2fs, of the package e2fsprogs").success());
+        std::fs::read(path).unwrap()
+    })
+}
+
+/// The same with `INCOMPAT_RECOVER` set, as while it is mounted: what a freeze that froze nothing leaves.
+fn live_ext4() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fs.img");
+    std::fs::write(&path, clean_ext4()).unwrap();
+    let set = Command::new("debugfs").args(["-w", "-R", "feature needs_recovery"]).arg(&path).output();
+    assert!(set.expect("debugfs, of the package e2fsprogs").status.success());
+    std::fs::read(path).unwrap()
+}
+
+impl Setting {
+    fn new() -> Self {
+        Self::of(clean_ext4())
+    }
+
+    fn of(image: &[u8]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let log = CallLog::new();
+        let lvm = SimulatedLvm::new(&folder.path().join("dev"), log.clone());
+        lvm.add_vg("vg", Bytes(400 << 20));
+        for disk in ["vg/root", "vg/data"] {
+            lvm.add_lv(&disk.parse().unwrap(), image);
+        }
+        std::fs::create_dir(folder.path().join("to")).unwrap();
+        Self {
+            lvm: Arc::new(lvm),
+            guest: SimulatedGuest::new(log.clone(), ["/", "/srv/data"]),
+            database: SimulatedMariaDb::new(log.clone()),
+            stop: Stop::default(),
+            folder,
+            log,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn world(&self) -> World {
+        World {
+            lvm: Lvm::with_device_dir(self.lvm.clone(), self.path("dev")),
+            agent: Some(SharedAgent::new(self.guest.clone())),
+            database: Some(self.database.opener()),
+            clock: Clock::system(),
+        }
+    }
+
+    async fn back_up(&self) -> Result<Outcome, Failure> {
+        self.back_up_in(self.world()).await
+    }
+
+    async fn back_up_in(&self, world: World) -> Result<Outcome, Failure> {
+        let asked = Asked {
+            disks: vec!["vg/root".into(), "vg/data".into()],
+            agent: Some("unix:/run/qga".into()),
+            database: Some("agent".into()),
+            state_dir: Some(self.path("state")),
+            ..Asked::default()
+        };
+        let job = Job::new(asked, &Config::default()).unwrap();
+        let destination = Destination::Folder { folder: self.path("to"), name: "b".into() };
+        backup::run(&job, &destination, &world, &self.stop).await
+    }
+
+    fn files(&self) -> Vec<String> {
+        names(&self.path("to"))
+    }
+
+    /// What must hold after every run, whatever happened in it.
+    fn assert_nothing_is_held(&self, case: &str) {
+        assert!(!self.guest.is_frozen(), "{case}: the guest is frozen");
+        assert!(!self.database.is_locked(), "{case}: the tables are locked");
+        assert_eq!(self.lvm.volumes(), ["vg/data", "vg/root"], "{case}: volumes are left");
+        for disk in ["vg/root", "vg/data"] {
+            assert!(!self.lvm.is_suspended(&disk.parse().unwrap()), "{case}: {disk} is suspended");
+        }
+    }
+
+    /// The order of the steps in the run log, each at its first line.
+    fn steps(&self) -> Vec<String> {
+        let runs = self.path("state/runs");
+        let log = std::fs::read_to_string(runs.join(&names(&runs)[0])).unwrap();
+        let mut steps: Vec<String> = Vec::new();
+        for line in log.lines() {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let step = line["step"].as_str().unwrap().to_owned();
+            if !steps.contains(&step) {
+                steps.push(step);
+            }
+        }
+        steps
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Artifacts and receipt, or nothing: never a part.
+fn assert_all_or_nothing(setting: &Setting, result: &Result<Outcome, Failure>, case: &str) {
+    match result {
+        Ok(_) => assert_eq!(setting.files(), ["b-data.img.zst", "b-root.img.zst", "b.json"], "{case}"),
+        Err(failure) => assert_eq!(setting.files(), [""; 0], "{case}: {failure}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_of_a_healthy_guest_is_of_grade_application() {
+    let setting = Setting::new();
+    let outcome = setting.back_up().await.unwrap();
+    assert_eq!(outcome.receipt.grade, Grade::Application, "{:?}", outcome.receipt.reasons);
+    assert_eq!(outcome.exit(), Exit::Done);
+    setting.assert_nothing_is_held("healthy");
+    assert_eq!(setting.files(), ["b-data.img.zst", "b-root.img.zst", "b.json"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_artifact_is_the_disk() {
+    let setting = Setting::new();
+    setting.back_up().await.unwrap();
+    let unpacked = Command::new("zstd").arg("-dc").arg(setting.path("to/b-root.img.zst")).output().unwrap();
+    assert!(unpacked.stdout == clean_ext4(), "zstd -dc gives another disk");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_order_is_lock_freeze_snapshots_thaw_unlock() {
+    let setting = Setting::new();
+    setting.back_up().await.unwrap();
+    let taken = setting.log.entries();
+    let order = [
+        "BLOCK_COMMIT",
+        "agent: guest-fsfreeze-freeze",
+        "lvconvert",
+        "lvconvert",
+        "agent: guest-fsfreeze-thaw",
+        "CONNECTION_ID",
+        "BACKUP STAGE END",
+        "lvremove",
+    ];
+    let mut rest = taken.iter();
+    for wanted in order {
+        assert!(rest.any(|entry| entry.contains(wanted)), "no {wanted} in its place: {taken:#?}");
+    }
+    let steps =
+        "run output cow-volumes guest-sync lock freeze snapshot thaw still-locked unlock evidence copy remove publish";
+    assert_eq!(setting.steps().join(" "), steps);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_but_the_attach_happens_between_freeze_and_thaw() {
+    let setting = Setting::new();
+    setting.back_up().await.unwrap();
+    let taken = setting.log.entries();
+    let position = |wanted: &str| taken.iter().position(|entry| entry.starts_with(wanted)).unwrap();
+    let window = &taken[position("agent: guest-fsfreeze-freeze") + 1..position("agent: guest-fsfreeze-thaw")];
+    let programs = window.iter().filter(|entry| entry.starts_with("program: "));
+    assert!(programs.clone().all(|entry| entry.contains("lvconvert")), "{window:#?}");
+    assert_eq!(programs.count(), 2, "{window:#?}");
+    assert!(!window.iter().any(|entry| entry.starts_with("database: ")), "{window:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_freeze_that_succeeds_and_freezes_nothing_is_caught_on_disk() {
+    let setting = Setting::of(&live_ext4());
+    let setting = Setting { guest: setting.guest.clone().freezes_nothing(), ..setting };
+    let outcome = setting.back_up().await.unwrap();
+    assert_eq!(outcome.receipt.grade, Grade::Crash);
+    assert_eq!(outcome.exit(), Exit::Weaker);
+    setting.assert_nothing_is_held("froze nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_fault_of_the_agent_at_any_of_its_calls_leaves_nothing_behind() {
+    let calls = {
+        let healthy = Setting::new();
+        healthy.back_up().await.unwrap();
+        healthy.guest.calls()
+    };
+    for nth in 0..calls {
+        for fault in AgentFault::ALL {
+            let case = format!("agent call {nth}: {fault:?}");
+            let setting = Setting::new();
+            let setting = Setting { guest: setting.guest.clone().fails_at_call(nth, fault), ..setting };
+            let result = setting.back_up().await;
+            assert_all_or_nothing(&setting, &result, &case);
+            if setting.guest.is_frozen() {
+                // Nobody can thaw a guest whose agent is gone: it has to be said, loudly.
+                assert_eq!(fault, AgentFault::Gone, "{case}: the guest is frozen");
+                assert_eq!(result.unwrap_err().exit(), Exit::NeedsPerson, "{case}");
+                continue;
+            }
+            setting.assert_nothing_is_held(&case);
+            if let Err(failure) = result {
+                let gone = fault == AgentFault::Gone && failure.exit() == Exit::NeedsPerson;
+                assert!(failure.exit() == Exit::Failed || gone, "{case}: {failure}: {:?}", failure.exit());
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_fault_of_the_database_at_any_of_its_statements_leaves_nothing_behind() {
+    let statements = {
+        let healthy = Setting::new();
+        healthy.back_up().await.unwrap();
+        healthy.database.statements()
+    };
+    for nth in 1..=statements {
+        let refused = Answer::Refuses(1205, "Lock wait timeout exceeded".to_owned());
+        for (name, answer) in [("refused", refused), ("lost", Answer::LosesSession), ("hangs", Answer::Hangs)] {
+            let setting = Setting::new();
+            let case = format!("statement {nth} {name}");
+            let setting = Setting { database: setting.database.clone().fails_at_statement(nth, answer), ..setting };
+            let result = setting.back_up().await;
+            assert_all_or_nothing(&setting, &result, &case);
+            setting.assert_nothing_is_held(&case);
+            match result {
+                // After the snapshot a database that fails weakens the grade, and never fails the backup.
+                Ok(outcome) => assert!(outcome.receipt.grade >= Grade::Filesystem, "{case}"),
+                Err(failure) => assert_eq!(failure.exit(), Exit::Failed, "{case}: {failure}"),
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_fault_of_lvm_at_any_of_its_calls_leaves_nothing_behind() {
+    let calls = {
+        let healthy = Setting::new();
+        healthy.back_up().await.unwrap();
+        healthy.lvm.calls()
+    };
+    for nth in 1..=calls {
+        for fault in [LvmFault::Refuses, LvmFault::LosesReply, LvmFault::LeavesSuspended, LvmFault::IsBusy] {
+            let case = format!("lvm call {nth}: {fault:?}");
+            let setting = Setting::new();
+            setting.lvm.fail_call(nth, fault);
+            let result = setting.back_up().await;
+            assert!(!setting.guest.is_frozen(), "{case}: the guest is frozen");
+            assert!(!setting.database.is_locked(), "{case}: the tables are locked");
+            for disk in ["vg/root", "vg/data"] {
+                assert!(!setting.lvm.is_suspended(&disk.parse().unwrap()), "{case}: {disk} is suspended");
+            }
+            let left = setting.lvm.volumes() != ["vg/data", "vg/root"];
+            match result {
+                Ok(outcome) => assert_eq!(left, outcome.exit() == Exit::NeedsPerson, "{case}: {:?}", outcome.left),
+                Err(failure) => {
+                    assert_eq!(setting.files(), [""; 0], "{case}: {failure}");
+                    assert_eq!(left, failure.exit() == Exit::NeedsPerson, "{case}: {failure}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_dies_inside_the_window_leaves_grade_filesystem() {
+    let healthy = Setting::new();
+    healthy.back_up().await.unwrap();
+    let entries = healthy.log.entries();
+    let thaw = entries.iter().position(|entry| entry.starts_with("agent: guest-fsfreeze-thaw")).unwrap();
+    let sent = |entry: &&String| entry.starts_with("database: ") && *entry != "database: close";
+    let first_after_thaw = entries[..thaw].iter().filter(sent).count() + 1;
+
+    let setting = Setting::new();
+    let dying = setting.database.clone().fails_at_statement(first_after_thaw, Answer::LosesSession);
+    let setting = Setting { database: dying, ..setting };
+    let outcome = setting.back_up().await.unwrap();
+    assert_eq!(outcome.receipt.grade, Grade::Filesystem);
+    assert_eq!(outcome.exit(), Exit::Weaker);
+    assert!(outcome.receipt.reasons[0].contains("lock was lost"), "{:?}", outcome.receipt.reasons);
+}
+
+/// Passes calls on, and asks the run to stop before one of them.
+struct Interrupting<P> {
+    inner: P,
+    stop: Stop,
+    calls: AtomicUsize,
+    at: usize,
+}
+
+impl<P> Interrupting<P> {
+    fn new(inner: P, stop: Stop, at: usize) -> Self {
+        Self { inner, stop, calls: AtomicUsize::new(0), at }
+    }
+
+    fn arrive(&self) {
+        if self.calls.fetch_add(1, Ordering::SeqCst) == self.at {
+            self.stop.ask(SIGTERM);
+        }
+    }
+}
+
+impl Programs for Interrupting<Arc<SimulatedLvm>> {
+    fn output(&self, invocation: &Invocation) -> Result<Output, ProgramError> {
+        self.arrive();
+        self.inner.output(invocation)
+    }
+}
+
+impl Agent for Interrupting<SimulatedGuest> {
+    fn call<'a>(
+        &'a mut self,
+        command: &'a str,
+        arguments: Value,
+        deadline: Duration,
+    ) -> BoxFuture<'a, Result<Value, AgentError>> {
+        self.arrive();
+        self.inner.call(command, arguments, deadline)
+    }
+}
+
+fn assert_stopped(setting: &Setting, result: Result<Outcome, Failure>, case: &str) {
+    assert_all_or_nothing(setting, &result, case);
+    setting.assert_nothing_is_held(case);
+    if let Err(failure) = result {
+        assert_eq!(failure.exit(), Exit::Failed, "{case}: {failure}");
+        assert!(failure.to_string().contains("stopped by SIGTERM"), "{case}: {failure}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_at_any_program_undoes_everything_before_it() {
+    let healthy = Setting::new();
+    healthy.back_up().await.unwrap();
+    for at in 0..healthy.lvm.calls() {
+        let setting = Setting::new();
+        let programs = Interrupting::new(setting.lvm.clone(), setting.stop.clone(), at);
+        let lvm = Lvm::with_device_dir(Arc::new(programs), setting.path("dev"));
+        let result = setting.back_up_in(World { lvm, ..setting.world() }).await;
+        assert_stopped(&setting, result, &format!("signal at program {at}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_at_any_agent_call_undoes_everything_before_it() {
+    let healthy = Setting::new();
+    healthy.back_up().await.unwrap();
+    for at in 0..healthy.guest.calls() {
+        let setting = Setting::new();
+        let agent = SharedAgent::new(Interrupting::new(setting.guest.clone(), setting.stop.clone(), at));
+        let result = setting.back_up_in(World { agent: Some(agent), ..setting.world() }).await;
+        assert_stopped(&setting, result, &format!("signal at agent call {at}"));
+    }
+}
