@@ -110,7 +110,7 @@ impl Job {
     /// Where something needed is missing, malformed or contradictory; nothing has been touched then.
     pub fn new(asked: Asked, config: &Config) -> Result<Self, Cause> {
         let vm_config = vm_config(asked.vm.as_deref(), config)?;
-        let disks = disks(if asked.disks.is_empty() { &vm_config.disks } else { &asked.disks })?;
+        let disks = disks(if asked.disks.is_empty() { &vm_config.disks } else { &asked.disks }, asked.vm.as_deref())?;
         let agent = match asked.agent.as_ref().or(vm_config.agent.as_ref()) {
             Some(text) => Some(text.parse::<Endpoint>().map_err(|error| {
                 Cause::usage(format!("agent `{text}`: {error}"), "write unix:PATH, tcp:HOST:PORT or vsock:CID:PORT")
@@ -170,7 +170,7 @@ fn vm_config(name: Option<&str>, config: &Config) -> Result<VmConfig, Cause> {
     }
 }
 
-fn disks(names: &[String]) -> Result<Vec<LvName>, Cause> {
+fn disks(names: &[String], vm: Option<&str>) -> Result<Vec<LvName>, Cause> {
     let mut disks: Vec<LvName> = Vec::new();
     for text in names {
         let name: LvName = text
@@ -182,7 +182,10 @@ fn disks(names: &[String]) -> Result<Vec<LvName>, Cause> {
         disks.push(name);
     }
     if disks.is_empty() {
-        return Err(Cause::usage("no disk is named", "give --disk VG/LV for each disk, or a VM of the configuration"));
+        let what = vm.map_or("no disk is named".to_owned(), |vm| format!("no disk of {vm} is named"));
+        let hint =
+            "give --disk VG/LV for each disk, or describe the VM in the configuration (/etc/stillpoint.toml, --config)";
+        return Err(Cause::usage(what, hint));
     }
     Ok(disks)
 }

@@ -8,6 +8,8 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
+    /// Putting command line and configuration together.
+    Job,
     /// Looking at host, guest and database; changes nothing.
     Survey,
     /// Deciding; pure.
@@ -38,11 +40,14 @@ pub enum Step {
     Remove,
     /// Publishing artifact and receipt.
     Publish,
+    /// Looking at a disk, outside of a backup.
+    Check,
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Job => "job",
             Self::Survey => "survey",
             Self::Plan => "plan",
             Self::Output => "output",
@@ -58,6 +63,7 @@ impl fmt::Display for Step {
             Self::Copy => "copy",
             Self::Remove => "remove",
             Self::Publish => "publish",
+            Self::Check => "check",
         })
     }
 }

@@ -133,6 +133,16 @@ pub struct CheckArgs {
 }
 
 impl JobArgs {
+    /// What a command of this name is about, for messages: `backup of db1`.
+    #[must_use]
+    pub fn what(&self, command: &str) -> String {
+        match (&self.vm, &*self.disks) {
+            (Some(vm), _) => format!("{command} of {}", vm.escape_default()),
+            (None, [disk, ..]) => format!("{command} of {}", disk.escape_default()),
+            (None, []) => command.to_owned(),
+        }
+    }
+
     /// The same without the configuration's path.
     #[must_use]
     pub fn asked(self) -> Asked {

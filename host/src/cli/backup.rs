@@ -16,11 +16,12 @@ use crate::world::World;
 
 pub(super) async fn run(args: BackupArgs) -> Exit {
     let json = args.json;
+    let what = args.job.what("backup");
     let image_on_stdout = args.to.as_deref() == Some(Path::new("-"));
     match back_up(args).await {
         Ok(outcome) => {
             if let Some(left) = &outcome.left {
-                render::failure(left, false);
+                render::failure(&what, left, false);
             }
             let exit = outcome.exit();
             match (json, image_on_stdout) {
@@ -31,7 +32,7 @@ pub(super) async fn run(args: BackupArgs) -> Exit {
             exit
         }
         Err(failure) => {
-            render::failure(&failure, json && !image_on_stdout);
+            render::failure(&what, &failure, json && !image_on_stdout);
             failure.exit()
         }
     }
@@ -40,17 +41,17 @@ pub(super) async fn run(args: BackupArgs) -> Exit {
 async fn back_up(args: BackupArgs) -> Result<Outcome, Failure> {
     let stop = Stop::on_signals()
         .map_err(|error| Cause::refused(format!("cannot listen for signals: {error}"), "is the system out of memory?"))
-        .at(Step::Survey)?;
-    let config = Config::load(args.job.config.as_deref()).at(Step::Survey)?;
+        .at(Step::Job)?;
+    let config = Config::load(args.job.config.as_deref()).at(Step::Job)?;
     let configured_target = args.job.vm.as_ref().and_then(|vm| config.vm.get(vm)?.target.clone());
     let asked = Asked { require: args.require, level: args.level, ..args.job.asked() };
-    let job = Job::new(asked, &config).at(Step::Survey)?;
-    let world = World::of(&job).at(Step::Survey)?;
+    let job = Job::new(asked, &config).at(Step::Job)?;
+    let world = World::of(&job).at(Step::Job)?;
 
     let destination = match args.to.or(configured_target) {
         None => {
             let hint = "give --to FOLDER, or --to - for standard output";
-            return Err(Cause::usage("no target is named", hint)).at(Step::Survey);
+            return Err(Cause::usage("no target is named", hint)).at(Step::Job);
         }
         Some(stdout) if stdout == Path::new("-") => Destination::Stdout { receipt: args.receipt },
         Some(folder) => {

@@ -2,23 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use fsprobe::{Depth, Report, Verdict};
+use fsprobe::{Depth, Finding, Report, Verdict, VolumeReport};
 
 use super::args::CheckArgs;
 use super::render;
 use crate::artifact::open_disk;
 use crate::exit::Exit;
 use crate::failure::{At, Failure};
-use crate::lvm::LvName;
+use crate::lvm::{Bytes, LvName};
 use crate::step::Step;
 
 pub(super) fn run(args: &CheckArgs) -> Exit {
     match check(args) {
-        Ok(report) => {
+        Ok((report, hints)) => {
             if args.json {
                 render::json(&report);
             } else {
-                render::text(&describe(&report));
+                render::text(&(describe(&report) + &hints));
             }
             match report.verdict {
                 Verdict::Consistent => Exit::Done,
@@ -27,25 +27,21 @@ pub(super) fn run(args: &CheckArgs) -> Exit {
             }
         }
         Err(failure) => {
-            render::failure(&failure, args.json);
+            render::failure("check", &failure, args.json);
             failure.exit()
         }
     }
 }
 
-fn check(args: &CheckArgs) -> Result<Report, Failure> {
-    let disk = open_disk(&device_path(&args.target)).at(Step::Evidence)?;
+/// The report, and the mount lines where they were asked for.
+fn check(args: &CheckArgs) -> Result<(Report, String), Failure> {
+    let path = device_path(&args.target);
+    let disk = open_disk(&path).at(Step::Check)?;
+    let layout = fsprobe::layout(&*disk).at(Step::Check)?;
     let depth = if args.deep { Depth::Deep } else { Depth::Default };
-    if args.mount_hints {
-        let layout = fsprobe::layout(&*disk).at(Step::Evidence)?;
-        let hints =
-            layout.volumes.iter().filter_map(|volume| fsprobe::mount_hint(&args.target.to_string_lossy(), volume));
-        for hint in hints {
-            render::note(&format!("{}\n# {}\n", hint.commands.join("\n"), hint.warning));
-        }
-    }
-    let report = fsprobe::check(&*disk, depth).at(Step::Evidence)?;
-    Ok(Report { target: args.target.display().to_string(), ..report })
+    let report = Report { target: args.target.display().to_string(), ..layout.check(&*disk, depth) };
+    let hints = if args.mount_hints { mount_hints(&path, &layout) } else { String::new() };
+    Ok((report, hints))
 }
 
 /// A path as it is; `vg/lv` is a device where no such file exists.
@@ -57,20 +53,57 @@ fn device_path(target: &Path) -> PathBuf {
 }
 
 fn describe(report: &Report) -> String {
-    let mut lines = Vec::new();
+    let mut text = format!(
+        "{}: {}, sectors of {} bytes, table: {}\n",
+        report.target.escape_debug(),
+        Bytes(report.size_bytes),
+        report.sector_size_bytes,
+        word(&report.table)
+    );
+    text.extend(report.findings.iter().map(finding_line));
+    text += &format!("{:<14} {:<9} {:>16} {:>12}  VERDICT\n", "VOLUME", "KIND", "OFFSET (BYTES)", "SIZE");
     for volume in &report.volumes {
-        lines.push(format!(
-            "{:<12} {:<10} {:>20} {:>20}  {:?}",
-            volume.path,
-            volume.kind.as_str(),
-            volume.offset_bytes.unwrap_or(0),
-            volume.size_bytes,
-            volume.verdict
-        ));
-        lines.extend(
-            volume.findings.iter().map(|finding| format!("  {}: {} ({})", finding.place, finding.detail, finding.code)),
-        );
+        text += &volume_line(volume);
+        text.extend(volume.findings.iter().map(finding_line));
     }
-    lines.push(format!("verdict: {:?}", report.verdict).to_lowercase());
-    lines.join("\n") + "\n"
+    text + &format!("verdict: {}\n", word(&report.verdict))
+}
+
+fn volume_line(volume: &VolumeReport) -> String {
+    format!(
+        "{:<14} {:<9} {:>16} {:>12}  {}\n",
+        volume.path.escape_debug().to_string(),
+        volume.kind.as_str(),
+        volume.offset_bytes.map_or("elsewhere".to_owned(), |offset| offset.to_string()),
+        Bytes(volume.size_bytes).to_string(),
+        word(&volume.verdict)
+    )
+}
+
+fn finding_line(finding: &Finding) -> String {
+    format!(
+        "  {}: {}: {} ({})\n",
+        word(&finding.severity),
+        finding.place.escape_debug(),
+        finding.detail.escape_debug(),
+        finding.code
+    )
+}
+
+fn mount_hints(target: &Path, layout: &fsprobe::Disk) -> String {
+    let target = target.to_string_lossy();
+    let mut text = String::new();
+    for volume in &layout.volumes {
+        let Some(hint) = fsprobe::mount_hint(&target, volume) else { continue };
+        text += &format!("\n# volume {}: {}\n{}\n", volume.path.escape_debug(), hint.warning, hint.commands.join("\n"));
+    }
+    text
+}
+
+/// The word that `--json` uses, too.
+fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => "?".to_owned(),
+    }
 }

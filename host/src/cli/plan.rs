@@ -14,6 +14,7 @@ use crate::world::World;
 
 pub(super) async fn run(args: PlanArgs) -> Exit {
     let json = args.json;
+    let what = args.job.what("plan");
     match plan(args).await {
         Ok(plan) => {
             if json {
@@ -24,16 +25,16 @@ pub(super) async fn run(args: PlanArgs) -> Exit {
             Exit::Done
         }
         Err(failure) => {
-            render::failure(&failure, json);
+            render::failure(&what, &failure, json);
             failure.exit()
         }
     }
 }
 
 async fn plan(args: PlanArgs) -> Result<Plan, Failure> {
-    let config = Config::load(args.job.config.as_deref()).at(Step::Survey)?;
-    let job = Job::new(args.job.asked(), &config).at(Step::Survey)?;
-    let world = World::of(&job).at(Step::Survey)?;
+    let config = Config::load(args.job.config.as_deref()).at(Step::Job)?;
+    let job = Job::new(args.job.asked(), &config).at(Step::Job)?;
+    let world = World::of(&job).at(Step::Job)?;
     // A plan holds nothing that a signal would have to undo.
     let survey = Survey::take(&job, &world, &Stop::default()).await?;
     Plan::make(&job, &survey).at(Step::Plan)

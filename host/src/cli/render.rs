@@ -26,9 +26,9 @@ pub fn note(text: &str) {
     eprint!("{text}");
 }
 
-/// A failure on stderr, and where asked as one JSON document on stdout too.
-pub fn failure(failure: &Failure, as_json: bool) {
-    eprintln!("stillpoint: {failure}");
+/// A failure of `what` (a command and what it is about) on stderr, and where asked as one JSON document on stdout too.
+pub fn failure(what: &str, failure: &Failure, as_json: bool) {
+    eprintln!("stillpoint: {what} failed at {failure}");
     for cause in std::iter::once(&failure.cause).chain(failure.clean_up.iter().map(|(_, cause)| cause)) {
         if let Some(hint) = cause.hint() {
             eprintln!("hint: {hint}");
@@ -37,6 +37,7 @@ pub fn failure(failure: &Failure, as_json: bool) {
     if as_json {
         let clean_up = failure.clean_up.iter();
         json(&json!({ "error": {
+            "what": what,
             "step": failure.step,
             "cause": failure.cause.to_string(),
             "hint": failure.cause.hint(),
