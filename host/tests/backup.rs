@@ -18,7 +18,7 @@ use stillpoint::backup::{self, Outcome};
 use stillpoint::clock::Clock;
 use stillpoint::config::Config;
 use stillpoint::exit::Exit;
-use stillpoint::failure::Failure;
+use stillpoint::failure::{Cause, Failure};
 use stillpoint::grade::Grade;
 use stillpoint::job::{Asked, Job};
 use stillpoint::lvm::{Bytes, Lvm};
@@ -327,6 +327,46 @@ async fn a_session_that_dies_inside_the_window_leaves_grade_filesystem() {
     assert_eq!(outcome.receipt.grade, Grade::Filesystem);
     assert_eq!(outcome.exit(), Exit::Weaker);
     assert!(outcome.receipt.reasons[0].contains("lock was lost"), "{:?}", outcome.receipt.reasons);
+}
+
+/// Passes calls on; before the first look at a snapshot's state, the guest's writes fill its COW.
+struct Filling(Arc<SimulatedLvm>);
+
+impl Programs for Filling {
+    fn output(&self, invocation: &Invocation) -> Result<Output, ProgramError> {
+        if invocation.to_string().starts_with("dmsetup status") {
+            let snapshots = self.0.volumes().into_iter().filter(|name| name.starts_with("vg/stillpoint-"));
+            for snapshot in snapshots {
+                self.0.fill_cow(&snapshot.parse().unwrap(), Bytes(400 << 20));
+            }
+        }
+        self.0.output(invocation)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_cow_is_called_that_and_not_an_io_error() {
+    let setting = Setting::new();
+    let lvm = Lvm::with_device_dir(Arc::new(Filling(setting.lvm.clone())), setting.path("dev"));
+    let result = setting.back_up_in(World { lvm, ..setting.world() }).await;
+    assert_all_or_nothing(&setting, &result, "full COW");
+    setting.assert_nothing_is_held("full COW");
+    let failure = result.unwrap_err();
+    assert!(matches!(*failure.cause, Cause::CowFull(_)), "{failure}");
+    assert_eq!(failure.exit(), Exit::Failed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_taken_name_is_refused_before_anything_in_the_guest_is_touched() {
+    let setting = Setting::new();
+    std::fs::write(setting.path("to/b.json"), "theirs").unwrap();
+    let failure = setting.back_up().await.unwrap_err();
+    assert_eq!(failure.exit(), Exit::Usage, "{failure}");
+    assert!(failure.to_string().contains("exists already"), "{failure}");
+    assert_eq!(setting.files(), ["b.json"]);
+    let touched = ["lvcreate", "guest-exec", "guest-fsfreeze-freeze", "BACKUP STAGE"];
+    let entries = setting.log.entries();
+    assert!(!entries.iter().any(|entry| touched.iter().any(|word| entry.contains(word))), "{entries:#?}");
 }
 
 /// Passes calls on, and asks the run to stop before one of them.
