@@ -60,5 +60,7 @@ fn start_log(quiet: bool, verbose: u8) {
         .with_max_level(level)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
+        // Complaints about a lost stderr would go to stderr, and panic: a terminal that went away must not do that.
+        .log_internal_errors(false)
         .init();
 }

@@ -1,5 +1,6 @@
 //! What a person or a program gets to see: the only place that prints.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+//!
+//! A terminal or reader that went away changes nothing of what was done, so no write here may panic, as `eprintln!` does.
 
 use std::io::{self, Write};
 
@@ -23,15 +24,16 @@ pub fn text(text: &str) {
 
 /// Text on stderr.
 pub fn note(text: &str) {
-    eprint!("{text}");
+    // Where stderr is gone there is nobody left to tell.
+    drop(io::stderr().write_all(text.as_bytes()));
 }
 
 /// A failure of `what` (a command and what it is about) on stderr, and where asked as one JSON document on stdout too.
 pub fn failure(what: &str, failure: &Failure, as_json: bool) {
-    eprintln!("stillpoint: {what} failed at {failure}");
+    note(&format!("stillpoint: {what} failed at {failure}\n"));
     for cause in std::iter::once(&failure.cause).chain(failure.clean_up.iter().map(|(_, cause)| cause)) {
         if let Some(hint) = cause.hint() {
-            eprintln!("hint: {hint}");
+            note(&format!("hint: {hint}\n"));
         }
     }
     if as_json {
@@ -49,7 +51,6 @@ pub fn failure(what: &str, failure: &Failure, as_json: bool) {
     }
 }
 
-/// A reader of stdout that went away changes nothing of what was done.
 fn warn_if_lost(written: io::Result<()>) {
     if let Err(error) = written {
         tracing::warn!("cannot write to stdout: {error}");
