@@ -3,7 +3,8 @@
 use crate::evidence::DiskEvidence;
 use crate::exit::Exit;
 use crate::failure::{At, Failure};
-use crate::grade::{Grade, grade};
+use crate::grade::Grade;
+use crate::grading::grade;
 use crate::guest_sync::sync_guest;
 use crate::job::Job;
 use crate::output::{Destination, Output};

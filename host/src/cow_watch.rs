@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::clock::millis;
 use crate::copy::CowGauge;
+use crate::cow_full::CowFull;
 use crate::lvm::{Bytes, LvmError, SnapshotState};
 use crate::snapshots::Attached;
 use crate::stop::Stop;
@@ -18,34 +19,6 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(50);
 /// A curve is thinned to half whenever it reaches this many points.
 const MAX_POINTS: usize = 512;
-
-/// A snapshot was lost because its COW filled up.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the COW of {origin} ({cow}) was full after {after_s} s at {rate} a second: the kernel has dropped the snapshot, \
-     and what was copied of it is no backup. The disk is not failing"
-)]
-pub struct CowFull {
-    /// The origin.
-    pub origin: String,
-    /// Size of its COW.
-    pub cow: Bytes,
-    /// Seconds from the snapshot to the end of it.
-    pub after_s: u64,
-    /// What the guest's writes cost in COW space each second, on average.
-    pub rate: Bytes,
-}
-
-impl CowFull {
-    /// What would have helped.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        format!(
-            "give it a larger --cow-size (twice {} lasts twice as long at this write rate), or back up when the guest writes less",
-            self.cow
-        )
-    }
-}
 
 /// How one COW filled.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -128,6 +101,7 @@ impl<'s> Watch<'s> {
     fn new(snapshots: &'s [&'s Attached]) -> Self {
         let curve = |snapshot: &&Attached| CowCurve {
             origin: snapshot.volume.origin().to_string(),
+            total_bytes: snapshot.cow.0,
             stride: 1,
             ..CowCurve::default()
         };
@@ -173,13 +147,7 @@ impl CowCurve {
 
     fn overrun(&mut self, elapsed: Duration) -> CowFull {
         self.peak_bytes = self.total_bytes;
-        let rate = self.total_bytes as f64 / elapsed.as_secs_f64().max(0.001);
-        CowFull {
-            origin: self.origin.clone(),
-            cow: Bytes(self.total_bytes),
-            after_s: elapsed.as_secs(),
-            rate: Bytes(rate as u64),
-        }
+        CowFull::new(self.origin.clone(), Bytes(self.total_bytes), elapsed)
     }
 }
 
@@ -205,12 +173,5 @@ mod tests {
         assert!(curve.points.len() < MAX_POINTS);
         assert_eq!(curve.peak_bytes, 9999);
         assert!(curve.points.is_sorted());
-    }
-
-    #[test]
-    fn a_full_cow_is_told_with_its_seconds_and_rate() {
-        let mut curve = CowCurve { origin: "vg/db".into(), total_bytes: 1 << 30, ..CowCurve::default() };
-        let full = curve.overrun(Duration::from_secs(128));
-        assert!(full.to_string().contains("full after 128 s at 8 MiB a second"), "{full}");
     }
 }

@@ -67,7 +67,7 @@ pub enum Cause {
     Stopped(#[from] Stopped),
     /// A snapshot lost its content because its COW filled up.
     #[error(transparent)]
-    CowFull(#[from] crate::cow_watch::CowFull),
+    CowFull(#[from] crate::cow_full::CowFull),
     /// What was asked for cannot be done here and now.
     #[error("{what}")]
     Refused {

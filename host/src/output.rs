@@ -1,13 +1,14 @@
 //! Where artifacts go: a folder, or standard output. Names are claimed before anything in the guest is touched.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::artifact::{ArtifactError, Partial, Stream, Target};
 use crate::failure::{At, Cause, Failure};
 use crate::lvm::LvName;
-use crate::receipt::Receipt;
 use crate::run_log::RunLog;
 use crate::step::Step;
 
@@ -85,7 +86,7 @@ impl Output {
     ///
     /// # Errors
     /// Where a file cannot be synced or named. Files that were named by then stay, without a receipt.
-    pub async fn publish(self, receipt: &Receipt, log: &RunLog) -> Result<(), Failure> {
+    pub async fn publish(self, receipt: &impl Serialize, log: &RunLog) -> Result<(), Failure> {
         let publishing = async {
             for image in self.images {
                 if let Image::File(partial) = image {
@@ -93,7 +94,13 @@ impl Output {
                 }
             }
             let Some(mut file) = self.receipt else { return Ok(()) };
-            receipt.write(&mut file)?;
+            let path = file.target().path().to_owned();
+            let written = serde_json::to_writer_pretty(&mut file, receipt).map_err(std::io::Error::from);
+            written.and_then(|()| file.write_all(b"\n")).map_err(|source| ArtifactError::Io {
+                step: "write",
+                path,
+                source,
+            })?;
             file.finish().map(drop)
         };
         log.release(Step::Publish, publishing, |()| Value::Null).await

@@ -1,14 +1,12 @@
 //! The receipt: the JSON beside an artifact that says what it is, and every decision that made it so.
 
-use std::io::{self, Write};
-
 use fsprobe::Report;
 use serde::Serialize;
 
-use crate::artifact::{ArtifactError, Partial};
 use crate::cow_watch::CowCurve;
 use crate::evidence::DiskEvidence;
-use crate::grade::{Grade, Graded};
+use crate::grade::Grade;
+use crate::grading::Graded;
 use crate::lvm::Bytes;
 use crate::plan::Plan;
 use crate::run_log::RunLog;
@@ -133,18 +131,6 @@ impl Receipt {
                 database: survey.server.as_ref().map(|server| server.version_text.clone()),
             },
         }
-    }
-
-    /// Writes it as indented JSON.
-    pub(crate) fn write(&self, file: &mut Partial) -> Result<(), ArtifactError> {
-        let path = file.target().path().to_owned();
-        let mut text = serde_json::to_vec_pretty(self).map_err(|error| ArtifactError::Io {
-            step: "compose",
-            path: path.clone(),
-            source: io::Error::other(error),
-        })?;
-        text.push(b'\n');
-        file.write_all(&text).map_err(|source| ArtifactError::Io { step: "write", path, source })
     }
 
     /// Ten lines for a person.

@@ -13,7 +13,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::clock::{Clock, millis};
-use crate::failure::{At, Cause, Failure};
 use crate::lvm::{RunId, RunIdError};
 use crate::step::Step;
 
@@ -104,65 +103,25 @@ impl RunLog {
         &self.path
     }
 
-    /// Runs a step that takes something: its intent is on disk before `work` begins, its outcome after.
+    /// Says that `step` begins, and what it is about to take.
     ///
     /// # Errors
-    /// Where the intent cannot be made durable, and `work` is not begun; else those of `work`. Both carry the step.
-    pub async fn take<T, E: Into<Cause>>(
-        &self,
-        step: Step,
-        takes: Value,
-        work: impl Future<Output = Result<T, E>>,
-        detail: impl FnOnce(&T) -> Value,
-    ) -> Result<T, Failure> {
-        self.begin(step, takes).at(step)?;
-        self.end(step, work.await, detail)
-    }
-
-    /// Runs a step that gives something back. A log that cannot be written must not keep a guest frozen, so that is only
-    /// warned of: the intent to take stays on disk, and recovery looks at what is.
-    ///
-    /// # Errors
-    /// Those of `work`, with the step.
-    pub async fn release<T, E: Into<Cause>>(
-        &self,
-        step: Step,
-        work: impl Future<Output = Result<T, E>>,
-        detail: impl FnOnce(&T) -> Value,
-    ) -> Result<T, Failure> {
-        if let Err(error) = self.begin(step, Value::Null) {
-            tracing::warn!(%error, "the run log has no room for the begin of {step}");
-        }
-        self.end(step, work.await, detail)
-    }
-
-    fn begin(&self, step: Step, takes: Value) -> Result<(), RunLogError> {
+    /// Where the line cannot be made durable: what takes something must not begin then.
+    pub fn begin(&self, step: Step, takes: &Value) -> Result<(), RunLogError> {
         tracing::debug!(%step, %takes, "begin");
         self.append(json!({ "step": step, "mark": Mark::Intent, "detail": takes }))
     }
 
-    fn end<T, E: Into<Cause>>(
-        &self,
-        step: Step,
-        result: Result<T, E>,
-        detail: impl FnOnce(&T) -> Value,
-    ) -> Result<T, Failure> {
-        let result = result.at(step);
-        let line = match &result {
-            Ok(value) => {
-                let detail = detail(value);
-                tracing::info!("{step} done {}", if detail.is_null() { String::new() } else { detail.to_string() });
-                json!({ "step": step, "mark": Mark::Done, "detail": detail })
-            }
-            Err(failure) => {
-                tracing::warn!("{failure}");
-                json!({ "step": step, "mark": Mark::Failed, "error": failure.to_string() })
-            }
+    /// Says how `step` ended. It has ended, so that this cannot be written is only warned of: the intent stays, and
+    /// whoever recovers looks at what is.
+    pub fn end(&self, step: Step, outcome: Result<Value, String>) {
+        let line = match outcome {
+            Ok(detail) => json!({ "step": step, "mark": Mark::Done, "detail": detail }),
+            Err(error) => json!({ "step": step, "mark": Mark::Failed, "error": error }),
         };
         if let Err(error) = self.append(line) {
             tracing::warn!(%error, "the outcome of {step} is not in the run log");
         }
-        result
     }
 
     fn append(&self, mut line: Value) -> Result<(), RunLogError> {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::device::Device;
 use crate::failure::{Cause, Failure};
-use crate::lvm::{CowVolume, LvName, Lvm, LvmError, RunVolumes, SnapshotVolume};
+use crate::lvm::{Bytes, CowVolume, LvName, Lvm, LvmError, RunVolumes, SnapshotVolume};
 use crate::plan::Plan;
 use crate::run_log::RunLog;
 use crate::step::Step;
@@ -33,6 +33,8 @@ pub struct Snapshots {
 pub struct Attached {
     /// The snapshot.
     pub volume: SnapshotVolume,
+    /// Size of its COW.
+    pub cow: Bytes,
     /// When it was there: the COW fills from here on.
     pub since: Instant,
 }
@@ -81,7 +83,7 @@ impl Snapshots {
             for cow in &self.cows {
                 stop.check()?;
                 let volume = blocking(|| cow.attach(ATTACH_DEADLINE))?;
-                self.attached.push(Attached { volume, since: Instant::now() });
+                self.attached.push(Attached { volume, cow: cow.size(), since: Instant::now() });
             }
             Ok::<_, Cause>(())
         };

@@ -7,10 +7,9 @@ use guest_bridge::agent::{self, AgentError, FreezeScope, SharedAgent};
 use serde_json::json;
 use tokio::runtime::Handle;
 
-use super::TablesLocked;
+use super::{FreezeFacts, TablesLocked};
 use crate::clock::millis;
 use crate::failure::{Cause, Failure};
-use crate::grade::FreezeFacts;
 use crate::plan::FreezePlan;
 use crate::run_log::RunLog;
 use crate::step::Step;

@@ -25,18 +25,19 @@
 //! }
 //! ```
 
+mod facts;
 mod frozen;
 mod tables_locked;
 
 use guest_bridge::database::server::Coordinates;
 use serde::Serialize;
 
+pub use facts::{FreezeFacts, LockFacts};
 pub use frozen::{Frozen, Thawed};
 pub use tables_locked::{TablesLocked, Unlocked};
 
 use crate::clock::millis;
 use crate::failure::{At, Failure, both};
-use crate::grade::{FreezeFacts, LockFacts};
 use crate::plan::WindowPlan;
 use crate::run_log::RunLog;
 use crate::snapshots::Snapshots;

@@ -8,10 +8,9 @@ use guest_bridge::database::lock::TablesLock;
 use guest_bridge::database::server::Coordinates;
 use serde_json::json;
 
-use super::Frozen;
+use super::{Frozen, LockFacts};
 use crate::clock::millis;
 use crate::failure::{Cause, Failure};
-use crate::grade::LockFacts;
 use crate::plan::{FreezePlan, LockPlan};
 use crate::run_log::RunLog;
 use crate::step::Step;
