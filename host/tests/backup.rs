@@ -47,8 +47,8 @@ fn clean_ext4() -> &'static [u8] {
     IMAGE.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fs.img");
-        let made = Command::new("mke2fs").args(["-q", "-t", "ext4", "-b", "1024"]).arg(&path).arg("8M").status();
-        assert!(made.expect("mke2fs, of the package e2fsprogs").success());
+        let made = Command::new("mke2fs").args(["-q", "-t", "ext4", "-b", "1024"]).arg(&path).arg("8M").output();
+        assert!(made.expect("mke2fs, of the package e2fsprogs").status.success());
         std::fs::read(path).unwrap()
     })
 }
@@ -354,6 +354,30 @@ async fn a_full_cow_is_called_that_and_not_an_io_error() {
     let failure = result.unwrap_err();
     assert!(matches!(*failure.cause, Cause::CowFull(_)), "{failure}");
     assert_eq!(failure.exit(), Exit::Failed);
+}
+
+/// Passes calls on, and panics in the middle of the window.
+struct Panicking(Arc<SimulatedLvm>);
+
+impl Programs for Panicking {
+    fn output(&self, invocation: &Invocation) -> Result<Output, ProgramError> {
+        assert!(!invocation.to_string().starts_with("lvconvert"), "a bug of ours");
+        self.0.output(invocation)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_inside_the_window_thaws_unlocks_and_removes() {
+    let setting = Arc::new(Setting::new());
+    let lvm = Lvm::with_device_dir(Arc::new(Panicking(setting.lvm.clone())), setting.path("dev"));
+    let panicking = setting.clone();
+    let run = tokio::spawn(async move {
+        let world = World { lvm, ..panicking.world() };
+        panicking.back_up_in(world).await.map(drop)
+    });
+    assert!(run.await.unwrap_err().is_panic());
+    setting.assert_nothing_is_held("panic");
+    assert_eq!(setting.files(), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]
