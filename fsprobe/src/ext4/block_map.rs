@@ -2,6 +2,8 @@
 //!
 //! <https://docs.kernel.org/filesystems/ext4/ifork.html#direct-indirect-block-addressing>
 
+use std::collections::BTreeSet;
+
 use super::block_runs::{Piece, Run};
 use super::fault::Fault;
 use super::fields::le32;
@@ -15,8 +17,10 @@ struct Walk<'w, 'd> {
     filesystem: &'w Filesystem<'d>,
     inode: &'w Inode,
     visit: &'w mut dyn FnMut(Piece) -> Result<(), Fault>,
-    /// Blocks come by; no file can have more than the filesystem, which ends a map whose branches share blocks.
+    /// Blocks come by; no file can have more than the filesystem, which ends a map whose branches share data.
     seen_blocks: u64,
+    /// Blocks of pointers come by. Branches that share them would multiply with each level, even where they hold no data.
+    seen_maps: BTreeSet<u32>,
 }
 
 /// Walks the map in `i_block`.
@@ -26,7 +30,7 @@ pub(super) fn walk(
     visit: &mut dyn FnMut(Piece) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let pointers_per_block = filesystem.superblock.block_size_bytes() / POINTER_SIZE as u64;
-    let mut walk = Walk { filesystem, inode, visit, seen_blocks: 0 };
+    let mut walk = Walk { filesystem, inode, visit, seen_blocks: 0, seen_maps: BTreeSet::new() };
     let mut logical_block = 0;
     for slot in 0..DIRECT + 3 {
         let level = u32::try_from(slot.saturating_sub(DIRECT - 1)).unwrap_or(0);
@@ -57,6 +61,11 @@ impl Walk<'_, '_> {
         if level == 0 {
             let run = Run { logical_block, physical_block, length_blocks: 1, is_unwritten: false };
             return (self.visit)(Piece::Data(run));
+        }
+        if !self.seen_maps.insert(block) {
+            let detail =
+                format!("file block {logical_block}, level {level}, is block {block}, which maps others already");
+            return Err(Fault::damage("block-map-shared", format_args!("inode {number}"), detail));
         }
         let bytes = self.filesystem.read_block(physical_block, format_args!("inode {number}, indirect block"))?;
         (self.visit)(Piece::Map(physical_block))?;

@@ -29,7 +29,8 @@ pub enum Piece {
 
 impl Filesystem<'_> {
     /// Walks the block map of `inode` in logical order and tells `visit` all of it. Everything told lies inside the
-    /// filesystem; holes are left out. Memory: six blocks at most. Ends after at most as many blocks as there are.
+    /// filesystem; holes are left out. Memory: six blocks at most, and some bytes for each indirect block of a block map. Ends
+    /// after at most as many blocks as there are.
     ///
     /// # Errors
     /// `extent-*` or `block-map-*` at the first thing that is wrong; whatever `visit` returns; those of reading.

@@ -1,13 +1,14 @@
 //! Images changed at random: whatever they say, the check ends and does not panic.
 
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::sync::LazyLock;
 
 use fsprobe::{ReadAt, ext4};
 use proptest::prelude::*;
 
-use crate::check;
 use crate::image::Made;
+use crate::{check, codes};
 
 /// An image with some bytes changed.
 struct Changed<'i> {
@@ -105,4 +106,19 @@ proptest! {
         }
         prop_assert!(end <= changed.size_bytes());
     }
+}
+
+/// A sparse image of 256 GiB, whose journal's triply indirect block names the same block 16384 times, which does so again.
+#[test]
+fn a_block_map_that_comes_by_a_block_twice_is_damage_at_once() {
+    const BLOCK: u64 = 65536;
+    let made = Made::mke2fs(256 << 10, &["-t", "ext3", "-b", "65536", "-J", "size=64"]);
+    let (top, middle, bottom) = (3_000_000_u32, 3_000_001, 3_000_002);
+    made.debugfs(&format!("set_inode_field <8> block[TIND] {top}"));
+    let file = std::fs::OpenOptions::new().write(true).open(&made.path).unwrap();
+    for (block, pointer) in [(top, middle), (middle, bottom)] {
+        let pointers: Vec<u8> = std::iter::repeat_n(u32::to_le_bytes(pointer), 16384).flatten().collect();
+        file.write_all_at(&pointers, u64::from(block) * BLOCK).unwrap();
+    }
+    assert_eq!(codes(&check(&made.open())), ["block-map-shared"]);
 }
