@@ -3,6 +3,7 @@
 //! Needs root, loop devices, and: fdisk, lvm2, e2fsprogs, xfsprogs, ntfs-3g, dosfstools.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod built;
 mod hostile;
 mod kinds;
 mod lvm2;

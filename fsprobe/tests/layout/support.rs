@@ -122,3 +122,10 @@ impl fsprobe::ReadAt for Patched {
         Ok(())
     }
 }
+
+/// LVM2's checksum (`lib/misc/crc.c`): that of zlib with another start, bit by bit.
+pub fn lvm_crc(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0xf597_a6cf, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+    })
+}
