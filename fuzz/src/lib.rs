@@ -1,0 +1,48 @@
+//! Turns the bytes of a fuzzer into hostile disks, and looks at them with everything that `fsprobe` offers.
+//!
+//! An input is a seed's number and a list of patches to it. Checksums are made right again afterwards, so that the
+//! parsers behind them are reached. An input whose first byte is 0xff is the disk itself.
+
+mod checksums;
+mod image;
+mod look;
+
+use std::sync::OnceLock;
+
+use image::{Image, Seed};
+
+/// No input may make the process hold more. A filesystem of a few MiB needs far less than one of a TiB.
+const MEMORY_BYTES: usize = 256 << 20;
+
+#[global_allocator]
+static ALLOCATOR: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, MEMORY_BYTES);
+
+const RAW: u8 = 0xff;
+
+/// The images of one target, by the names that `make-seeds` gives them.
+pub struct Seeds {
+    names: &'static [&'static str],
+    loaded: OnceLock<Vec<Seed>>,
+}
+
+impl Seeds {
+    /// Loaded at the first input.
+    #[must_use]
+    pub const fn new(names: &'static [&'static str]) -> Self {
+        Self { names, loaded: OnceLock::new() }
+    }
+
+    /// Builds the disk that `input` describes and looks at it.
+    pub fn run(&self, input: &[u8]) {
+        let Some((&first, patches)) = input.split_first() else { return };
+        if first == RAW {
+            return look::at(&patches.to_vec());
+        }
+        let seeds = self.loaded.get_or_init(|| self.names.iter().map(|name| Seed::load(name)).collect());
+        let seed = &seeds[usize::from(first) % seeds.len()];
+        let mut image = Image::new(seed);
+        image.patch(patches);
+        checksums::make_right(&mut image);
+        look::at(&image);
+    }
+}

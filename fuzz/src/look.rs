@@ -1,0 +1,43 @@
+//! Everything that can be asked of a disk, and what has to hold whatever it says.
+
+use fsprobe::{Depth, Extent, Kind, ReadAt, allocated, check, ext4, layout, mount_hint};
+
+/// Looks at `disk`. A panic, a hang or too much memory is what the fuzzer is after.
+pub fn at(disk: &dyn ReadAt) {
+    let Ok(report) = check(disk, Depth::Deep) else { return };
+    let disk_layout = layout(disk).expect("a layout that could be read once");
+    assert_eq!(report.volumes.len(), disk_layout.volumes.len());
+    for volume in &disk_layout.volumes {
+        std::hint::black_box(mount_hint("/dev/vg/lv", volume));
+        if volume.is_whole() && matches!(volume.kind, Kind::Ext2 | Kind::Ext3 | Kind::Ext4) {
+            replayed(&volume.open(disk));
+        }
+    }
+    if let Ok(extents) = allocated(disk, &disk_layout) {
+        are_in_order(&extents, disk.size_bytes());
+    }
+}
+
+/// The overlay has the size of what it lies on, and every replayed block can be read.
+fn replayed(volume: &dyn ReadAt) {
+    let Ok(opened) = ext4::open(volume) else { return };
+    assert_eq!(opened.volume.size_bytes(), volume.size_bytes());
+    let Some(filesystem) = opened.filesystem() else { return };
+    let block_size = filesystem.superblock.block_size_bytes();
+    let mut block = vec![0; block_size as usize];
+    for number in opened.volume.replayed_block_numbers() {
+        let _ = std::hint::black_box(opened.volume.read_exact_at(&mut block, number.saturating_mul(block_size)));
+    }
+    if let Ok(extents) = ext4::allocated(volume) {
+        are_in_order(&extents, volume.size_bytes());
+    }
+}
+
+fn are_in_order(extents: &[Extent], size_bytes: u64) {
+    let mut end = None;
+    for extent in extents {
+        assert!(extent.size_bytes > 0 && end.is_none_or(|end| extent.offset_bytes > end), "{extent:?} after {end:?}");
+        end = Some(extent.end_bytes());
+    }
+    assert!(end.is_none_or(|end| end <= size_bytes), "{end:?} of {size_bytes}");
+}
