@@ -1,4 +1,4 @@
-//! Checks an image or device and prints the report as JSON: `cargo run -p fsprobe --example check -- disk.img [--mount-hints]`.
+//! Checks an image or device and prints the report as JSON: `cargo run -p fsprobe --example check -- disk.img [--deep] [--mount-hints]`.
 #![allow(clippy::print_stdout)]
 
 use std::fs::File;
@@ -27,10 +27,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut file = File::open(&path)?;
     let size_bytes = file.seek(SeekFrom::End(0))?;
     let disk = Image { file, size_bytes };
-    let mut report = check(&disk, Depth::Default)?;
+    let is_asked = |option: &str| std::env::args().skip(2).any(|argument| argument == option);
+    let depth = if is_asked("--deep") { Depth::Deep } else { Depth::Default };
+    let mut report = check(&disk, depth)?;
     report.target = path;
     println!("{}", serde_json::to_string_pretty(&report)?);
-    if std::env::args().nth(2).as_deref() == Some("--mount-hints") {
+    if is_asked("--mount-hints") {
         for volume in layout(&disk)?.volumes {
             if let Some(hint) = mount_hint(&report.target, &volume) {
                 println!("# {}: {}\n{}", volume.path, hint.warning, hint.commands.join("\n"));

@@ -4,6 +4,7 @@
 
 use super::checksum::crc32c_le;
 use super::fault::Fault;
+use super::fields::le64;
 use super::filesystem::Filesystem;
 use super::group::GroupDescriptor;
 
@@ -15,8 +16,15 @@ pub struct Bitmap {
 }
 
 impl Bitmap {
+    /// Nothing in use; the padding is set, as it has to be on disk.
     fn clear(length: u32) -> Self {
-        Self { bytes: vec![0; length.div_ceil(8) as usize], length }
+        let mut bytes = vec![0xff; length.div_ceil(64) as usize * 8];
+        let (whole, padding) = bytes.split_at_mut(length as usize / 8);
+        whole.fill(0);
+        if let Some(partial) = padding.first_mut() {
+            *partial = 0xff << (length % 8);
+        }
+        Self { bytes, length }
     }
 
     /// Bits that stand for something; those after it are padding.
@@ -41,6 +49,21 @@ impl Bitmap {
     #[must_use]
     pub fn count_set(&self) -> u32 {
         self.runs().map(|run| run.end - run.start).sum()
+    }
+
+    /// Bits `64 * index` and following, the first one least significant, those beyond the length not set.
+    pub(super) fn word(&self, index: u32) -> u64 {
+        let bits = self.length.saturating_sub(index.saturating_mul(64)).min(64);
+        let mask = if bits == 0 { 0 } else { u64::MAX >> (64 - bits) };
+        le64(&self.bytes, index as usize * 8) & mask
+    }
+
+    /// Whether all bits after the length are set, as they have to be on disk.
+    pub(super) fn is_padding_set(&self) -> bool {
+        let padding = self.bytes.get(self.length as usize / 8..).unwrap_or_default();
+        let before = (1_u16 << (self.length % 8)) - 1;
+        padding.first().is_none_or(|&partial| u16::from(partial) | before == 0xff)
+            && padding.iter().skip(1).all(|&byte| byte == 0xff)
     }
 
     /// Runs of set bits, in order.
@@ -160,6 +183,18 @@ mod tests {
         assert_eq!(bitmap.runs().collect::<Vec<_>>(), [1..3, 7..16, 24..27]);
         assert_eq!(bitmap.count_set(), 14);
         assert!(!bitmap.is_set(27));
+    }
+
+    #[test]
+    fn padding_is_what_comes_after_the_length() {
+        for length in [8, 27, 64, 100] {
+            assert!(Bitmap::clear(length).is_padding_set(), "{length}");
+        }
+        let padding_set = |bytes: &[u8], length| Bitmap { bytes: bytes.to_vec(), length }.is_padding_set();
+        assert!(padding_set(&[0x00, 0xf8, 0xff], 11));
+        assert!(!padding_set(&[0x00, 0x78, 0xff], 11));
+        assert!(!padding_set(&[0x00, 0xf8, 0xfe], 11));
+        assert!(padding_set(&[0x00, 0xff], 8) && !padding_set(&[0x00, 0x7f], 8));
     }
 
     #[test]

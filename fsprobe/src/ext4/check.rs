@@ -1,11 +1,12 @@
 //! The check of one volume: all findings, and the verdict that they leave.
 
 use super::backup;
+use super::deep;
 use super::error_record::ErrorRecord;
 use super::open::{Opened, open};
 use super::orphans::orphans;
 use super::superblock::Superblock;
-use crate::{Depth, Ext4Check, Ext4Summary, Finding, Findings, ProbeError, ReadAt};
+use crate::{Depth, Ext4Check, Ext4Summary, Finding, Findings, ProbeError, ReadAt, Severity};
 
 /// Checks the ext2, ext3 or ext4 on `volume` without writing: superblocks, error record, journal, group descriptors and
 /// orphans, those after the journal as it leaves them.
@@ -37,13 +38,28 @@ pub fn check(volume: &dyn ReadAt, depth: Depth) -> Result<Ext4Check, ProbeError>
             let orphans = orphans(&filesystem)?;
             summary.orphans = u32::try_from(orphans.inodes.len()).unwrap_or(u32::MAX);
             findings.extend(orphans.findings.into_vec());
+            if depth == Depth::Deep && !is_deep_hindered(&opened, &mut findings) {
+                deep::check(&filesystem, &orphans.inodes, &mut findings)?;
+            }
         }
     }
-    if depth == Depth::Deep {
-        let detail = "inodes, bitmaps and directories are not looked at yet: this is the default check";
-        findings.push(Finding::unknown("deep-not-judged", "content", detail));
-    }
     Ok(Ext4Check { verdict: findings.verdict(), findings: findings.into_vec(), ext4: Some(summary) })
+}
+
+/// Why inodes, bitmaps and directories cannot be judged, as a finding.
+fn is_deep_hindered(opened: &Opened<'_>, findings: &mut Findings) -> bool {
+    let Some(superblock) = &opened.superblock else { return true };
+    let is_sound = !opened.findings.iter().any(|finding| finding.severity == Severity::Damage);
+    let is_replayed = opened.replay.is_some() && is_sound;
+    let reason = if superblock.size_bytes() > opened.volume.size_bytes() {
+        "the volume is shorter than the filesystem"
+    } else if superblock.needs_recovery() && !is_replayed {
+        "the journal has to be replayed, and cannot be"
+    } else {
+        return false;
+    };
+    findings.push(Finding::unknown("deep-not-judged", "content", format!("{reason}: this is the default check only")));
+    true
 }
 
 fn summary(opened: &Opened<'_>, superblock: &Superblock) -> Ext4Summary {

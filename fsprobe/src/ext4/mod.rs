@@ -14,6 +14,7 @@ mod block_map;
 mod block_runs;
 mod check;
 mod checksum;
+mod deep;
 mod error_record;
 mod extent_tree;
 mod fault;

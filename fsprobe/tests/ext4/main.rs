@@ -4,6 +4,8 @@
 
 mod allocated;
 mod corruption;
+mod deep;
+mod deep_corruption;
 mod freeze;
 mod hostile;
 mod image;

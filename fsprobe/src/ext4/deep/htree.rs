@@ -1,0 +1,137 @@
+//! The index of a directory: a tree over its blocks, by the hash of the names in them.
+//!
+//! <https://docs.kernel.org/filesystems/ext4/directory.html#hash-tree-directories>
+//!
+//! That each name's hash is in the range of its block is not checked.
+
+use std::collections::HashMap;
+
+use super::super::checksum::crc32c_le;
+use super::super::features::incompat;
+use super::super::fields::{byte, le16, le32};
+use super::super::filesystem::Filesystem;
+use super::super::inode::Inode;
+use super::dirent::rec_len;
+
+/// Where the tree's entries begin in block 0, after `.`, `..` and `dx_root_info`.
+const ROOT_ENTRIES: usize = 0x20;
+/// Where they begin in other blocks, after an entry without a name that fills the block.
+const NODE_ENTRIES: usize = 0x8;
+const ENTRY_SIZE: usize = 8;
+const TAIL_SIZE: usize = 8;
+/// Blocks of an indexed directory that are looked at: half a thousand million names.
+pub(super) const MAX_BLOCKS: u64 = 1 << 22;
+
+/// Blocks and nodes of one directory's index, as they come by.
+#[derive(Default)]
+pub(super) struct Htree {
+    indirect_levels: u8,
+    /// For each block of the directory, whether it is a node.
+    is_node: Vec<bool>,
+    /// Hash and block of each entry, by node.
+    children: HashMap<usize, Vec<(u32, usize)>>,
+}
+
+/// What is wrong: a code, and the numbers.
+pub(super) type Wrong = (&'static str, String);
+
+impl Htree {
+    /// Takes the directory's next block. Returns whether it is a node, and so has no names (but for block 0).
+    pub(super) fn add(&mut self, filesystem: &Filesystem<'_>, inode: &Inode, bytes: &[u8]) -> Result<bool, Wrong> {
+        let index = self.is_node.len();
+        let has_tail = filesystem.superblock.has_metadata_csum();
+        let tail = if has_tail { TAIL_SIZE } else { 0 };
+        let start = if index == 0 { ROOT_ENTRIES } else { NODE_ENTRIES };
+        let room = (bytes.len() - start - tail) / ENTRY_SIZE;
+        let (limit, count) = (usize::from(le16(bytes, start)), usize::from(le16(bytes, start + 2)));
+        let is_node = index == 0
+            || (le32(bytes, 0) == 0
+                && rec_len(bytes, 0, bytes.len()) == bytes.len()
+                && byte(bytes, 6) == 0
+                && limit == room);
+        self.is_node.push(is_node);
+        if !is_node {
+            return Ok(false);
+        }
+        if index == 0 {
+            self.root_info(filesystem, bytes)?;
+        }
+        if limit != room || count == 0 || count > limit {
+            return Err(("htree-limit", format!("count is {count}, limit {limit}, room is for {room}")));
+        }
+        if has_tail {
+            let tail = start + limit * ENTRY_SIZE;
+            let covered = bytes.get(..start + count * ENTRY_SIZE).unwrap_or_default();
+            let reserved = bytes.get(tail..tail + 4).unwrap_or_default();
+            let computed = crc32c_le(crc32c_le(crc32c_le(inode.checksum_seed(), covered), reserved), &[0; 4]);
+            let dt_checksum = le32(bytes, tail + 4);
+            if dt_checksum != computed {
+                let detail = format!("dt_checksum is {dt_checksum:#010x}, computed {computed:#010x}");
+                return Err(("htree-checksum", detail));
+            }
+        }
+        // The first entry has limit and count in place of a hash.
+        let children = (0..count).map(|entry| {
+            let offset = start + entry * ENTRY_SIZE;
+            let hash = if entry == 0 { 0 } else { le32(bytes, offset) & !1 };
+            (hash, (le32(bytes, offset + 4) & 0x0fff_ffff) as usize)
+        });
+        self.children.insert(index, children.collect());
+        Ok(true)
+    }
+
+    fn root_info(&mut self, filesystem: &Filesystem<'_>, bytes: &[u8]) -> Result<(), Wrong> {
+        let (reserved_zero, hash_version) = (le32(bytes, 0x18), byte(bytes, 0x1c));
+        let (info_length, indirect_levels) = (byte(bytes, 0x1d), byte(bytes, 0x1e));
+        let max_levels = if filesystem.superblock.has_incompat(incompat::LARGEDIR) { 2 } else { 1 };
+        let is_hash_known = matches!(hash_version, 0..=2 | 6);
+        if reserved_zero != 0 || info_length != 8 || !is_hash_known || indirect_levels > max_levels {
+            let detail = format!(
+                "reserved_zero is {reserved_zero}, hash_version {hash_version}, info_length {info_length}, \
+                 indirect_levels {indirect_levels}"
+            );
+            return Err(("htree-root", detail));
+        }
+        self.indirect_levels = indirect_levels;
+        Ok(())
+    }
+
+    /// Follows the tree from its root: it reaches every block of the directory once.
+    pub(super) fn finish(&self) -> Result<(), Wrong> {
+        let blocks = self.is_node.len();
+        let mut is_reached = vec![false; blocks];
+        if let Some(root) = is_reached.first_mut() {
+            *root = true;
+        }
+        let mut nodes = vec![0];
+        for level in 0..=self.indirect_levels {
+            let mut below = Vec::new();
+            for node in nodes {
+                let mut previous = 0;
+                for &(hash, child) in self.children.get(&node).into_iter().flatten() {
+                    if hash < previous {
+                        let detail = format!("in block {node}, hash {hash:#x} comes after {previous:#x}");
+                        return Err(("htree-order", detail));
+                    }
+                    previous = hash;
+                    let is_leaf_level = level == self.indirect_levels;
+                    match is_reached.get_mut(child) {
+                        Some(reached) if !*reached && self.is_node.get(child) == Some(&!is_leaf_level) => {
+                            *reached = true;
+                        }
+                        _ => {
+                            let detail = format!("block {node} leads to block {child} of {blocks}, at level {level}");
+                            return Err(("htree-block", detail));
+                        }
+                    }
+                    below.push(child);
+                }
+            }
+            nodes = below;
+        }
+        match is_reached.iter().position(|&reached| !reached) {
+            Some(block) => Err(("htree-block", format!("no node leads to block {block} of {blocks}"))),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The deep check: every inode in use, every bitmap, counter and directory, held against each other.
+//!
+//! It streams through the filesystem a group at a time, twice: inode tables first, then the directories found there and
+//! the bitmaps. In memory at once, at most: one bit a cluster, half a byte and a bit an inode (both only for groups with
+//! something in use), 24 bytes a directory, a few dozen bytes for each file whose link count is not one, each attribute
+//! block that is shared and each group, and of the longest directory ten bytes a block. All of it is in proportion to
+//! structures on the volume; no length that the disk supplies is allocated. It ends, because a block of a block map, and
+//! so whatever is below it, is walked through only by the first inode that claims it.
+//!
+//! Orphans are excluded: their blocks are still allocated and their links are gone, until a mount releases them.
+
+mod bitmaps;
+mod connected;
+mod directories;
+mod dirent;
+mod group_bits;
+mod htree;
+mod inode_map;
+mod inodes;
+mod links;
+mod metadata;
+mod space;
+mod xattr;
+
+use std::collections::HashSet;
+
+use inode_map::InodeMap;
+use links::Links;
+use metadata::Metadata;
+use space::Space;
+use xattr::SharedBlocks;
+
+use super::filesystem::Filesystem;
+use crate::{Finding, Findings, ProbeError};
+
+struct Deep<'f, 'd> {
+    filesystem: &'f Filesystem<'d>,
+    orphans: &'f HashSet<u32>,
+    findings: &'f mut Findings,
+    metadata: Metadata,
+    space: Space,
+    inodes: InodeMap,
+    links: Links,
+    shared_attributes: SharedBlocks,
+    /// Every claim is known: what nobody claimed is free.
+    is_space_complete: bool,
+    /// Every directory was read: what has no name is not connected.
+    are_names_complete: bool,
+}
+
+/// Checks all of `filesystem`, whose journal was replayed and whose size is at most that of its volume.
+///
+/// # Errors
+/// [`ProbeError::Io`] where the medium fails.
+pub(super) fn check(
+    filesystem: &Filesystem<'_>,
+    orphans: &HashSet<u32>,
+    findings: &mut Findings,
+) -> Result<(), ProbeError> {
+    let superblock = &filesystem.superblock;
+    let metadata = Metadata::of(filesystem, findings);
+    let is_complete = !metadata.has_bad_groups();
+    let mut deep = Deep {
+        filesystem,
+        orphans,
+        findings,
+        space: Space::new(superblock, &metadata),
+        inodes: InodeMap::new(superblock.groups_count(), superblock.s_inodes_per_group),
+        links: Links::new(superblock),
+        shared_attributes: SharedBlocks::new(),
+        metadata,
+        is_space_complete: is_complete,
+        are_names_complete: is_complete,
+    };
+    for (group, descriptor) in filesystem.groups() {
+        match descriptor {
+            Ok(descriptor) if !deep.metadata.is_bad(group) => deep.scan_inodes(&descriptor)?,
+            _ => deep.inodes.set_unknown(group),
+        }
+    }
+    deep.directories()?;
+    deep.connected();
+    deep.attributes();
+    deep.bitmaps()
+}
+
+impl Deep<'_, '_> {
+    /// Attribute blocks and inodes are used as often as they say.
+    fn attributes(&mut self) {
+        if !self.is_space_complete {
+            return;
+        }
+        let mut blocks: Vec<_> = self.shared_attributes.iter().collect();
+        blocks.sort_unstable_by_key(|(block, _)| **block);
+        for (block, shared) in blocks {
+            if shared.h_refcount != shared.seen {
+                let detail = format!("h_refcount is {}, {} inodes use it", shared.h_refcount, shared.seen);
+                self.findings.push(Finding::damage("xattr-refcount", format!("attribute block {block}"), detail));
+            }
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! One structure of a sound filesystem changed: what the deep check calls it, and that e2fsck finds it too.
+
+use std::fs;
+
+use fsprobe::{Severity, Verdict, ext4};
+
+use crate::deep::deep;
+use crate::image::{Made, run};
+
+/// Two files of 20 blocks, a sparse one, and two directories, one inside the other.
+fn sound(options: &[&str]) -> Made {
+    let tree = tempfile::tempdir().unwrap();
+    let root = tree.path();
+    fs::create_dir_all(root.join("dir/inner")).unwrap();
+    for name in ["a", "b", "dir/c", "dir/inner/d"] {
+        fs::write(root.join(name), vec![7; 20_000]).unwrap();
+    }
+    fs::hard_link(root.join("a"), root.join("dir/hard")).unwrap();
+    std::os::unix::fs::symlink("somewhere", root.join("fast")).unwrap();
+    let sparse = fs::File::create(root.join("sparse")).unwrap();
+    for piece in 0..200 {
+        std::os::unix::fs::FileExt::write_at(&sparse, b"piece", piece * 5000).unwrap();
+    }
+    fs::create_dir(root.join("indexed")).unwrap();
+    for i in 0..300 {
+        fs::write(root.join(format!("indexed/{i}-{}", "n".repeat(60))), b"").unwrap();
+    }
+    let made = Made::mke2fs(16, &[&["-b", "1024", "-d", root.to_str().unwrap()], options].concat());
+    // mke2fs copies files into directories without an index; e2fsck makes one.
+    run("e2fsck", &["-fyD", made.path.to_str().unwrap()], &[0, 1]);
+    let found = deep(&made.open());
+    assert_eq!((found.verdict, found.findings.len()), (Verdict::Consistent, 0), "{:#?}", found.findings);
+    made
+}
+
+/// The codes that are found after `requests`, each once, in order; e2fsck has to find something as well.
+fn codes_after(made: &Made, requests: &[&str]) -> Vec<&'static str> {
+    let changed = made.copy();
+    let script = changed.dir.path().join("script");
+    fs::write(&script, requests.join("\n")).unwrap();
+    run("debugfs", &["-w", "-f", script.to_str().unwrap(), changed.path.to_str().unwrap()], &[0]);
+    judged(&changed, &format!("{requests:?}"))
+}
+
+fn judged(changed: &Made, what: &str) -> Vec<&'static str> {
+    let found = deep(&changed.open());
+    let said = run("e2fsck", &["-fn", changed.path.to_str().unwrap()], &[0, 4, 8, 12]);
+    let is_sound = said.status.code() == Some(0);
+    assert!(!is_sound, "{what}: e2fsck finds nothing, but {:#?}", found.findings);
+    assert_eq!(found.verdict, Verdict::Damaged, "{what}: e2fsck says {}", String::from_utf8_lossy(&said.stdout));
+    let mut codes: Vec<&str> =
+        found.findings.iter().filter(|it| it.severity == Severity::Damage).map(|it| it.code).collect();
+    codes.dedup();
+    codes
+}
+
+fn sound_ext4() -> Made {
+    sound(&["-t", "ext4"])
+}
+
+/// The inode that `file` is.
+fn number_of(made: &Made, file: &str) -> u64 {
+    made.debugfs(&format!("stat {file}")).split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// The block that file block `number` of `file` is.
+fn block_of(made: &Made, file: &str, number: u64) -> u64 {
+    made.debugfs(&format!("bmap {file} {number}")).trim().parse().unwrap()
+}
+
+/// The same after one byte was set.
+fn codes_after_byte(made: &Made, offset: u64, value: u8) -> Vec<&'static str> {
+    let changed = made.copy();
+    let file = fs::OpenOptions::new().write(true).open(&changed.path).unwrap();
+    std::os::unix::fs::FileExt::write_at(&file, &[value], offset).unwrap();
+    judged(&changed, &format!("byte {offset}"))
+}
+
+/// Requests to debugfs, and the codes that they lead to.
+type Case<'c> = (&'c [&'c str], &'c [&'static str]);
+
+fn assert_all(made: &Made, cases: &[Case<'_>]) {
+    for (requests, codes) in cases {
+        assert_eq!(codes_after(made, requests), *codes, "{requests:?}");
+    }
+}
+
+#[test]
+fn a_changed_inode_is_damage() {
+    let made = sound_ext4();
+    let (a, b) = (number_of(&made, "a"), number_of(&made, "b"));
+    assert_all(
+        &made,
+        &[
+            (&["sif a mode 0"], &["inode-mode"]),
+            (&["sif a mode 0160644"], &["inode-mode"]),
+            (
+                &["sif a mode 060644"],
+                &["inode-blocks", "directory-file-type", "block-bitmap-used", "group-free-blocks"],
+            ),
+            (&["sif a dtime 5"], &["inode-dtime"]),
+            (&["sif a size 100"], &["inode-size"]),
+            (&["sif dir size 4096"], &["inode-size"]),
+            (&["sif dir size 100"], &["inode-size"]),
+            (&["sif a blocks 4"], &["inode-blocks"]),
+            (&["sif a extra_isize 3"], &["inode-extra-isize"]),
+            (&["sif a file_acl 99999"], &["xattr-range"]),
+            (&["sif fast size 4"], &["symlink"]),
+            (&["sif fast size 0"], &["symlink"]),
+            (&["rm b", &format!("sif <{b}> dtime 0")], &["inode-no-dtime"]),
+        ],
+    );
+    let table = ext4::open(&made.open()).unwrap().filesystem().unwrap().group(0).unwrap().bg_inode_table;
+    assert_eq!(codes_after_byte(&made, table * 1024 + (a - 1) * 256 + 8, 0x55), ["inode-checksum"]);
+}
+
+#[test]
+fn a_bitmap_that_is_not_what_is_in_use_is_damage() {
+    let made = sound_ext4();
+    let b = block_of(&made, "b", 0);
+    assert_all(
+        &made,
+        &[
+            (&["freei b"], &["inode-bitmap-free"]),
+            (&["seti <500>"], &["inode-bitmap-used"]),
+            (&[&format!("freeb {b}")], &["block-bitmap-free"]),
+            (&["setb 15000"], &["block-bitmap-used"]),
+        ],
+    );
+}
+
+#[test]
+fn a_counter_that_is_not_what_is_in_use_is_damage() {
+    assert_all(
+        &sound_ext4(),
+        &[
+            (&["set_bg 1 free_blocks_count 5", "set_bg 1 checksum calc"], &["group-free-blocks"]),
+            (&["set_bg 1 free_inodes_count 5", "set_bg 1 checksum calc"], &["group-free-inodes"]),
+            (&["set_bg 0 used_dirs_count 9", "set_bg 0 checksum calc"], &["group-used-dirs"]),
+        ],
+    );
+}
+
+#[test]
+fn a_total_that_a_mount_sums_up_anew_is_a_note() {
+    for (request, code) in
+        [("ssv free_blocks_count 5", "superblock-free-blocks"), ("ssv free_inodes_count 5", "superblock-free-inodes")]
+    {
+        let made = sound_ext4();
+        made.debugfs(request);
+        let found = deep(&made.open());
+        assert_eq!((found.verdict, crate::codes(&found)), (Verdict::Consistent, vec![code]));
+        run("e2fsck", &["-fn", made.path.to_str().unwrap()], &[0]);
+    }
+}
+
+#[test]
+fn names_and_links_that_do_not_match_are_damage() {
+    assert_all(
+        &sound_ext4(),
+        &[
+            (&["unlink b"], &["inode-unconnected"]),
+            (&["unlink dir/hard"], &["link-count"]),
+            (&["unlink dir/inner"], &["inode-unconnected"]),
+            (&["ln a second"], &["link-count"]),
+            (&["ln dir second"], &["directory-linked-twice", "link-count"]),
+            (&["sif a links_count 7"], &["link-count"]),
+            (&["sif dir links_count 7"], &["link-count"]),
+            (
+                &["clri b"],
+                &[
+                    "directory-inode-free",
+                    "block-bitmap-used",
+                    "group-free-blocks",
+                    "inode-bitmap-used",
+                    "group-free-inodes",
+                ],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_block_map_that_leads_astray_is_damage() {
+    let made = sound(&["-t", "ext3"]);
+    let b = block_of(&made, "b", 0);
+    assert_all(
+        &made,
+        &[
+            (&[&format!("sif a block[1] {b}")], &["block-claimed-twice"]),
+            (&["sif a block[1] 2"], &["block-claimed-twice"]),
+            (&["sif a block[1] 99999"], &["block-map-range"]),
+            (&["sif a block[1] 0"], &["inode-blocks", "block-bitmap-used", "group-free-blocks"]),
+            (&["sif a size 100"], &["inode-size"]),
+            (&["feature -dir_index"], &["htree-unannounced"]),
+            (&["feature -filetype"], &["directory-file-type"]),
+        ],
+    );
+}
+
+#[test]
+fn a_directory_block_that_is_not_well_formed_is_damage() {
+    let checked = sound_ext4();
+    let block = block_of(&checked, "dir", 0) * 1024;
+    assert_eq!(codes_after_byte(&checked, block + 12 + 8, b'x'), ["directory-checksum"]);
+    assert_eq!(codes_after_byte(&checked, block + 1024 - 5, 0), ["directory-checksum"]);
+    // Without checksums, what is changed is believed. The third entry is at byte 24.
+    let made = sound(&["-t", "ext3"]);
+    let block = block_of(&made, "dir", 0) * 1024;
+    let third = block + 24;
+    for (offset, value, code) in [
+        (block, 99, "directory-dot"),
+        (block + 12 + 8, b'x', "directory-dot-dot"),
+        (third + 4, 8, "directory-entry"),
+        (third + 4, 13, "directory-entry"),
+        (third + 6, 200, "directory-entry"),
+        (third + 5, 0x7f, "directory-entry"),
+        (third + 8, b'/', "directory-name"),
+        (third + 7, 3, "directory-file-type"),
+        // What it named before is then missed as well.
+        (third + 3, 0x7f, "directory-inode-range"),
+        (third, 8, "directory-inode-range"),
+    ] {
+        assert_eq!(codes_after_byte(&made, offset, value)[0], code, "byte {} = {value}", offset - block);
+    }
+}
+
+#[test]
+fn an_index_that_does_not_match_its_directory_is_damage() {
+    let checked = sound_ext4();
+    let root = block_of(&checked, "indexed", 0) * 1024;
+    assert_eq!(codes_after_byte(&checked, root + 0x28, 0x55), ["htree-checksum"]);
+    let made = sound(&["-t", "ext3"]);
+    let root = block_of(&made, "indexed", 0) * 1024;
+    for (offset, value, codes) in [
+        (0x1c, 9, "htree-root"),
+        (0x1d, 4, "htree-root"),
+        (0x1e, 3, "htree-root"),
+        (0x20, 9, "htree-limit"),
+        (0x22, 0xff, "htree-limit"),
+        (0x22, 2, "htree-block"),
+        (0x24, 99, "htree-block"),
+        (0x2c, 1, "htree-block"),
+        (0x2b, 0xff, "htree-order"),
+    ] {
+        assert_eq!(codes_after_byte(&made, root + offset, value), [codes], "byte {offset:#x} = {value}");
+    }
+}
+
+#[test]
+fn an_extent_tree_that_leads_astray_is_damage() {
+    let made = sound_ext4();
+    let node: u64 = {
+        let image = made.open();
+        let opened = ext4::open(&image).unwrap();
+        let filesystem = opened.filesystem().unwrap();
+        let inode = filesystem.inode(number_of(&made, "sparse") as u32).unwrap();
+        let mut nodes = Vec::new();
+        let mut note = |piece| {
+            if let ext4::Piece::Map(block) = piece {
+                nodes.push(block);
+            }
+            Ok(())
+        };
+        filesystem.walk_blocks(&inode, &mut note).unwrap();
+        *nodes.first().expect("the sparse file has a tree of extents")
+    };
+    assert_eq!(codes_after_byte(&made, node * 1024 + 20, 0x55), ["extent-checksum"]);
+    let unchecked = sound(&["-t", "ext4", "-O", "^metadata_csum,^uninit_bg"]);
+    let b = block_of(&unchecked, "b", 0);
+    let table = ext4::open(&unchecked.open()).unwrap().filesystem().unwrap().group(0).unwrap().bg_inode_table;
+    let number = number_of(&unchecked, "a");
+    let ee_start_lo = table * 1024 + (number - 1) * 256 + 0x28 + 12 + 8;
+    let a = block_of(&unchecked, "a", 0);
+    assert_eq!(a >> 8, b >> 8, "one byte is to lead from one file to the other");
+    assert_eq!(codes_after_byte(&unchecked, ee_start_lo, b as u8), ["block-claimed-twice"]);
+}
+
+#[test]
+fn attributes_that_are_not_well_formed_are_damage() {
+    let made = sound_ext4();
+    made.debugfs(&format!("ea_set a user.large {}", "v".repeat(500)));
+    made.debugfs("ea_set b user.small value");
+    let found = deep(&made.open());
+    assert_eq!(found.verdict, Verdict::Consistent, "{:#?}", found.findings);
+    let block = {
+        let image = made.open();
+        ext4::open(&image).unwrap().filesystem().unwrap().inode(number_of(&made, "a") as u32).unwrap().i_file_acl
+    };
+    assert_eq!(codes_after_byte(&made, block * 1024 + 1000, 0x55), ["xattr-checksum"]);
+    assert_eq!(codes_after_byte(&made, block * 1024, 0x55), ["xattr-header"]);
+    assert_eq!(codes_after(&made, &[&format!("sif b file_acl {block}"), "sif b blocks 42"]), ["block-claimed-twice"]);
+}
