@@ -5,11 +5,13 @@ use std::fmt::Display;
 use crate::{Finding, ProbeError};
 
 /// The medium failed, or what it holds is not right.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The read failed: nothing is known about what is there.
+    #[error(transparent)]
     Io(ProbeError),
     /// It was read, and is wrong (or beyond what is understood: see the finding's severity).
+    #[error("{}: {} ({})", .0.place, .0.detail, .0.code)]
     Bad(Finding),
 }
 

@@ -10,6 +10,7 @@ pub mod compat {
     pub const HAS_JOURNAL: u32 = 0x4;
     pub const EXT_ATTR: u32 = 0x8;
     pub const RESIZE_INODE: u32 = 0x10;
+    pub const DIR_INDEX: u32 = 0x20;
     pub const SPARSE_SUPER2: u32 = 0x200;
     pub const FAST_COMMIT: u32 = 0x400;
     pub const ORPHAN_FILE: u32 = 0x1000;

@@ -179,6 +179,11 @@ impl Filesystem<'_> {
     /// # Errors
     /// `inode-range`, `inode-checksum`, those of [`Filesystem::group`] and of reading.
     pub fn inode(&self, number: u32) -> Result<Inode, Fault> {
+        self.parse_inode(number, &self.raw_inode(number)?)
+    }
+
+    /// The bytes of inode `number`, `s_inode_size` of them, not verified.
+    pub(super) fn raw_inode(&self, number: u32) -> Result<Vec<u8>, Fault> {
         let place = format_args!("inode {number}");
         let Some((group, index)) = self.inode_place(number) else {
             let detail = format!("inodes go from 1 to {}", self.superblock.s_inodes_count);
@@ -188,6 +193,6 @@ impl Filesystem<'_> {
         let size = self.superblock.s_inode_size;
         let mut raw = vec![0; usize::from(size)];
         read_volume(self.volume, &mut raw, table + u64::from(index) * u64::from(size), place)?;
-        self.parse_inode(number, &raw)
+        Ok(raw)
     }
 }

@@ -20,6 +20,7 @@ mod extent_tree;
 mod fault;
 pub mod features;
 mod fields;
+pub mod files;
 mod filesystem;
 mod group;
 mod inode;
