@@ -16,6 +16,7 @@ pub mod device;
 pub mod evidence;
 pub mod exit;
 pub mod failure;
+pub mod files;
 pub mod grade;
 pub mod grading;
 pub mod guest_sync;

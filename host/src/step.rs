@@ -42,6 +42,8 @@ pub enum Step {
     Publish,
     /// Looking at a disk, outside of a backup.
     Check,
+    /// Reading files of a filesystem.
+    Files,
 }
 
 impl fmt::Display for Step {
@@ -64,6 +66,7 @@ impl fmt::Display for Step {
             Self::Remove => "remove",
             Self::Publish => "publish",
             Self::Check => "check",
+            Self::Files => "files",
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The arguments, as typed.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,6 +39,10 @@ pub enum Command {
     ///
     /// Exit codes: 0 consistent, 3 sound only after a journal replay (or not to be judged), 5 damaged.
     Check(CheckArgs),
+    /// List a folder, or show one file, of an ext2, ext3 or ext4 volume: read-only, without mounting.
+    Ls(LsArgs),
+    /// Write a file's content to stdout; on a terminal, control characters are escaped.
+    Cat(CatArgs),
 }
 
 /// `stillpoint backup`.
@@ -130,6 +135,29 @@ pub struct CheckArgs {
     /// Print one JSON document on stdout.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `stillpoint ls`.
+#[derive(Debug, clap::Args)]
+pub struct LsArgs {
+    /// VG/LV, a device, a raw image or an artifact (.img.zst).
+    pub target: PathBuf,
+    /// VOLUME:/PATH with a volume as `check` names it (1, 5, 0, 2/vg/lv), or /PATH where only one has files to show.
+    #[arg(value_name = "VOLUME:/PATH", default_value = "/")]
+    pub place: OsString,
+    /// Print one JSON document on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `stillpoint cat`.
+#[derive(Debug, clap::Args)]
+pub struct CatArgs {
+    /// VG/LV, a device, a raw image or an artifact (.img.zst).
+    pub target: PathBuf,
+    /// VOLUME:/PATH with a volume as `check` names it (1, 5, 0, 2/vg/lv), or /PATH where only one has files to show.
+    #[arg(value_name = "VOLUME:/PATH")]
+    pub place: OsString,
 }
 
 impl JobArgs {

@@ -45,7 +45,7 @@ fn check(args: &CheckArgs) -> Result<(Report, String), Failure> {
 }
 
 /// A path as it is; `vg/lv` is a device where no such file exists.
-fn device_path(target: &Path) -> PathBuf {
+pub(super) fn device_path(target: &Path) -> PathBuf {
     match target.to_str().and_then(|text| text.parse::<LvName>().ok()) {
         Some(lv) if !target.exists() => Path::new("/dev").join(lv.vg()).join(lv.lv()),
         _ => target.to_owned(),

@@ -2,7 +2,9 @@
 
 mod args;
 mod backup;
+mod cat;
 mod check;
+mod ls;
 mod plan;
 mod render;
 
@@ -40,6 +42,8 @@ pub fn main() -> ExitCode {
             Command::Backup(command) => backup::run(command).await,
             Command::Plan(command) => plan::run(command).await,
             Command::Check(command) => check::run(&command),
+            Command::Ls(command) => ls::run(&command),
+            Command::Cat(command) => cat::run(&command),
         }
     });
     // A thread that is stuck in a dead NFS mount or a lost device must not keep the exit code from the caller.

@@ -1,0 +1,220 @@
+//! What a folder holds, for people and for programs.
+
+use fsprobe::ext4::files::{Entry, Node};
+use fsprobe::ext4::{Fault, FileType};
+use serde::Serialize;
+
+use super::time::rfc3339;
+use super::{Source, exit_of, printable};
+use crate::exit::Exit;
+
+/// Names that one listing may have; more are counted.
+const MAX_LISTED: usize = 1_000_000;
+
+/// A listing, sorted by name.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listing {
+    /// The volume, as `check` names it.
+    pub volume: String,
+    /// The path that was asked for, escaped.
+    pub path: String,
+    /// What is there.
+    pub entries: Vec<Listed>,
+    /// What could not be read, one sentence each.
+    pub errors: Vec<String>,
+    /// How the command ends.
+    #[serde(skip)]
+    pub exit: Exit,
+}
+
+/// One name.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listed {
+    /// The name, escaped where it is not printable.
+    pub name: String,
+    /// The name's bytes in hexadecimal, where `name` had to be escaped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name_hex: Option<String>,
+    /// Its inode.
+    pub inode: u32,
+    /// `file`, `folder`, `symlink`, `fifo`, `socket`, `character-device` or `block-device`; absent where the inode cannot
+    /// be read, as all that follows.
+    #[serde(flatten)]
+    pub attributes: Option<Attributes>,
+}
+
+/// What the inode says.
+#[derive(Clone, Debug, Serialize)]
+pub struct Attributes {
+    /// What it is.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Permissions in octal, as `0644`.
+    pub mode: String,
+    /// Names that it has.
+    pub links: u16,
+    /// Owner.
+    pub user_id: u32,
+    /// Owning group.
+    pub group_id: u32,
+    /// Length of its content.
+    pub size_bytes: u64,
+    /// When its content was last written: RFC 3339, UTC.
+    pub modified: String,
+    /// Where a symlink points to, escaped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Major and minor number of a device node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<(u32, u32)>,
+}
+
+impl Listing {
+    /// Lists the folder `node`, or `node` itself where it is none.
+    #[must_use]
+    pub fn of(source: &Source<'_>, path: &[u8], name: &[u8], node: &Node) -> Self {
+        let (volume, path) = (source.volume.to_owned(), printable(path));
+        let mut listing = Self { volume, path, entries: Vec::new(), errors: Vec::new(), exit: source.exit };
+        if node.file_type == FileType::Directory {
+            listing.add_folder(source, node);
+        } else {
+            let entry = Entry { inode: node.inode.number, name: name.to_vec() };
+            listing.add(source, &entry);
+        }
+        listing
+    }
+
+    fn add_folder(&mut self, source: &Source<'_>, folder: &Node) {
+        let entries = match source.filesystem.entries(folder) {
+            Ok(entries) => entries,
+            Err(fault) => return self.fail(None, &fault),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            match entry {
+                Ok(entry) if names.len() < MAX_LISTED => names.push(entry),
+                Ok(_) => {
+                    self.errors.push(format!("it has more than {MAX_LISTED} names: the rest is left out"));
+                    self.exit = worse(self.exit, Exit::Failed);
+                    break;
+                }
+                Err(fault) => self.fail(None, &fault),
+            }
+        }
+        names.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        names.iter().for_each(|entry| self.add(source, entry));
+    }
+
+    fn add(&mut self, source: &Source<'_>, entry: &Entry) {
+        let attributes = match attributes(source, entry) {
+            Ok(attributes) => Some(attributes),
+            Err(fault) => {
+                self.fail(Some(entry), &fault);
+                None
+            }
+        };
+        let name = printable(&entry.name);
+        let is_escaped = name.as_bytes() != entry.name;
+        let hex = || entry.name.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.entries.push(Listed { name, name_hex: is_escaped.then(hex), inode: entry.inode, attributes });
+    }
+
+    fn fail(&mut self, entry: Option<&Entry>, fault: &Fault) {
+        // A folder of damaged entries must not make a million lines.
+        if self.errors.len() < 1000 {
+            let name = entry.map(|entry| format!("{}: ", printable(&entry.name))).unwrap_or_default();
+            self.errors.push(format!("{name}{fault}"));
+        }
+        self.exit = worse(self.exit, exit_of(fault));
+    }
+
+    /// The listing as `ls -l` writes it, with times in UTC.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        self.entries.iter().map(|listed| listed.describe() + "\n").collect()
+    }
+}
+
+fn attributes(source: &Source<'_>, entry: &Entry) -> Result<Attributes, Fault> {
+    let filesystem = &source.filesystem;
+    let node = filesystem.node(entry.inode)?;
+    let is_device = matches!(node.file_type, FileType::CharacterDevice | FileType::BlockDevice);
+    let is_symlink = node.file_type == FileType::Symlink && !node.is_encrypted();
+    let target = if is_symlink { Some(filesystem.symlink_target(&node)?) } else { None };
+    Ok(Attributes {
+        kind: kind(node.file_type),
+        mode: format!("{:04o}", node.permissions()),
+        links: node.inode.i_links_count,
+        user_id: node.user_id(),
+        group_id: node.group_id(),
+        size_bytes: node.inode.i_size,
+        modified: rfc3339(node.modified()),
+        target: target.map(|target| printable(&target)),
+        device: is_device.then(|| node.device_number()),
+    })
+}
+
+impl Listed {
+    fn describe(&self) -> String {
+        let Some(attributes) = &self.attributes else { return format!("?????????? {}", self.name) };
+        let size = match attributes.device {
+            Some((major, minor)) => format!("{major}, {minor}"),
+            None => attributes.size_bytes.to_string(),
+        };
+        let Attributes { links, user_id, group_id, modified, .. } = attributes;
+        let target = attributes.target.as_ref().map(|target| format!(" -> {target}")).unwrap_or_default();
+        let mode = symbolic(attributes);
+        format!("{mode} {links:>3} {user_id:>6} {group_id:>6} {size:>13} {modified} {}{target}", self.name)
+    }
+}
+
+/// The mode as `ls -l` writes it.
+fn symbolic(attributes: &Attributes) -> String {
+    let mode = u16::from_str_radix(&attributes.mode, 8).unwrap_or(0);
+    let kind = match attributes.kind {
+        "folder" => 'd',
+        "symlink" => 'l',
+        "fifo" => 'p',
+        "socket" => 's',
+        "character-device" => 'c',
+        "block-device" => 'b',
+        _ => '-',
+    };
+    let mut text = String::from(kind);
+    for (shift, special, letter) in [(6, 0o4000, 's'), (3, 0o2000, 's'), (0, 0o1000, 't')] {
+        let bits = mode >> shift;
+        text.push(if bits & 4 != 0 { 'r' } else { '-' });
+        text.push(if bits & 2 != 0 { 'w' } else { '-' });
+        text.push(match (bits & 1 != 0, mode & special != 0) {
+            (true, true) => letter,
+            (false, true) => letter.to_ascii_uppercase(),
+            (true, false) => 'x',
+            (false, false) => '-',
+        });
+    }
+    text
+}
+
+fn kind(file_type: FileType) -> &'static str {
+    match file_type {
+        FileType::Regular => "file",
+        FileType::Directory => "folder",
+        FileType::Symlink => "symlink",
+        FileType::Fifo => "fifo",
+        FileType::Socket => "socket",
+        FileType::CharacterDevice => "character-device",
+        FileType::BlockDevice => "block-device",
+    }
+}
+
+/// The exit code of which scripts have to hear: damage, then failure, then doubt.
+#[must_use]
+pub fn worse(one: Exit, other: Exit) -> Exit {
+    let weight = |exit| match exit {
+        Exit::Damaged => 3,
+        Exit::Failed => 2,
+        Exit::Weaker => 1,
+        _ => 0,
+    };
+    if weight(other) > weight(one) { other } else { one }
+}
