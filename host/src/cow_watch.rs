@@ -80,8 +80,10 @@ pub fn watch<T>(
             }
             watch
         });
-        let outcome = work(&halt);
-        ended.store(true, Relaxed);
+        let outcome = {
+            let _ended = RaisedAtTheEnd(&ended);
+            work(&halt)
+        };
         match watching.join() {
             Ok(watch) => (outcome, watch),
             Err(panic) => std::panic::resume_unwind(panic),
@@ -89,6 +91,15 @@ pub fn watch<T>(
     });
     watch.look(gauge)?;
     Ok((outcome, Watched { curves: watch.curves, full: watch.full }))
+}
+
+/// Rises when it is dropped, also by a panic: the scope waits for the watch, and the watch for this.
+struct RaisedAtTheEnd<'f>(&'f AtomicBool);
+
+impl Drop for RaisedAtTheEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
 }
 
 struct Watch<'s> {
@@ -119,8 +130,11 @@ impl<'s> Watch<'s> {
                     curve.total_bytes = total.bytes().0;
                     curve.add(millis(elapsed), used.bytes().0);
                 }
-                _ if self.full.is_some() => {}
-                _ => self.full = Some(curve.overrun(elapsed)),
+                SnapshotState::Invalid | SnapshotState::Overflow if self.full.is_some() => {}
+                SnapshotState::Invalid | SnapshotState::Overflow => self.full = Some(curve.overrun(elapsed)),
+                SnapshotState::Merging | SnapshotState::Missing | SnapshotState::NotASnapshot => {
+                    return Err(LvmError::SnapshotGone { name: snapshot.volume.name().clone(), state });
+                }
             }
         }
         gauge.set_percent(fullest * 100.0);
@@ -163,6 +177,12 @@ fn sleep_until(duration: Duration, mut over: impl FnMut() -> bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_of_the_work_ends_the_watch_too() {
+        let panicking = || watch(&[], &Stop::default(), &CowGauge::default(), |_| panic!("a bug"));
+        assert!(std::panic::catch_unwind(panicking).is_err());
+    }
 
     #[test]
     fn a_curve_of_any_length_stays_bounded_and_keeps_its_peak() {

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use crate::blocking::blocking;
 use serde_json::{Value, json};
 
+use crate::cow_full::CowFull;
 use crate::device::Device;
 use crate::failure::{Cause, Failure};
-use crate::lvm::{Bytes, CowVolume, LvName, Lvm, LvmError, RunVolumes, SnapshotVolume};
+use crate::lvm::{Bytes, CowVolume, LvName, Lvm, LvmError, RunVolumes, SnapshotState, SnapshotVolume};
 use crate::plan::Plan;
 use crate::run_log::RunLog;
 use crate::step::Step;
@@ -121,6 +122,17 @@ impl Snapshots {
 }
 
 impl Attached {
+    /// The diagnosis where the kernel has dropped it. Reads of it then fail, and know no better than "I/O error".
+    #[must_use]
+    pub fn full(&self) -> Option<CowFull> {
+        match self.volume.state() {
+            Ok(SnapshotState::Invalid | SnapshotState::Overflow) => {
+                Some(CowFull::new(self.volume.origin().to_string(), self.cow, self.since.elapsed()))
+            }
+            _ => None,
+        }
+    }
+
     fn wait_for_device(&self) -> Result<PathBuf, LvmError> {
         self.volume.wait_for_device(NODE_DEADLINE)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Bytes, Holder, LvName};
+use super::{Bytes, Holder, LvName, SnapshotState};
 use crate::programs::ProgramError;
 
 /// Why something could not be done with a logical volume.
@@ -73,6 +73,16 @@ pub enum LvmError {
         cause: String,
         /// Why it could not be resumed.
         resume: Box<LvmError>,
+    },
+    /// The snapshot is not there any more, and its COW was not what ended it.
+    #[error(
+        "the snapshot {name} is gone ({state:?} in device-mapper): something else on this host removed, merged or replaced it"
+    )]
+    SnapshotGone {
+        /// The snapshot.
+        name: LvName,
+        /// What device-mapper says in its place.
+        state: SnapshotState,
     },
     /// The volume is in use.
     #[error("cannot remove {name}: {cause}; {}", held_by(holders))]
