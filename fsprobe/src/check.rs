@@ -54,6 +54,7 @@ fn judge(disk: &dyn ReadAt, volume: &Volume, depth: Depth) -> Judged {
         offset_bytes: volume.offset_bytes(),
         size_bytes: volume.size_bytes(),
         kind: volume.kind,
+        partition_type: volume.partition_type.clone(),
         verdict,
         findings: findings.into_vec(),
         ext4: summary,

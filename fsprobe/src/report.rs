@@ -34,6 +34,9 @@ pub struct VolumeReport {
     pub size_bytes: u64,
     /// What it holds.
     pub kind: Kind,
+    /// The type of its partition, as in [`Volume::partition_type`](crate::Volume::partition_type).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition_type: Option<String>,
     /// How far it can be trusted as it is.
     pub verdict: Verdict,
     /// What was seen.

@@ -1,11 +1,11 @@
 //! Evidence: what the snapshots themselves prove, read before a byte is copied.
 
 use crate::blocking::blocking;
-use fsprobe::{Depth, Finding, Kind, ProbeError, Report, Verdict, VolumeReport};
+use fsprobe::{Depth, Finding, Kind, Report, Verdict, VolumeReport};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::failure::Failure;
+use crate::failure::{Cause, Failure};
 use crate::run_log::RunLog;
 use crate::snapshots::Source;
 use crate::step::Step;
@@ -37,10 +37,11 @@ impl DiskEvidence {
     /// Where one cannot be read.
     pub async fn read_all(sources: &[Source<'_>], log: &RunLog) -> Result<Vec<Self>, Failure> {
         let read = |source: &Source<'_>| {
-            let report = fsprobe::check(&source.device, Depth::Default)?;
+            let report = fsprobe::check(&source.device, Depth::Default)
+                .map_err(|error| source.snapshot.full().map_or_else(|| Cause::from(error), Cause::from))?;
             Ok(Self { lv: source.snapshot.volume.origin().to_string(), report })
         };
-        let reading = async { blocking(|| sources.iter().map(read).collect::<Result<Vec<_>, ProbeError>>()) };
+        let reading = async { blocking(|| sources.iter().map(read).collect::<Result<Vec<_>, Cause>>()) };
         let verdicts = |disks: &Vec<Self>| {
             disks.iter().map(|disk| json!({ "origin": disk.lv, "verdict": disk.report.verdict })).collect()
         };
@@ -71,6 +72,17 @@ fn is_covered_log(finding: &Finding) -> bool {
     finding.code == "xfs-log-covered"
 }
 
+/// Whether a filesystem may be in it of which the bytes, as far as they are understood here, cannot prove a freeze.
+pub(crate) fn keeps_no_proof(kind: Kind) -> bool {
+    matches!(kind, Kind::Ext2 | Kind::Ntfs | Kind::Luks | Kind::Btrfs | Kind::LinuxRaid | Kind::Unknown)
+}
+
+/// Partitions that hold a boot loader and no filesystem: GPT's BIOS boot partition, and PReP's of GPT and MBR.
+fn is_boot_code(volume: &VolumeReport) -> bool {
+    const TYPES: [&str; 3] = ["21686148-6449-6E6F-744E-656564454649", "9E1A2D38-C612-4316-AA26-8B49521E5A8B", "41"];
+    volume.partition_type.as_ref().is_some_and(|of| TYPES.iter().any(|boot| boot.eq_ignore_ascii_case(of)))
+}
+
 /// `None` for what holds no filesystem: swap, an empty partition.
 fn freeze_proof(volume: &VolumeReport) -> Option<FreezeProof> {
     match volume.kind {
@@ -88,11 +100,12 @@ fn freeze_proof(volume: &VolumeReport) -> Option<FreezeProof> {
             Some(FreezeProof::Proven)
         }
         Kind::Xfs => Some(FreezeProof::Refuted("its log needs a replay, or cannot be judged".to_owned())),
-        // FAT (the EFI system partition) has no freeze in Linux: it is never among those that were to freeze.
-        Kind::Fat => None,
-        Kind::Ext2 | Kind::Ntfs | Kind::Luks => {
-            Some(FreezeProof::Unprovable(format!("{:?} keeps nothing that would prove a freeze", volume.kind)))
+        Kind::Unknown if is_boot_code(volume) => None,
+        kind if keeps_no_proof(kind) => {
+            Some(FreezeProof::Unprovable(format!("it is {kind}: nothing in its bytes would prove a freeze")))
         }
+        // FAT (the EFI system partition) has no freeze in Linux: it is never among those that were to freeze. The volumes
+        // in a physical volume are listed beside it, those that cannot be read as unknown.
         _ => None,
     }
 }

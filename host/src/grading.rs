@@ -87,6 +87,7 @@ mod tests {
             offset_bytes: Some(1 << 20),
             size_bytes: 1 << 30,
             kind: Kind::Ext4,
+            partition_type: None,
             verdict,
             findings: Vec::new(),
             ext4: Some(Ext4Summary { needs_recovery, journal_start, ..Ext4Summary::default() }),
@@ -169,6 +170,22 @@ mod tests {
         let graded = grade(&disk(vec![broken]), &FROZEN, &LockFacts::HeldThrough);
         assert_eq!(graded.grade, Grade::Damaged);
         assert!(graded.reasons[0].contains("checksum is wrong"), "{:?}", graded.reasons);
+    }
+
+    #[test]
+    fn a_volume_of_unknown_or_unjudged_content_beside_a_frozen_one_is_crash() {
+        for kind in [Kind::Unknown, Kind::Btrfs, Kind::LinuxRaid] {
+            let beside = VolumeReport { path: "2".into(), kind, ext4: None, verdict: Verdict::Unknown, ..clean() };
+            let graded = grade(&disk(vec![clean(), beside]), &FROZEN, &LockFacts::HeldThrough);
+            assert_eq!(graded.grade, Grade::Crash, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_boot_loaders_partition_weakens_nothing() {
+        let bios_boot = Some("21686148-6449-6E6F-744E-656564454649".to_owned());
+        let boot = VolumeReport { kind: Kind::Unknown, ext4: None, partition_type: bios_boot, ..clean() };
+        assert_eq!(grade(&disk(vec![boot, clean()]), &FROZEN, &LockFacts::HeldThrough).grade, Grade::Application);
     }
 
     #[test]
