@@ -74,13 +74,20 @@ impl Stop {
     /// # Errors
     /// [`Stopped`] where a signal came first.
     pub async fn or<T>(&self, work: impl Future<Output = T>) -> Result<T, Stopped> {
-        let asked = self.state.asked.notified();
-        tokio::pin!(asked);
-        asked.as_mut().enable();
         self.check()?;
         tokio::select! {
             result = work => Ok(result),
-            () = asked => Err(self.check().err().unwrap_or(Stopped(0))),
+            () = self.asked() => Err(self.check().err().unwrap_or(Stopped(0))),
+        }
+    }
+
+    /// Ends with the first signal, at once where it has come already.
+    pub async fn asked(&self) {
+        let asked = self.state.asked.notified();
+        tokio::pin!(asked);
+        asked.as_mut().enable();
+        if self.check().is_ok() {
+            asked.await;
         }
     }
 }

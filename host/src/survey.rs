@@ -8,6 +8,7 @@ use guest_bridge::agent::{self, AgentInfo, Filesystem, FreezeStatus};
 use guest_bridge::database::server::{self, Server};
 
 use crate::device::Device;
+use crate::evidence::keeps_no_proof;
 use crate::failure::{At, Cause, Failure};
 use crate::job::{Job, Via};
 use crate::lvm::{LvName, Origin};
@@ -60,20 +61,17 @@ impl Survey {
     /// # Errors
     /// What is not there, or not fit for a backup.
     pub async fn take(job: &Job, world: &World, stop: &Stop) -> Result<Self, Failure> {
-        match stop.or(Self::look(job, world)).await {
-            Ok(survey) => survey.at(Step::Survey),
-            Err(stopped) => Err(Failure::new(Step::Survey, stopped)),
-        }
+        Self::look(job, world, stop).await.at(Step::Survey)
     }
 
-    async fn look(job: &Job, world: &World) -> Result<Self, Cause> {
+    async fn look(job: &Job, world: &World, stop: &Stop) -> Result<Self, Cause> {
         let disks = job
             .disks
             .iter()
             .map(|name| blocking(|| DiskSurvey::take(name, world)))
             .collect::<Result<Vec<_>, Cause>>()?;
-        let guest = GuestSurvey::take(job, world).await?;
-        let server = survey_server(world).await?;
+        let guest = stop.or(GuestSurvey::take(job, world)).await??;
+        let server = survey_server(world, stop).await?;
         Ok(Self { disks, guest, server })
     }
 
@@ -95,7 +93,7 @@ impl Survey {
                     origin.snapshots.len()
                 ));
             }
-            for volume in layout.volumes.iter().filter(|volume| unprovable(volume.kind)) {
+            for volume in layout.volumes.iter().filter(|volume| keeps_no_proof(volume.kind)) {
                 notes.push(format!(
                     "{} volume {} is {:?}: a freeze of it cannot be proven from its bytes",
                     origin.name, volume.path, volume.kind
@@ -173,18 +171,15 @@ impl GuestSurvey {
     }
 }
 
-async fn survey_server(world: &World) -> Result<Option<Server>, Cause> {
+async fn survey_server(world: &World, stop: &Stop) -> Result<Option<Server>, Cause> {
     let Some(open) = &world.database else { return Ok(None) };
+    // Opened to the end also after a signal: half open it could not be closed, and its client would stay in the guest.
     let mut session = open(DATABASE_DEADLINE).await?;
-    let server = server::identify(&mut *session, DATABASE_DEADLINE).await;
+    let server = stop.or(server::identify(&mut *session, DATABASE_DEADLINE)).await;
     session.close().await;
-    Ok(Some(server?))
+    Ok(Some(server??))
 }
 
 fn holds_something(kind: Kind) -> bool {
     !matches!(kind, Kind::Empty | Kind::Unknown | Kind::Lvm2Pv)
-}
-
-fn unprovable(kind: Kind) -> bool {
-    matches!(kind, Kind::Ext2 | Kind::Ntfs | Kind::Luks)
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Database, DatabaseError, OpenSession, holder,
+    Database, DatabaseError, OpenSession, Statement, holder,
     lock_method::LockMethod,
     server::{self, Coordinates, Server},
 };
@@ -29,6 +29,13 @@ pub struct TablesLock {
     method: LockMethod,
     coordinates: Option<Coordinates>,
     waited: Duration,
+    taken_at: Instant,
+}
+
+/// What a session that holds the lock knows of it.
+struct Held {
+    connection_id: u64,
+    coordinates: Option<Coordinates>,
     taken_at: Instant,
 }
 
@@ -64,19 +71,41 @@ impl TablesLock {
     /// # Errors
     /// [`DatabaseError::LockNotGranted`] where the deadline passes, naming who held it; else those of the session.
     pub async fn take(open: &OpenSession, server: &Server, terms: &LockTerms) -> Result<Self, DatabaseError> {
+        let lock = Self::take_unless(open, server, terms, std::future::pending()).await?;
+        lock.ok_or_else(|| DatabaseError::Closed { statement: Statement::new("the lock") })
+    }
+
+    /// The same, given up when `stopped` ends before the lock is granted. `None` says so, and that the session is closed: dropping
+    /// this future would leave that to a task which nobody waits for.
+    ///
+    /// # Errors
+    /// Those of [`TablesLock::take`].
+    pub async fn take_unless(
+        open: &OpenSession,
+        server: &Server,
+        terms: &LockTerms,
+        stopped: impl Future<Output = ()>,
+    ) -> Result<Option<Self>, DatabaseError> {
         let started = Instant::now();
         let method = LockMethod::choose(server).method;
         let mut session = open(terms.statement_deadline).await?;
-        match Self::hold(&mut *session, server, method, terms).await {
-            Ok((connection_id, coordinates)) => Ok(Self {
+        let held = tokio::select! {
+            held = Self::hold(&mut *session, server, method, terms) => held,
+            () = stopped => {
+                session.close().await;
+                return Ok(None);
+            }
+        };
+        match held {
+            Ok(Held { connection_id, coordinates, taken_at }) => Ok(Some(Self {
                 session,
                 server: server.clone(),
                 connection_id,
                 method,
                 coordinates,
-                waited: started.elapsed(),
-                taken_at: Instant::now(),
-            }),
+                waited: taken_at.duration_since(started),
+                taken_at,
+            })),
             Err((error, connection_id)) => {
                 let diagnosis = match is_lock_timeout(&error) {
                     true => Some(holder::find(open, connection_id, terms.statement_deadline).await),
@@ -107,7 +136,7 @@ impl TablesLock {
         server: &Server,
         method: LockMethod,
         terms: &LockTerms,
-    ) -> Result<(u64, Option<Coordinates>), (DatabaseError, Option<u64>)> {
+    ) -> Result<Held, (DatabaseError, Option<u64>)> {
         let connection_id = connection_id(session, terms.statement_deadline).await.map_err(|error| (error, None))?;
         let with_id = |error| (error, Some(connection_id));
         // The defaults are a day for the lock and eight hours for the session.
@@ -117,12 +146,16 @@ impl TablesLock {
             whole_seconds(terms.expiry)
         );
         session.query(&bounds, terms.statement_deadline).await.map_err(with_id)?;
+        let begun = Instant::now();
         for statement in lock_statements(method) {
-            // The server's own timeout comes first: it leaves a session that can say more.
-            session.query(statement, terms.lock_deadline + LATER_THAN_THE_SERVER).await.map_err(with_id)?;
+            // The server's own timeout comes first: it leaves a session that can say more. But it counts for each statement, and for
+            // each stage of one, and the deadline for all of them.
+            let left = terms.lock_deadline.saturating_sub(begun.elapsed());
+            session.query(statement, left + LATER_THAN_THE_SERVER).await.map_err(with_id)?;
         }
+        let taken_at = Instant::now();
         let coordinates = server::coordinates(session, server, terms.statement_deadline).await.map_err(with_id)?;
-        Ok((connection_id, coordinates))
+        Ok(Held { connection_id, coordinates, taken_at })
     }
 
     /// The lock that is held.
@@ -167,14 +200,15 @@ impl TablesLock {
         Ok(())
     }
 
-    /// Gives the lock back and closes the session, which gives it back in any case.
+    /// Gives the lock back and closes the session, which gives it back in any case. Gives how long it was held: to the answer to the
+    /// unlock, not to the end of the session.
     ///
     /// # Errors
     /// What the server answered to the unlock; the session is closed all the same.
-    pub async fn unlock(mut self, deadline: Duration) -> Result<(), DatabaseError> {
-        let mut outcome = Ok(());
+    pub async fn unlock(mut self, deadline: Duration) -> Result<Duration, DatabaseError> {
+        let mut outcome = Ok(Duration::ZERO);
         for statement in unlock_statements(self.method) {
-            outcome = self.session.query(statement, deadline).await.map(drop);
+            outcome = self.session.query(statement, deadline).await.map(|_| self.taken_at.elapsed());
             if outcome.is_err() {
                 break;
             }

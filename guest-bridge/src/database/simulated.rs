@@ -262,6 +262,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_lock_that_is_given_up_while_it_is_waited_for_has_closed_its_session() {
+        let log = CallLog::new();
+        let server = SimulatedMariaDb::new(log.clone());
+        let description = described(&server).await;
+        let waits = server.statements() + 4;
+        let server = server.fails_at_statement(waits, Outcome::Hangs);
+        let asked = async {
+            while !log.entries().iter().any(|entry| entry.contains("BLOCK_COMMIT")) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let patient = LockTerms { lock_deadline: Duration::from_secs(3600), ..TERMS };
+        assert!(TablesLock::take_unless(&server.opener(), &description, &patient, asked).await.unwrap().is_none());
+        assert_eq!(log.entries().last().map(String::as_str), Some("database: close"));
+        assert!(!server.is_locked());
+    }
+
+    #[tokio::test]
     async fn a_lock_that_expired_is_not_held() {
         let server = SimulatedMariaDb::new(CallLog::new());
         let mut lock = TablesLock::take(&server.opener(), &described(&server).await, &TERMS).await.unwrap();

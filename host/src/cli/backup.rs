@@ -11,7 +11,6 @@ use crate::failure::{At, Cause, Failure};
 use crate::job::{Asked, Job};
 use crate::output::Destination;
 use crate::step::Step;
-use crate::stop::Stop;
 use crate::world::World;
 
 pub(super) async fn run(args: BackupArgs) -> Exit {
@@ -39,9 +38,7 @@ pub(super) async fn run(args: BackupArgs) -> Exit {
 }
 
 async fn back_up(args: BackupArgs) -> Result<Outcome, Failure> {
-    let stop = Stop::on_signals()
-        .map_err(|error| Cause::refused(format!("cannot listen for signals: {error}"), "is the system out of memory?"))
-        .at(Step::Job)?;
+    let stop = super::stop_on_signals()?;
     let config = Config::load(args.job.config.as_deref()).at(Step::Job)?;
     let configured_target = args.job.vm.as_ref().and_then(|vm| config.vm.get(vm)?.target.clone());
     let asked = Asked { require: args.require, level: args.level, ..args.job.asked() };

@@ -15,6 +15,9 @@ use clap::Parser;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::exit::Exit;
+use crate::failure::{At, Cause, Failure};
+use crate::step::Step;
+use crate::stop::Stop;
 use args::{Args, Command};
 
 /// Runs the program as the shell called it.
@@ -49,6 +52,12 @@ pub fn main() -> ExitCode {
     // A thread that is stuck in a dead NFS mount or a lost device must not keep the exit code from the caller.
     runtime.shutdown_background();
     exit.into()
+}
+
+/// Listens for the signals that end a command.
+fn stop_on_signals() -> Result<Stop, Failure> {
+    let refused = |error| Cause::refused(format!("cannot listen for signals: {error}"), "is the system out of memory?");
+    Stop::on_signals().map_err(refused).at(Step::Job)
 }
 
 /// Logs go to stderr, so that stdout holds one document or one image and nothing else.

@@ -8,7 +8,6 @@ use crate::failure::{At, Failure};
 use crate::job::Job;
 use crate::plan::Plan;
 use crate::step::Step;
-use crate::stop::Stop;
 use crate::survey::Survey;
 use crate::world::World;
 
@@ -32,10 +31,11 @@ pub(super) async fn run(args: PlanArgs) -> Exit {
 }
 
 async fn plan(args: PlanArgs) -> Result<Plan, Failure> {
+    // The survey has a client in the guest, which a signal must not leave there.
+    let stop = super::stop_on_signals()?;
     let config = Config::load(args.job.config.as_deref()).at(Step::Job)?;
     let job = Job::new(args.job.asked(), &config).at(Step::Job)?;
     let world = World::of(&job).at(Step::Job)?;
-    // A plan holds nothing that a signal would have to undo.
-    let survey = Survey::take(&job, &world, &Stop::default()).await?;
+    let survey = Survey::take(&job, &world, &stop).await?;
     Plan::make(&job, &survey).at(Step::Plan)
 }

@@ -14,7 +14,7 @@ use crate::failure::{Cause, Failure};
 use crate::plan::{FreezePlan, LockPlan};
 use crate::run_log::RunLog;
 use crate::step::Step;
-use crate::stop::Stop;
+use crate::stop::{Stop, Stopped};
 
 /// The tables are locked, or there is no database to lock.
 ///
@@ -45,9 +45,10 @@ impl TablesLocked {
         let Some((plan, open)) = database else { return Ok(Self { held: None }) };
         let takes = json!({ "method": plan.choice.method, "expiry_ms": millis(plan.terms.expiry) });
         let locking = async {
-            // Dropped by a signal, the session closes, and the server frees what it had granted.
-            let lock = stop.or(TablesLock::take(open, &plan.server, &plan.terms)).await??;
-            Ok::<_, Cause>(lock)
+            match TablesLock::take_unless(open, &plan.server, &plan.terms, stop.asked()).await? {
+                Some(lock) => Ok(lock),
+                None => Err(stop.check().err().map_or_else(|| Stopped(0).into(), Cause::from)),
+            }
         };
         let detail = |lock: &TablesLock| {
             json!({
@@ -100,13 +101,12 @@ impl TablesLocked {
         let Some(Held { lock, statement_deadline }) = self.held else { return Ok(Unlocked { stall: None }) };
         let taken_at = lock.taken_at();
         let unlocking = async {
-            let outcome = lock.unlock(statement_deadline).await;
-            let stall = Some(taken_at.elapsed());
-            if let Err(error) = outcome {
+            let stall = lock.unlock(statement_deadline).await.unwrap_or_else(|error| {
                 // The session is closed in any case, and a closed session holds nothing.
                 tracing::warn!(%error, "the server did not confirm the unlock; the session was closed instead");
-            }
-            Ok::<_, Cause>(Unlocked { stall })
+                taken_at.elapsed()
+            });
+            Ok::<_, Cause>(Unlocked { stall: Some(stall) })
         };
         log.release(Step::Unlock, unlocking, |unlocked| json!({ "stall_ms": unlocked.stall.map(millis) })).await
     }
