@@ -5,12 +5,12 @@ use std::{collections::BTreeSet, time::Duration};
 use qapi::qga::{GuestAgentInfo, guest_info, guest_ping};
 use serde::de::IgnoredAny;
 
-use super::{Agent, AgentError, ask};
+use super::{Agent, AgentError, ask, error::guest_text};
 
 /// The agent's version and the commands that it executes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentInfo {
-    /// As the agent says it, for example `7.2.22`.
+    /// As the agent says it, for example `7.2.22`; safe to print.
     pub version: String,
     /// The commands that are enabled now. A frozen agent enables six.
     pub supported: BTreeSet<String>,
@@ -35,7 +35,7 @@ impl AgentInfo {
 pub async fn info(agent: &mut dyn Agent, deadline: Duration) -> Result<AgentInfo, AgentError> {
     let info: GuestAgentInfo = ask(agent, &guest_info {}, deadline).await?;
     let supported = info.supported_commands.into_iter().filter(|command| command.enabled).map(|command| command.name);
-    Ok(AgentInfo { version: info.version, supported: supported.collect() })
+    Ok(AgentInfo { version: guest_text(&info.version), supported: supported.collect() })
 }
 
 /// `guest-ping`: whether the agent answers.

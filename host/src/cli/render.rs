@@ -19,13 +19,13 @@ pub fn json(document: &impl Serialize) {
 /// Text on stdout.
 pub fn text(text: &str) {
     let mut stdout = io::stdout().lock();
-    warn_if_lost(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()));
+    warn_if_lost(stdout.write_all(harmless(text).as_bytes()).and_then(|()| stdout.flush()));
 }
 
 /// Text on stderr.
 pub fn note(text: &str) {
     // Where stderr is gone there is nobody left to tell.
-    drop(io::stderr().write_all(text.as_bytes()));
+    drop(io::stderr().write_all(harmless(text).as_bytes()));
 }
 
 /// A failure of `what` (a command and what it is about) on stderr, and where asked as one JSON document on stdout too.
@@ -51,8 +51,30 @@ pub fn failure(what: &str, failure: &Failure, as_json: bool) {
     }
 }
 
+/// Names and messages come from guests and their disks: what would steer a terminal, or turn its text around, is shown escaped.
+fn harmless(text: &str) -> String {
+    let steers =
+        |c: char| c != '\n' && c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if steers(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
 fn warn_if_lost(written: io::Result<()>) {
     if let Err(error) = written {
         tracing::warn!("cannot write to stdout: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_guest_says_cannot_steer_the_terminal() {
+        assert_eq!(harmless("bin\u{1b}[2J.000001\n\u{9b}m\u{202e}"), "bin\\u{1b}[2J.000001\n\\u{9b}m\\u{202e}");
+        assert_eq!(harmless("größe 7 MiB\n"), "größe 7 MiB\n");
     }
 }
