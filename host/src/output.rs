@@ -85,23 +85,23 @@ impl Output {
     /// Gives every file its name, the receipt last: where there is a receipt, there is a whole artifact.
     ///
     /// # Errors
-    /// Where a file cannot be synced or named. Files that were named by then stay, without a receipt.
+    /// Where a file cannot be synced or named. Files that were named by then stay, without a receipt; one that does not fit
+    /// beside the images is noticed before any is named.
     pub async fn publish(self, receipt: &impl Serialize, log: &RunLog) -> Result<(), Failure> {
         let publishing = async {
+            let mut file = self.receipt;
+            if let Some(file) = &mut file {
+                let text = serde_json::to_vec_pretty(receipt).map_err(std::io::Error::from);
+                let written = text.and_then(|text| file.write_all(&text)).and_then(|()| file.write_all(b"\n"));
+                let path = file.target().path().to_owned();
+                written.map_err(|source| ArtifactError::Io { step: "write", path, source })?;
+            }
             for image in self.images {
                 if let Image::File(partial) = image {
                     partial.finish()?;
                 }
             }
-            let Some(mut file) = self.receipt else { return Ok(()) };
-            let path = file.target().path().to_owned();
-            let written = serde_json::to_writer_pretty(&mut file, receipt).map_err(std::io::Error::from);
-            written.and_then(|()| file.write_all(b"\n")).map_err(|source| ArtifactError::Io {
-                step: "write",
-                path,
-                source,
-            })?;
-            file.finish().map(drop)
+            file.map(Partial::finish).transpose().map(drop)
         };
         log.release(Step::Publish, publishing, |()| Value::Null).await
     }
