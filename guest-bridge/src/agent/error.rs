@@ -206,9 +206,7 @@ impl AgentError {
                 "RHEL and its relatives block guest-exec and guest-file-*: see --block-rpcs, --allow-rpcs or BLACKLIST_RPC \
                  in the guest's /etc/sysconfig/qemu-ga or /etc/qemu/qemu-ga.conf",
             ),
-            Self::Frozen { .. } => {
-                Some("an earlier freeze was not thawed: send guest-fsfreeze-thaw, or run `stillpoint recover`")
-            }
+            Self::Frozen { .. } => Some("an earlier freeze was not thawed: send guest-fsfreeze-thaw to the agent"),
             Self::MaybeFrozen { .. } => Some(
                 "on the guest's console run `fsfreeze -u MOUNTPOINT` for each filesystem; if no login is possible, \
                  reset the VM",

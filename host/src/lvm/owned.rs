@@ -125,7 +125,7 @@ impl Drop for RunVolumes {
                 tracing::warn!(run = %self.run, ?removed, "removed the volumes of a run that did not end as it should")
             }
             Err(error) => {
-                tracing::error!(run = %self.run, %error, "volumes of the run are left; `stillpoint recover` removes them")
+                tracing::error!(run = %self.run, %error, "volumes of the run are left; `lvremove` each")
             }
         }
     }

@@ -26,7 +26,7 @@ pub use self::simulated_lvm::{Fault, SimulatedLvm};
 
 /// Starts programs and waits for them.
 ///
-/// Calls block the thread; async code calls them in `spawn_blocking`. An implementation never waits longer than the invocation's
+/// Calls block the thread; async code wraps them in `blocking`. An implementation never waits longer than the invocation's
 /// deadline plus a few seconds in which it ends the program.
 pub trait Programs: Send + Sync {
     /// Runs a program to its end, whatever its exit code.
