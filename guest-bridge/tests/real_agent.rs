@@ -92,12 +92,13 @@ impl RealAgent {
         let process = command.args(options).stderr(Stdio::null()).spawn().expect("cannot start /usr/sbin/qemu-ga");
         let agent = Self { process, socket };
         for _ in 0..100 {
-            if agent.socket.exists() {
+            // The socket is there a moment before anybody listens on it.
+            if ping(&mut agent.transport(), PLENTY).await.is_ok() {
                 return agent;
             }
             sleep(Duration::from_millis(100)).await;
         }
-        panic!("qemu-ga made no socket");
+        panic!("qemu-ga does not answer");
     }
 
     fn transport(&self) -> QgaTransport {

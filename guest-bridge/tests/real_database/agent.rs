@@ -1,5 +1,6 @@
 //! The wire through a real `qemu-ga` that runs on this machine: it executes programs here, and is never asked to freeze anything.
 
+use std::os::unix::net::UnixStream;
 use std::{
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -52,7 +53,8 @@ impl PrivateAgent {
             .expect("qemu-ga starts");
         let agent = Self { process, directory };
         let started = Instant::now();
-        while !agent.socket().exists() {
+        // The socket is there a moment before anybody listens on it.
+        while UnixStream::connect(agent.socket()).is_err() {
             assert!(started.elapsed() < Duration::from_secs(30), "qemu-ga does not listen");
             std::thread::sleep(Duration::from_millis(20));
         }

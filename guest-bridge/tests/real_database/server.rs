@@ -1,5 +1,6 @@
 //! A private MariaDB server, in a temporary directory, on a socket and a loopback port of its own.
 
+use std::os::unix::net::UnixStream;
 use std::{
     fs,
     net::TcpListener,
@@ -63,7 +64,8 @@ impl PrivateServer {
 
     fn wait(&self) {
         let started = Instant::now();
-        while !self.socket().exists() {
+        // The socket is there a moment before anybody listens on it.
+        while UnixStream::connect(self.socket()).is_err() {
             let log = || fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
             assert!(started.elapsed() < Duration::from_secs(60), "mariadbd does not listen: {}", log());
             thread::sleep(Duration::from_millis(50));
