@@ -5,6 +5,9 @@ use super::{Partition, Partitioning, Table, cross_check, mbr};
 use crate::{Finding, Findings, ReadAt};
 
 const SECTOR_SIZES: [u64; 2] = [512, 4096];
+/// The kernel makes no device for a partition with a higher number (`DISK_MAX_PARTS` of `linux/blkdev.h`, the disk itself
+/// being one).
+const MAX_NUMBER: u32 = 255;
 
 /// Whether a primary or backup header stands where one belongs.
 pub(super) fn is_there(disk: &dyn ReadAt) -> bool {
@@ -30,6 +33,15 @@ pub(super) fn read_table(disk: &dyn ReadAt, dos: Option<&[mbr::Entry; 4]>, mut f
     }
     chosen.judge(disk, &mut findings);
     let mut partitions = chosen.believed().map_or_else(Vec::new, |header| partitions(header, chosen.sector_size));
+    let all = partitions.len();
+    partitions.retain(|partition| partition.number <= MAX_NUMBER);
+    if partitions.len() < all {
+        let detail = format!(
+            "{} partitions have numbers above {MAX_NUMBER}: Linux does not see them, and they are not looked into",
+            all - partitions.len()
+        );
+        findings.push(Finding::unknown("gpt-too-many-partitions", "GPT entries", detail));
+    }
     cross_check(disk, &mut partitions);
     let sector_size_bytes = u32::try_from(chosen.sector_size).unwrap_or(512);
     Partitioning { table: Table::Gpt, sector_size_bytes, partitions, findings }

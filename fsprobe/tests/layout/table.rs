@@ -73,6 +73,18 @@ fn a_gpt_of_4096_byte_sectors_is_recognised() {
 }
 
 #[test]
+fn gpt_partitions_that_the_kernel_would_not_see_are_said_and_copied_whole() {
+    let images = Images::new();
+    let image = images.blank("disk", 8 * MIB);
+    run("sgdisk", &["--resize-table=512", "-n255:2048:+1M", "-n256:6144:+1M", image.to_str().unwrap()]);
+    let image = std::fs::read(image).unwrap();
+    let disk = layout(&image).unwrap();
+    assert_eq!(places(&disk), [("255".into(), MIB, MIB)]);
+    assert_eq!((codes(&disk), worst(&disk)), (vec!["gpt-too-many-partitions"], Verdict::Unknown));
+    assert_eq!(fsprobe::allocated(&image, &disk).unwrap(), [fsprobe::Extent::new(0, 8 * MIB)]);
+}
+
+#[test]
 fn the_backup_gpt_is_used_and_said_where_the_primary_is_bad() {
     let (image, expected) = gpt();
     // The header's checksum, an entry, and everything from the first byte on.
