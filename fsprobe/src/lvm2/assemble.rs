@@ -10,6 +10,9 @@ use crate::read_at::read;
 use crate::volume::Volume;
 use crate::{Extent, Finding, ReadAt};
 
+/// Logical volumes of one disk that are looked into. A metadata area has room for a hundred thousand.
+const MAX_LOGICAL: usize = 1024;
+
 /// A physical volume on this disk.
 struct Found {
     /// Index in the volumes of the disk.
@@ -50,8 +53,8 @@ pub(crate) fn assemble(disk: &dyn ReadAt, volumes: &mut [Volume]) -> Vec<Volume>
     for (vg, source) in groups.values() {
         let group = Group::new(vg, &found);
         grouped.extend(group.present.values().map(|found| found.volume));
-        let home = group.present.values().map(|found| found.volume).min().unwrap_or(*source);
-        let Some(home) = volumes.get(home).map(|volume| volume.path.clone()) else { continue };
+        let home_index = group.present.values().map(|found| found.volume).min().unwrap_or(*source);
+        let Some(home) = volumes.get(home_index).map(|volume| volume.path.clone()) else { continue };
         for (place, finding) in group.judge() {
             if let Some(volume) = volumes.get_mut(place.unwrap_or(*source)) {
                 volume.findings.push(finding);
@@ -62,7 +65,17 @@ pub(crate) fn assemble(disk: &dyn ReadAt, volumes: &mut [Volume]) -> Vec<Volume>
                 volume.free.append(&mut free);
             }
         }
-        logical.extend(vg.lvs.iter().filter(|lv| lv.visible).map(|lv| group.volume(&home, lv)));
+        let visible = vg.lvs.iter().filter(|lv| lv.visible);
+        let room = MAX_LOGICAL - logical.len();
+        logical.extend(visible.clone().take(room).map(|lv| group.volume(&home, lv)));
+        let left_out = visible.skip(room).count();
+        if left_out > 0
+            && let Some(volume) = volumes.get_mut(home_index)
+        {
+            let detail = format!("{left_out} logical volumes beyond the first {MAX_LOGICAL} are not looked into");
+            let place = format!("LVM2 group {}", vg.name);
+            volume.findings.push(Finding::unknown("lvm-too-many-volumes", place, detail));
+        }
     }
     for pv in found.iter().filter(|pv| !grouped.contains(&pv.volume)) {
         if let Some(volume) = volumes.get_mut(pv.volume) {

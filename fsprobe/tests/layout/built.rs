@@ -99,8 +99,8 @@ struct Segment {
 
 const EXTENT_SECTORS: u64 = 8;
 const STRIPE_SECTORS: u64 = 2;
-const PE_START_SECTORS: u64 = 64;
-const PE_COUNT: u64 = 200;
+const PE_START_SECTORS: u64 = 2048;
+const PE_COUNT: u64 = 1200;
 
 /// A physical volume whose extents are dealt out to segments, and those to logical volumes.
 fn segments() -> impl Strategy<Value = Vec<Vec<Segment>>> {
@@ -148,10 +148,11 @@ fn metadata(lvs: &[Vec<Segment>]) -> String {
     text + "}\n}\n# Generated\ncontents = \"Text Format Volume Group\"\nversion = 1\n\0"
 }
 
+const AREA_BYTES: usize = 512 << 10;
+
 /// The label, a metadata area at byte 4096 and its text, which begins at `text_offset` of the area and may wrap around.
 fn physical_volume(text: &str, text_offset: usize) -> Vec<u8> {
     const AREA: usize = 4096;
-    const AREA_BYTES: usize = 24 << 10;
     let mut image = vec![0; ((PE_START_SECTORS + PE_COUNT * EXTENT_SECTORS) * 512) as usize];
     let size = image.len() as u64;
     let mut put = |at: usize, bytes: &[u8]| image[at..at + bytes.len()].copy_from_slice(bytes);
@@ -195,6 +196,22 @@ fn units(segments: &[Segment]) -> Vec<u64> {
         (0..each * per_extent).flat_map(move |row| starts.clone().into_iter().map(move |start| unit(start, row)))
     };
     segments.iter().flat_map(of_segment).collect()
+}
+
+#[test]
+fn logical_volumes_beyond_all_measure_are_said_and_copied_whole() {
+    let lvs: Vec<_> = (0..1030).map(|extent| vec![Segment { each: 1, starts: vec![extent] }]).collect();
+    let image = physical_volume(&metadata(&lvs), 512);
+    let disk = layout(&image).unwrap();
+    assert_eq!(disk.volumes.len(), 1 + 1024);
+    assert_eq!(
+        disk.volumes[0].findings.iter().map(|finding| finding.code).collect::<Vec<_>>(),
+        ["lvm-too-many-volumes"]
+    );
+    assert_eq!(
+        fsprobe::allocated(&image, &disk).unwrap(),
+        [Extent::new(0, (PE_START_SECTORS + 1030 * EXTENT_SECTORS) * 512)]
+    );
 }
 
 proptest! {
@@ -259,8 +276,8 @@ proptest! {
     }
 
     #[test]
-    fn a_built_volume_group_is_found_as_it_was_built(lvs in segments(), wrap in 512..24_usize << 10) {
-        let image = physical_volume(&metadata(&lvs), wrap);
+    fn a_built_volume_group_is_found_as_it_was_built(lvs in segments(), before_wrap in 1..8192_usize) {
+        let image = physical_volume(&metadata(&lvs), AREA_BYTES - before_wrap);
         let disk = layout(&image).unwrap();
         let paths: Vec<_> = disk.volumes.iter().map(|volume| volume.path.clone()).collect();
         let expected = ["0".to_owned()].into_iter().chain((0..lvs.len()).map(|number| format!("0/vg0/lv{number}")));
