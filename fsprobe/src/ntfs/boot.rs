@@ -33,7 +33,7 @@ impl Boot {
             n @ 0..=128 => u64::from(n),
             n => 1_u64.checked_shl(u32::from(n.wrapping_neg())).unwrap_or(0),
         };
-        let cluster_bytes = sector_bytes * sectors_per_cluster;
+        let cluster_bytes = sector_bytes.saturating_mul(sectors_per_cluster);
         if !cluster_bytes.is_power_of_two() || cluster_bytes > 2 << 20 {
             return Err(format!("a cluster of {cluster_bytes} bytes is impossible"));
         }

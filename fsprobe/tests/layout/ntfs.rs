@@ -68,3 +68,18 @@ fn a_torn_write_of_the_volume_record_is_damage() {
     image.patches.push((mft + 3 * 1024 + 510, 0xee));
     assert_eq!(judged(&image), (Verdict::Damaged, vec!["ntfs-volume-record-bad"]));
 }
+
+/// From a fuzzer: 2^56 sectors of 512 bytes did not fit 64 bits.
+#[test]
+fn a_cluster_of_any_size_is_accepted_or_refused() {
+    let images = Images::new();
+    let path = made(&images, &[]);
+    for sectors_per_cluster in 0..=u8::MAX {
+        let mut image = Patched::open(&path);
+        image.patches.push((13, sectors_per_cluster));
+        let (verdict, codes) = judged(&image);
+        // mkntfs makes clusters of 8 sectors, which is 2^3, too; with another size the MFT is not where it should be.
+        let is_right = matches!(sectors_per_cluster, 8 | 253);
+        assert_eq!(verdict == Verdict::Consistent, is_right, "{sectors_per_cluster}: {codes:?}");
+    }
+}
