@@ -7,6 +7,7 @@ mod built;
 mod hostile;
 mod kinds;
 mod lvm2;
+mod medium;
 mod ntfs;
 mod support;
 mod table;
