@@ -4,6 +4,7 @@ mod args;
 mod backup;
 mod cat;
 mod check;
+mod log;
 mod ls;
 mod plan;
 mod render;
@@ -51,6 +52,7 @@ pub fn main() -> ExitCode {
     });
     // A thread that is stuck in a dead NFS mount or a lost device must not keep the exit code from the caller.
     runtime.shutdown_background();
+    log::flush();
     exit.into()
 }
 
@@ -69,7 +71,7 @@ fn start_log(quiet: bool, verbose: u8) {
         (false, _) => LevelFilter::TRACE,
     };
     tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(log::on_stderr)
         .with_max_level(level)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)

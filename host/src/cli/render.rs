@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::json;
 
+use super::log;
 use crate::failure::Failure;
 
 /// One JSON document on stdout.
@@ -24,6 +25,7 @@ pub fn text(text: &str) {
 
 /// Text on stderr.
 pub fn note(text: &str) {
+    log::flush();
     // Where stderr is gone there is nobody left to tell.
     drop(io::stderr().write_all(harmless(text).as_bytes()));
 }

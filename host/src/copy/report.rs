@@ -20,6 +20,8 @@ use super::{
 
 const REDRAW_INTERVAL: Duration = Duration::from_millis(200);
 const LOG_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the end of a copy waits for its last state to be drawn.
+const LAST_DRAWING: Duration = Duration::from_secs(1);
 
 /// How full a snapshot's COW is, as it was last seen: written by whoever watches it, read by the report.
 #[derive(Debug)]
@@ -88,9 +90,13 @@ impl Report {
 impl Drop for Report {
     fn drop(&mut self) {
         drop(self.end.take());
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
+        let Some(thread) = self.thread.take() else { return };
+        // A stopped terminal holds the thread for as long as it likes. The snapshot is not to stay for that.
+        let patience = Instant::now() + LAST_DRAWING;
+        while !thread.is_finished() && Instant::now() < patience {
+            thread::sleep(Duration::from_millis(1));
+        }
+        if thread.is_finished() && thread.join().is_err() {
             tracing::warn!("the progress report ended in a panic");
         }
     }
