@@ -64,7 +64,8 @@ impl Walk<'_, '_> {
             };
             return Err(self.bad("extent-depth", block, detail));
         }
-        if eh_entries > eh_max
+        if eh_max == 0
+            || eh_entries > eh_max
             || usize::from(eh_max) > capacity
             || (eh_entries == 0 && (eh_depth > 0 || block.is_some()))
         {

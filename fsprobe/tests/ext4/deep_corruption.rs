@@ -99,6 +99,7 @@ fn a_changed_inode_is_damage() {
                 &["inode-blocks", "directory-file-type", "block-bitmap-used", "group-free-blocks"],
             ),
             (&["sif a dtime 5"], &["inode-dtime"]),
+            (&["sif a size 0x7fffffffffff"], &["inode-size"]),
             (&["sif a size 100"], &["inode-size"]),
             (&["sif dir size 4096"], &["inode-size"]),
             (&["sif dir size 100"], &["inode-size"]),
@@ -245,6 +246,8 @@ fn an_index_that_does_not_match_its_directory_is_damage() {
     ] {
         assert_eq!(codes_after_byte(&made, root + offset, value), [codes], "byte {offset:#x} = {value}");
     }
+    let names = block_of(&made, "indexed", 1) * 1024;
+    assert_eq!(codes_after_byte(&made, names + 8, b'z'), ["htree-hash"]);
 }
 
 #[test]

@@ -102,7 +102,7 @@ impl Deep<'_, '_> {
         let attributes = xattr::in_inode(&current.inode, raw)?;
         for (name, region) in [("i_block", i_block.get(4..)), ("system.data", xattr::inline_rest(&attributes, raw))] {
             current.place = format!("inode {number}, names in {name}");
-            self.names(current, region.unwrap_or_default(), false);
+            self.names(current, region.unwrap_or_default(), false, &mut None);
         }
         Ok(())
     }
@@ -136,11 +136,11 @@ impl Deep<'_, '_> {
                 return self.unread(current, ("directory-checksum", detail));
             }
         }
-        self.names(current, names, logical == 0);
+        self.names(current, names, logical == 0, htree);
     }
 
     /// The entries of one block; the first has `.` and `..`.
-    fn names(&mut self, current: &Current, region: &[u8], has_dots: bool) {
+    fn names(&mut self, current: &Current, region: &[u8], has_dots: bool, htree: &mut Option<Htree>) {
         // At most 64 KiB: the superblock was validated.
         let block_size = usize::try_from(self.filesystem.superblock.block_size_bytes()).unwrap_or_default();
         let mut seen = HashSet::new();
@@ -183,6 +183,9 @@ impl Deep<'_, '_> {
                         self.wrong(current, "directory-duplicate", format!("{} comes twice", shown(&entry)));
                     }
                     self.name(current, &entry);
+                    if let Some(htree) = htree {
+                        htree.add_name(entry.name);
+                    }
                 }
             }
         }
@@ -241,7 +244,8 @@ impl Deep<'_, '_> {
     fn check_file_type(&mut self, current: &Current, entry: &Entry<'_>, usage: Use) {
         let has_types = self.filesystem.superblock.has_incompat(incompat::FILETYPE);
         let expected = if has_types { usage as u8 } else { 0 };
-        if entry.file_type != expected {
+        // Zero says nothing, and is filled in by whoever wants to know.
+        if entry.file_type != 0 && entry.file_type != expected {
             let detail = format!("{} has file_type {}, not {expected}", shown(entry), entry.file_type);
             self.wrong(current, "directory-file-type", detail);
         }

@@ -1,8 +1,6 @@
 //! The index of a directory: a tree over its blocks, by the hash of the names in them.
 //!
 //! <https://docs.kernel.org/filesystems/ext4/directory.html#hash-tree-directories>
-//!
-//! That each name's hash is in the range of its block is not checked.
 
 use std::collections::HashMap;
 
@@ -12,6 +10,7 @@ use super::super::fields::{byte, le16, le32};
 use super::super::filesystem::Filesystem;
 use super::super::inode::Inode;
 use super::dirent::rec_len;
+use super::name_hash::NameHash;
 
 /// Where the tree's entries begin in block 0, after `.`, `..` and `dx_root_info`.
 const ROOT_ENTRIES: usize = 0x20;
@@ -22,12 +21,27 @@ const TAIL_SIZE: usize = 8;
 /// Blocks of an indexed directory that are looked at: half a thousand million names.
 pub(super) const MAX_BLOCKS: u64 = 1 << 22;
 
+/// `i_flags`: names that differ in case only are the same. Their hash is that of the folded name, for which Unicode's
+/// tables would be needed.
+const CASEFOLD_FL: u32 = 0x4000_0000;
+
+/// What a block of the directory holds.
+enum Block {
+    Node,
+    /// Names: the least and the greatest hash.
+    Leaf {
+        min: u32,
+        max: u32,
+    },
+}
+
 /// Blocks and nodes of one directory's index, as they come by.
 #[derive(Default)]
 pub(super) struct Htree {
     indirect_levels: u8,
-    /// For each block of the directory, whether it is a node.
-    is_node: Vec<bool>,
+    /// `None` where names cannot be hashed.
+    name_hash: Option<NameHash>,
+    blocks: Vec<Block>,
     /// Hash and block of each entry, by node.
     children: HashMap<usize, Vec<(u32, usize)>>,
 }
@@ -38,7 +52,7 @@ pub(super) type Wrong = (&'static str, String);
 impl Htree {
     /// Takes the directory's next block. Returns whether it is a node, and so has no names (but for block 0).
     pub(super) fn add(&mut self, filesystem: &Filesystem<'_>, inode: &Inode, bytes: &[u8]) -> Result<bool, Wrong> {
-        let index = self.is_node.len();
+        let index = self.blocks.len();
         let has_tail = filesystem.superblock.has_metadata_csum();
         let tail = if has_tail { TAIL_SIZE } else { 0 };
         let start = if index == 0 { ROOT_ENTRIES } else { NODE_ENTRIES };
@@ -49,12 +63,16 @@ impl Htree {
                 && rec_len(bytes, 0, bytes.len()) == bytes.len()
                 && byte(bytes, 6) == 0
                 && limit == room);
-        self.is_node.push(is_node);
         if !is_node {
+            self.blocks.push(Block::Leaf { min: u32::MAX, max: 0 });
             return Ok(false);
         }
+        self.blocks.push(Block::Node);
         if index == 0 {
             self.root_info(filesystem, bytes)?;
+            if inode.i_flags & CASEFOLD_FL != 0 {
+                self.name_hash = None;
+            }
         }
         if limit != room || count == 0 || count > limit {
             return Err(("htree-limit", format!("count is {count}, limit {limit}, room is for {room}")));
@@ -93,38 +111,55 @@ impl Htree {
             return Err(("htree-root", detail));
         }
         self.indirect_levels = indirect_levels;
+        self.name_hash = NameHash::new(&filesystem.superblock, hash_version);
         Ok(())
     }
 
-    /// Follows the tree from its root: it reaches every block of the directory once.
+    /// Notes a name in the block that was added last.
+    pub(super) fn add_name(&mut self, name: &[u8]) {
+        if let (Some(name_hash), Some(Block::Leaf { min, max })) = (self.name_hash, self.blocks.last_mut()) {
+            let hash = name_hash.of(name);
+            (*min, *max) = (hash.min(*min), hash.max(*max));
+        }
+    }
+
+    /// Follows the tree from its root: it reaches every block of the directory once, and the hashes of all names in a
+    /// block are between that of its entry and that of the next.
     pub(super) fn finish(&self) -> Result<(), Wrong> {
-        let blocks = self.is_node.len();
+        let blocks = self.blocks.len();
         let mut is_reached = vec![false; blocks];
         if let Some(root) = is_reached.first_mut() {
             *root = true;
         }
-        let mut nodes = vec![0];
+        let mut nodes = vec![(0, u32::MAX)];
         for level in 0..=self.indirect_levels {
             let mut below = Vec::new();
-            for node in nodes {
-                let mut previous = 0;
-                for &(hash, child) in self.children.get(&node).into_iter().flatten() {
-                    if hash < previous {
-                        let detail = format!("in block {node}, hash {hash:#x} comes after {previous:#x}");
+            for (node, end) in nodes {
+                let children = self.children.get(&node).map_or(&[][..], Vec::as_slice);
+                for (entry, &(hash, child)) in children.iter().enumerate() {
+                    let next = children.get(entry + 1).map_or(end, |&(next, _)| next);
+                    if hash > next {
+                        let detail = format!("in block {node}, hash {next:#x} comes after {hash:#x}");
                         return Err(("htree-order", detail));
                     }
-                    previous = hash;
                     let is_leaf_level = level == self.indirect_levels;
-                    match is_reached.get_mut(child) {
-                        Some(reached) if !*reached && self.is_node.get(child) == Some(&!is_leaf_level) => {
+                    match (self.blocks.get(child), is_reached.get_mut(child)) {
+                        (Some(Block::Node), Some(reached)) if !*reached && !is_leaf_level => *reached = true,
+                        (Some(&Block::Leaf { min, max }), Some(reached)) if !*reached && is_leaf_level => {
                             *reached = true;
+                            if min < hash || max > next {
+                                let detail = format!(
+                                    "names in block {child} have hashes {min:#x} to {max:#x}, not {hash:#x} to {next:#x}"
+                                );
+                                return Err(("htree-hash", detail));
+                            }
                         }
                         _ => {
                             let detail = format!("block {node} leads to block {child} of {blocks}, at level {level}");
                             return Err(("htree-block", detail));
                         }
                     }
-                    below.push(child);
+                    below.push((child, next));
                 }
             }
             nodes = below;

@@ -2,6 +2,7 @@
 
 use super::super::block_runs::Piece;
 use super::super::fault::Fault;
+use super::super::features::incompat;
 use super::super::fields::{byte, joined, le16, le32};
 use super::super::filesystem::read_volume;
 use super::super::group::GroupDescriptor;
@@ -147,7 +148,7 @@ impl Deep<'_, '_> {
         let usage = file_type.map_or(Use::BadMode, Use::of);
         if usage == Use::BadMode || (number == ROOT_INODE && usage != Use::Directory) {
             self.damage("inode-mode", number, format!("i_mode is {:#o}", inode.i_mode));
-        } else if inode.is_ea_inode() {
+        } else if inode.is_ea_inode() && self.filesystem.superblock.has_incompat(incompat::EA_INODE) {
             if usage != Use::Regular {
                 self.damage(
                     "inode-mode",
@@ -199,6 +200,9 @@ impl Deep<'_, '_> {
             self.compare_i_blocks(inode, tally.clusters + quota_clusters);
         }
         self.compare_i_size(inode, usage, &tally, &attributes, raw);
+        if usage == Use::Symlink && !inode.has_inline_data() {
+            self.symlink(inode, &tally)?;
+        }
         Ok(())
     }
 
@@ -282,9 +286,13 @@ impl Deep<'_, '_> {
         let block_size = superblock.block_size_bytes();
         let (number, i_size) = (inode.number, inode.i_size);
         if inode.has_inline_data() {
-            let room = 60 + xattr::inline_rest(attributes, raw).map_or(0, <[u8]>::len) as u64;
-            if i_size > room || (usage == Use::Directory && i_size != room) {
-                self.damage("inode-size", number, format!("i_size is {i_size}, its inline data has {room} bytes"));
+            let Some(rest) = xattr::inline_rest(attributes, raw) else {
+                return self.damage("inline-data", number, "it has inline data, but no attribute for it".to_owned());
+            };
+            let length = inode.i_block.len() + rest.len();
+            // A file may be longer: its end is a hole.
+            if usage == Use::Directory && i_size != length as u64 {
+                self.damage("inode-size", number, format!("i_size is {i_size}, its inline data has {length} bytes"));
             }
         } else if usage == Use::Directory {
             if tally.has_unwritten {
@@ -305,26 +313,28 @@ impl Deep<'_, '_> {
             && i_size < last * block_size
         {
             self.damage("inode-size", number, format!("i_size is {i_size}, but file block {last} is written"));
-        } else if usage == Use::Symlink {
-            self.symlink(inode, tally);
+        } else if matches!(usage, Use::Regular | Use::EaInode) && i_size > max_size(inode, block_size) {
+            self.damage("inode-size", number, format!("i_size is {i_size}, more than can be mapped"));
         }
     }
 
-    fn symlink(&mut self, inode: &Inode, tally: &Tally) {
-        let i_size = inode.i_size;
-        let length = usize::try_from(i_size).unwrap_or(usize::MAX);
-        let is_valid = if inode.is_fast_symlink() {
-            // Ciphertext may have any byte in it.
-            let target = inode.i_block.get(..length).unwrap_or_default();
-            let is_text = inode.i_flags & ENCRYPT_FL != 0 || !target.contains(&0);
-            i_size > 0 && is_text && inode.i_block.get(length) == Some(&0)
-        } else {
-            i_size > 0 && i_size <= self.filesystem.superblock.block_size_bytes() && tally.end == 1
+    /// A target ends with a zero byte at `i_size`, and has none before; ciphertext may have any.
+    fn symlink(&mut self, inode: &Inode, tally: &Tally) -> Result<(), Fault> {
+        let number = inode.number;
+        let length = usize::try_from(inode.i_size).unwrap_or(usize::MAX);
+        let target = match tally.first_block {
+            Some(block) => self.filesystem.read_block(block, format_args!("inode {number}, symlink"))?,
+            None => inode.i_block.to_vec(),
         };
-        if !is_valid {
-            let detail = format!("a symlink of {i_size} bytes with {} blocks leads nowhere", tally.end);
-            self.damage("symlink", inode.number, detail);
+        let is_encrypted = inode.i_flags & ENCRYPT_FL != 0;
+        let end = target.iter().position(|&byte| byte == 0);
+        let is_whole = tally.end == u64::from(tally.first_block.is_some());
+        if length == 0 || !is_whole || length >= target.len() || (!is_encrypted && end != Some(length)) {
+            let end = end.unwrap_or(target.len());
+            let detail = format!("i_size is {length}, its target ends at byte {end}, it has {} blocks", tally.end);
+            self.damage("symlink", number, detail);
         }
+        Ok(())
     }
 
     /// A finding about an inode.
@@ -338,4 +348,11 @@ impl Deep<'_, '_> {
         self.findings.push(fault.finding()?);
         Ok(())
     }
+}
+
+/// The longest file that its map has room for.
+fn max_size(inode: &Inode, block_size: u64) -> u64 {
+    let pointers = block_size / 4;
+    let blocks = if inode.has_extents() { 1 << 32 } else { 12 + pointers + pointers.pow(2) + pointers.pow(3) };
+    blocks * block_size - 1
 }

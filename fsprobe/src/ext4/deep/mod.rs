@@ -3,7 +3,7 @@
 //! It streams through the filesystem a group at a time, twice: inode tables first, then the directories found there and
 //! the bitmaps. In memory at once, at most: one bit a cluster, half a byte and a bit an inode (both only for groups with
 //! something in use), 24 bytes a directory, a few dozen bytes for each file whose link count is not one, each attribute
-//! block that is shared and each group, and of the longest directory ten bytes a block. All of it is in proportion to
+//! block that is shared and each group, and of the longest directory three dozen bytes a block. All of it is in proportion to
 //! structures on the volume; no length that the disk supplies is allocated. It ends, because a block of a block map, and
 //! so whatever is below it, is walked through only by the first inode that claims it.
 //!
@@ -19,6 +19,7 @@ mod inode_map;
 mod inodes;
 mod links;
 mod metadata;
+mod name_hash;
 mod space;
 mod xattr;
 

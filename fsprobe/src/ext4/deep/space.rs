@@ -25,6 +25,8 @@ pub(super) struct Tally {
     /// A directory has neither.
     pub(super) has_holes: bool,
     pub(super) has_unwritten: bool,
+    /// Where its data begins.
+    pub(super) first_block: Option<u64>,
     /// The last cluster of data: in the file, and on the volume.
     last_cluster: Option<(u64, u64)>,
 }
@@ -129,6 +131,7 @@ impl Tally {
     pub(super) fn add(&mut self, run: &Run) {
         self.has_holes |= run.logical_block != self.end;
         self.has_unwritten |= run.is_unwritten;
+        self.first_block = self.first_block.or(Some(run.physical_block));
         self.end = run.logical_block + run.length_blocks;
         if !run.is_unwritten {
             self.last_written = Some(self.end - 1);

@@ -65,6 +65,18 @@ fn entries(region: &[u8], start: usize, base: usize) -> Result<Vec<Entry>, Strin
             used.push(value_start..value_end);
         }
         let value = if length > 0 { value_start..value_end } else { 0..0 };
+        // In an inode the kernel leaves the hash out.
+        let e_hash = le32(region, offset + 12);
+        if e_value_inum == 0 && e_hash != 0 {
+            let (name, value) = (region.get(name.clone()), region.get(value.clone()));
+            let (name, value) = (name.unwrap_or_default(), value.unwrap_or_default());
+            // The kernel once took the bytes of a name for signed on some machines, and for unsigned on others.
+            let hashes = [hash(name, value, u32::from), hash(name, value, |byte| byte as i8 as u32)];
+            if !hashes.contains(&e_hash) {
+                let detail = format!("e_hash of the entry at byte {offset} is {e_hash:#x}, computed {:#x}", hashes[0]);
+                return Err(detail);
+            }
+        }
         entries.push(Entry { e_name_index: byte(region, offset + 1), name, e_value_inum, e_value_size, value });
         offset += (ENTRY_SIZE + name_length).next_multiple_of(4);
     }
@@ -74,6 +86,16 @@ fn entries(region: &[u8], start: usize, base: usize) -> Result<Vec<Entry>, Strin
         Some((_, after)) => Err(format!("what is at byte {} overlaps what is before it", after.start)),
         None => Ok(entries),
     }
+}
+
+/// `e_hash` of a name and value.
+fn hash(name: &[u8], value: &[u8], widened: fn(u8) -> u32) -> u32 {
+    let of_name = name.iter().fold(0_u32, |hash, &byte| hash.rotate_left(5) ^ widened(byte));
+    value.chunks(4).fold(of_name, |hash, word| hash.rotate_left(16) ^ le32_padded(word))
+}
+
+fn le32_padded(word: &[u8]) -> u32 {
+    word.iter().rev().fold(0, |value, &byte| value << 8 | u32::from(byte))
 }
 
 /// The attributes in the inode itself, whose bytes are `raw`; none where there is no room or no magic number.
