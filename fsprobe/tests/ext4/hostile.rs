@@ -11,9 +11,9 @@ use crate::image::Made;
 use crate::{check, codes};
 
 /// An image with some bytes changed.
-struct Changed<'i> {
-    image: &'i [u8],
-    changes: Vec<(u64, u8)>,
+pub struct Changed<'i> {
+    pub image: &'i [u8],
+    pub changes: Vec<(u64, u8)>,
 }
 
 impl ReadAt for Changed<'_> {

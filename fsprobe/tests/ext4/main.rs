@@ -6,6 +6,7 @@ mod allocated;
 mod corruption;
 mod deep;
 mod deep_corruption;
+mod deep_hostile;
 mod files;
 mod freeze;
 mod hostile;

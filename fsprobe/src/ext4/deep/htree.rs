@@ -10,6 +10,7 @@ use super::super::fields::{byte, le16, le32};
 use super::super::filesystem::Filesystem;
 use super::super::inode::Inode;
 use super::dirent::rec_len;
+use super::inodes::CASEFOLD_FL;
 use super::name_hash::NameHash;
 
 /// Where the tree's entries begin in block 0, after `.`, `..` and `dx_root_info`.
@@ -20,10 +21,6 @@ const ENTRY_SIZE: usize = 8;
 const TAIL_SIZE: usize = 8;
 /// Blocks of an indexed directory that are looked at: half a thousand million names.
 pub(super) const MAX_BLOCKS: u64 = 1 << 22;
-
-/// `i_flags`: names that differ in case only are the same. Their hash is that of the folded name, for which Unicode's
-/// tables would be needed.
-const CASEFOLD_FL: u32 = 0x4000_0000;
 
 /// What a block of the directory holds.
 enum Block {
@@ -70,6 +67,7 @@ impl Htree {
         self.blocks.push(Block::Node);
         if index == 0 {
             self.root_info(filesystem, bytes)?;
+            // What is hashed is the folded name, for which Unicode's tables would be needed.
             if inode.i_flags & CASEFOLD_FL != 0 {
                 self.name_hash = None;
             }

@@ -11,6 +11,7 @@
 
 mod bitmaps;
 mod connected;
+mod content;
 mod directories;
 mod dirent;
 mod group_bits;
@@ -20,6 +21,7 @@ mod inodes;
 mod links;
 mod metadata;
 mod name_hash;
+mod sizes;
 mod space;
 mod xattr;
 

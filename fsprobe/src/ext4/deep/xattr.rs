@@ -58,10 +58,10 @@ fn entries(region: &[u8], start: usize, base: usize) -> Result<Vec<Entry>, Strin
         let value_start = base + usize::from(le16(region, offset + 2));
         let length = if e_value_inum == 0 { usize::try_from(e_value_size).unwrap_or(usize::MAX) } else { 0 };
         let value_end = value_start.saturating_add(length);
+        if e_value_inum == 0 && value_end > region.len() {
+            return Err(format!("the value of {length} bytes at byte {value_start} passes the end"));
+        }
         if length > 0 {
-            if value_end > region.len() {
-                return Err(format!("the value of {length} bytes at byte {value_start} passes the end"));
-            }
             used.push(value_start..value_end);
         }
         let value = if length > 0 { value_start..value_end } else { 0..0 };

@@ -1,0 +1,132 @@
+//! What an inode holds: attributes and blocks, each claimed.
+
+use super::super::block_runs::Piece;
+use super::super::fault::Fault;
+use super::super::inode::Inode;
+use super::Deep;
+use super::inode_map::Use;
+use super::inodes::BAD_BLOCKS_INODE;
+use super::space::Tally;
+use super::xattr;
+
+const RESIZE_INODE: u32 = 7;
+/// `i_mode` of a regular file, which the list of bad blocks is without saying so.
+const REGULAR: u16 = 0x8000;
+
+impl Deep<'_, '_> {
+    /// Its attributes and blocks, and the sizes that follow from them. Ends at the first thing that is wrong with its map.
+    pub(super) fn content(&mut self, inode: &Inode, raw: &[u8], usage: Use) -> Result<(), Fault> {
+        let number = inode.number;
+        let room = raw.len().saturating_sub(128);
+        let extra = usize::from(inode.i_extra_isize);
+        if extra != 0 && (extra < 4 || extra > room || !extra.is_multiple_of(4)) {
+            let detail = format!("i_extra_isize is {extra}, room is for {room} bytes");
+            return Err(Fault::damage("inode-extra-isize", format_args!("inode {number}"), detail));
+        }
+        let attributes = xattr::in_inode(inode, raw)?;
+        let mut tally = Tally::default();
+        let large_values = xattr::large_values(&attributes);
+        self.refer_to_ea_inodes(&large_values);
+        let mut quota_clusters = self.value_clusters(&large_values);
+        if inode.i_file_acl != 0 {
+            quota_clusters += self.attribute_block(inode, &mut tally)?;
+        }
+        if usage == Use::BadMode {
+            // Whether it has blocks is a question of its mode.
+            self.is_space_complete = false;
+            return Ok(());
+        }
+        match number {
+            RESIZE_INODE => self.claim_resize_inode(inode, &mut tally)?,
+            BAD_BLOCKS_INODE => {
+                let mut listed = inode.clone();
+                listed.i_mode = REGULAR;
+                self.claim_blocks(&listed, &mut tally)?;
+            }
+            _ => self.claim_blocks(inode, &mut tally)?,
+        }
+        if number != BAD_BLOCKS_INODE {
+            self.compare_i_blocks(inode, tally.clusters + quota_clusters);
+        }
+        self.compare_i_size(inode, usage, &tally, &attributes, raw);
+        if usage == Use::Symlink && !inode.has_inline_data() {
+            self.symlink(inode, &tally)?;
+        }
+        Ok(())
+    }
+
+    fn claim_blocks(&mut self, inode: &Inode, tally: &mut Tally) -> Result<(), Fault> {
+        let (space, metadata) = (&mut self.space, &self.metadata);
+        let owner = inode.number;
+        self.filesystem.walk_blocks(inode, &mut |piece| space.claim_piece(owner, piece, tally, metadata))
+    }
+
+    /// The resize inode maps the room that is kept for more descriptors, which is the filesystem's own already: only the
+    /// block of pointers that leads there is its own.
+    fn claim_resize_inode(&mut self, inode: &Inode, tally: &mut Tally) -> Result<(), Fault> {
+        let (space, metadata) = (&mut self.space, &self.metadata);
+        let mut is_first = true;
+        self.filesystem.walk_blocks(inode, &mut |piece| {
+            let block = match piece {
+                Piece::Map(block) if std::mem::take(&mut is_first) => {
+                    return space.claim_block(RESIZE_INODE, block, tally, metadata);
+                }
+                Piece::Map(block) => block,
+                Piece::Data(run) => run.physical_block,
+            };
+            tally.clusters += 1;
+            if metadata.contains(block) {
+                return Ok(());
+            }
+            let detail = format!("block {block} is not in the room for group descriptors");
+            Err(Fault::damage("resize-inode", format_args!("inode {RESIZE_INODE}"), detail))
+        })
+    }
+
+    /// The block of attributes, shared or not. Returns the clusters of values outside of it.
+    fn attribute_block(&mut self, inode: &Inode, tally: &mut Tally) -> Result<u64, Fault> {
+        let block = inode.i_file_acl;
+        if let Some(shared) = self.shared_attributes.get_mut(&block) {
+            shared.seen = shared.seen.saturating_add(1);
+            tally.clusters += 1;
+            let large_values = shared.large_values.clone();
+            return Ok(self.value_clusters(&large_values));
+        }
+        if !self.filesystem.contains(block, 1) {
+            let count = self.filesystem.superblock.s_blocks_count;
+            let detail = format!("its attributes are in block {block}, of {count}");
+            return Err(Fault::damage("xattr-range", format_args!("inode {}", inode.number), detail));
+        }
+        self.space.claim_block(inode.number, block, tally, &self.metadata)?;
+        let shared = xattr::in_block(self.filesystem, inode)?;
+        self.refer_to_ea_inodes(&shared.large_values);
+        let clusters = self.value_clusters(&shared.large_values);
+        if shared.h_refcount > 1 {
+            self.shared_attributes.insert(block, shared);
+        }
+        Ok(clusters)
+    }
+
+    fn refer_to_ea_inodes(&mut self, values: &[(u32, u32)]) {
+        for &(number, _) in values {
+            self.links.ea_inodes.entry(number).or_default().seen += 1;
+        }
+    }
+
+    /// Clusters of values in inodes of their own: the file whose attributes they are is charged for them.
+    fn value_clusters(&self, values: &[(u32, u32)]) -> u64 {
+        let superblock = &self.filesystem.superblock;
+        let cluster_bytes = superblock.block_size_bytes() * superblock.blocks_per_cluster();
+        values.iter().map(|&(_, length)| u64::from(length).div_ceil(cluster_bytes)).sum()
+    }
+
+    fn compare_i_blocks(&mut self, inode: &Inode, clusters: u64) {
+        let superblock = &self.filesystem.superblock;
+        let block_size = superblock.block_size_bytes();
+        let sectors = clusters * superblock.blocks_per_cluster() * (block_size / 512);
+        let stored = inode.sectors(block_size);
+        if stored != sectors {
+            self.damage("inode-blocks", inode.number, format!("i_blocks is {stored} sectors, {sectors} are mapped"));
+        }
+    }
+}
