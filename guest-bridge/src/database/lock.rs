@@ -24,7 +24,6 @@ pub struct LockTerms {
 #[must_use = "dropping it frees the lock at once"]
 pub struct TablesLock {
     session: Box<dyn Database>,
-    server: Server,
     connection_id: u64,
     method: LockMethod,
     coordinates: Option<Coordinates>,
@@ -53,14 +52,6 @@ pub enum LockLost {
         taken_by: u64,
         /// The one that answers.
         now: u64,
-    },
-    /// Something was written to the binlog under the lock.
-    #[error("the binlog moved under the lock, from {before:?} to {after:?}")]
-    BinlogMoved {
-        /// When the lock was granted.
-        before: Option<Coordinates>,
-        /// Now.
-        after: Option<Coordinates>,
     },
 }
 
@@ -99,7 +90,6 @@ impl TablesLock {
         match held {
             Ok(Held { connection_id, coordinates, taken_at }) => Ok(Some(Self {
                 session,
-                server: server.clone(),
                 connection_id,
                 method,
                 coordinates,
@@ -184,7 +174,7 @@ impl TablesLock {
     }
 
     /// Proves, after the snapshot, that the lock was held all the time: the same connection answers (a server frees these locks only on
-    /// request or with the connection), and the binlog has not moved.
+    /// request or with the connection). One statement and no more: the writers are waiting.
     ///
     /// # Errors
     /// [`LockLost`] says why it cannot be proven.
@@ -192,10 +182,6 @@ impl TablesLock {
         let now = connection_id(&mut *self.session, deadline).await?;
         if now != self.connection_id {
             return Err(LockLost::Reconnected { taken_by: self.connection_id, now });
-        }
-        let after = server::coordinates(&mut *self.session, &self.server, deadline).await?;
-        if after != self.coordinates {
-            return Err(LockLost::BinlogMoved { before: self.coordinates.clone(), after });
         }
         Ok(())
     }

@@ -288,14 +288,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_binlog_that_moved_under_the_lock_is_noticed() {
-        let server = SimulatedMariaDb::new(CallLog::new());
-        let mut lock = TablesLock::take(&server.opener(), &described(&server).await, &TERMS).await.unwrap();
-        server.state().position += 1;
-        assert!(matches!(lock.still_held(SOON).await, Err(LockLost::BinlogMoved { .. })));
-    }
-
-    #[tokio::test]
     #[should_panic(expected = "was not finished")]
     async fn script_that_is_left_over_fails() {
         drop(ScriptedDatabase::new(CallLog::new(), [expect("SELECT 1")]));
