@@ -7,7 +7,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod agent;
+pub mod blocker;
 pub mod guest;
 pub mod program;
+pub mod proof;
+pub mod proxy;
+pub mod recovered;
 pub mod scenario;
+pub mod stillpoint;
 pub mod volume;
