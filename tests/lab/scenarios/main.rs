@@ -1,4 +1,11 @@
 //! The scenarios that need a real hypervisor, real LVM and a real guest. `./test` runs them inside the lab.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod backup;
+mod grade;
+mod lock_deadline;
+mod overflow;
+mod plan_and_check;
+mod refusals;
+mod signals;
 mod the_lab;

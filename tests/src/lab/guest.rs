@@ -91,9 +91,12 @@ impl Guest {
         self.last_tick()
     }
 
-    /// Ends the stream of numbered inserts.
+    /// Ends the stream of numbered inserts: also in the server, where a statement outlives its client until it has something
+    /// to say to it.
     pub fn stop_ticks(&self) {
         self.sh("systemctl stop ticks");
+        self.sh("mariadb -N -e \"SELECT CONCAT('KILL ', ID, ';') FROM information_schema.PROCESSLIST \
+             WHERE DB = 'stillpoint_demo'\" | mariadb --force");
     }
 
     /// The highest id that the stream of inserts has committed, 0 before the first.
