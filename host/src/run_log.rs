@@ -38,7 +38,7 @@ pub enum Mark {
 
 /// An open run log.
 ///
-/// Writers are serialised; each line is synced to disk before [`RunLog::intent`] and its kin return.
+/// Writers are serialised; each line is on disk before whoever wrote it goes on.
 #[derive(Debug)]
 pub struct RunLog {
     path: PathBuf,
