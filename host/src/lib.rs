@@ -15,6 +15,7 @@ pub mod cow_watch;
 pub mod device;
 pub mod evidence;
 pub mod exit;
+pub mod extract;
 pub mod failure;
 pub mod files;
 pub mod grade;

@@ -43,6 +43,11 @@ pub enum Command {
     Ls(LsArgs),
     /// Write a file's content to stdout; on a terminal, control characters are escaped.
     Cat(CatArgs),
+    /// Copy a file or folder out, with everything in it: owner, mode, times, links, holes, extended attributes.
+    ///
+    /// Exit codes: 0 all of it was copied; 1 something was not (said on stderr); 3 the volume could not be judged whole;
+    /// 5 damage was found.
+    Cp(CpArgs),
 }
 
 /// `stillpoint backup`.
@@ -158,6 +163,28 @@ pub struct CatArgs {
     /// VOLUME:/PATH with a volume as `check` names it (1, 5, 0, 2/vg/lv), or /PATH where only one has files to show.
     #[arg(value_name = "VOLUME:/PATH")]
     pub place: OsString,
+}
+
+/// `stillpoint cp`.
+#[derive(Debug, clap::Args)]
+pub struct CpArgs {
+    /// VG/LV, a device, a raw image or an artifact (.img.zst).
+    pub target: PathBuf,
+    /// VOLUME:/PATH with a volume as `check` names it (1, 5, 0, 2/vg/lv), or /PATH where only one has files to show.
+    #[arg(value_name = "VOLUME:/PATH")]
+    pub place: OsString,
+    /// A folder that exists gets the copy under its own name (of `/`, what is in it); else this is the copy's name.
+    #[arg(value_name = "DEST", default_value = ".")]
+    pub destination: PathBuf,
+    /// Replace files that are there already. Without it they stay as they are, and it is said.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Make device nodes too. A node that the guest chose gives whoever may open it one of this host's devices.
+    #[arg(long)]
+    pub devices: bool,
+    /// Print one JSON document on stdout.
+    #[arg(long)]
+    pub json: bool,
 }
 
 impl JobArgs {

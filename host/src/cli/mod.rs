@@ -4,6 +4,7 @@ mod args;
 mod backup;
 mod cat;
 mod check;
+mod cp;
 mod log;
 mod ls;
 mod plan;
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
             Command::Check(command) => check::run(&command),
             Command::Ls(command) => ls::run(&command),
             Command::Cat(command) => cat::run(&command),
+            Command::Cp(command) => cp::run(&command),
         }
     });
     // A thread that is stuck in a dead NFS mount or a lost device must not keep the exit code from the caller.
