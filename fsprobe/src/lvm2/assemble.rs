@@ -67,8 +67,13 @@ pub(crate) fn assemble(disk: &dyn ReadAt, volumes: &mut [Volume]) -> Vec<Volume>
         }
         let visible = vg.lvs.iter().filter(|lv| lv.visible);
         let room = MAX_LOGICAL - logical.len();
-        logical.extend(visible.clone().take(room).map(|lv| group.volume(&home, lv)));
-        let left_out = visible.skip(room).count();
+        let left_out = visible.clone().skip(room).count();
+        logical.extend(visible.take(room).map(|lv| {
+            let mut volume = group.volume(&home, lv);
+            // Nobody has seen whether one that is left out claims the same extents.
+            volume.needed_whole |= left_out > 0;
+            volume
+        }));
         if left_out > 0
             && let Some(volume) = volumes.get_mut(home_index)
         {

@@ -33,16 +33,17 @@ pub(super) fn read_table(disk: &dyn ReadAt, dos: Option<&[mbr::Entry; 4]>, mut f
     }
     chosen.judge(disk, &mut findings);
     let mut partitions = chosen.believed().map_or_else(Vec::new, |header| partitions(header, chosen.sector_size));
-    let all = partitions.len();
-    partitions.retain(|partition| partition.number <= MAX_NUMBER);
-    if partitions.len() < all {
+    cross_check(disk, &mut partitions);
+    let hidden: Vec<_> = partitions.extract_if(.., |partition| partition.number > MAX_NUMBER).collect();
+    if !hidden.is_empty() {
         let detail = format!(
             "{} partitions have numbers above {MAX_NUMBER}: Linux does not see them, and they are not looked into",
-            all - partitions.len()
+            hidden.len()
         );
         findings.push(Finding::unknown("gpt-too-many-partitions", "GPT entries", detail));
+        let mut theirs = hidden.into_iter().flat_map(|partition| partition.findings);
+        findings.extend(theirs.find(|finding| finding.code == "partition-overlap"));
     }
-    cross_check(disk, &mut partitions);
     let sector_size_bytes = u32::try_from(chosen.sector_size).unwrap_or(512);
     Partitioning { table: Table::Gpt, sector_size_bytes, partitions, findings }
 }

@@ -72,16 +72,36 @@ fn a_gpt_of_4096_byte_sectors_is_recognised() {
     assert_eq!(codes(&disk), [""; 0]);
 }
 
-#[test]
-fn gpt_partitions_that_the_kernel_would_not_see_are_said_and_copied_whole() {
+/// Partitions 255, which Linux sees, and 256, which it does not.
+fn long_gpt() -> Vec<u8> {
     let images = Images::new();
     let image = images.blank("disk", 8 * MIB);
     run("sgdisk", &["--resize-table=512", "-n255:2048:+1M", "-n256:6144:+1M", image.to_str().unwrap()]);
-    let image = std::fs::read(image).unwrap();
+    std::fs::read(image).unwrap()
+}
+
+#[test]
+fn gpt_partitions_that_the_kernel_would_not_see_are_said_and_copied_whole() {
+    let image = long_gpt();
     let disk = layout(&image).unwrap();
     assert_eq!(places(&disk), [("255".into(), MIB, MIB)]);
     assert_eq!((codes(&disk), worst(&disk)), (vec!["gpt-too-many-partitions"], Verdict::Unknown));
     assert_eq!(fsprobe::allocated(&image, &disk).unwrap(), [fsprobe::Extent::new(0, 8 * MIB)]);
+}
+
+#[test]
+fn a_gpt_partition_that_the_kernel_would_not_see_still_overlaps() {
+    let mut image = long_gpt();
+    let crc32 = |bytes: &[u8]| crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(bytes).to_le_bytes();
+    let starting_lba = 1024 + 255 * 128 + 32;
+    image[starting_lba..starting_lba + 8].copy_from_slice(&2100_u64.to_le_bytes());
+    let entries = crc32(&image[1024..1024 + 512 * 128]);
+    image[512 + 88..512 + 92].copy_from_slice(&entries);
+    image[512 + 16..512 + 20].fill(0);
+    let header = crc32(&image[512..512 + 92]);
+    image[512 + 16..512 + 20].copy_from_slice(&header);
+    let found = codes(&layout(&image).unwrap());
+    assert_eq!(found, ["gpt-copies-differ", "gpt-too-many-partitions", "partition-overlap"]);
 }
 
 #[test]
