@@ -85,7 +85,9 @@ impl Walk<'_, '_> {
         let mut floor = range.start;
         for (index, entry) in entries.iter().enumerate() {
             let logical = u64::from(le32(entry, 0));
-            if logical < floor || logical >= range.end {
+            // The kernel refuses a node that does not begin where its parent says.
+            let is_displaced = index == 0 && block.is_some() && logical != range.start;
+            if is_displaced || logical < floor || logical >= range.end {
                 let detail = format!("entry {index} begins at file block {logical}, not in {floor}..{}", range.end);
                 return Err(self.bad("extent-order", block, detail));
             }

@@ -129,3 +129,41 @@ fn what_the_kernel_wrote_is_sound_live_frozen_and_unmounted_as_e2fsck_says() {
         assert_e2fsck_finds_nothing(&made, &what);
     }
 }
+
+#[test]
+fn an_index_of_two_levels_by_any_hash_is_sound_as_e2fsck_says() {
+    for (hash, flags) in [("half_md4", 1), ("half_md4", 2), ("tea", 1), ("tea", 2), ("legacy", 1), ("legacy", 2)] {
+        let made = Made::mke2fs(64, &["-t", "ext4", "-b", "1024", "-N", "8192"]);
+        run("tune2fs", &["-E", &format!("hash_alg={hash}"), made.path.to_str().unwrap()], &[0]);
+        // 1 is signed_directory_hash, 2 unsigned_directory_hash.
+        made.debugfs(&format!("ssv flags {flags}"));
+        let mounted = made.mount("rw");
+        for i in 0..3000 {
+            let name = format!("{i}-näme-{}", "x".repeat(i % 150));
+            fs::write(mounted.point.join(name), b"").unwrap();
+        }
+        drop(mounted);
+        let what = format!("{hash} {flags}");
+        let levels = made.debugfs("htree_dump /");
+        assert!(levels.contains("Indirect levels: 1"), "{what}: {levels}");
+        let found = deep(&made.open());
+        assert_eq!((found.verdict, codes(&found)), (Verdict::Consistent, vec![]), "{what}: {:#?}", found.findings);
+        assert_e2fsck_finds_nothing(&made, &what);
+    }
+}
+
+#[test]
+fn attributes_in_inodes_of_their_own_are_sound_as_e2fsck_says() {
+    let made = Made::mke2fs(64, &["-t", "ext4", "-O", "ea_inode", "-b", "1024"]);
+    let mounted = made.mount("rw,user_xattr");
+    for (name, length) in [("a", 5000), ("b", 5000), ("c", 20_000)] {
+        let path = mounted.point.join(name);
+        fs::write(&path, b"content").unwrap();
+        let value = "v".repeat(length);
+        run("setfattr", &["-n", "user.large", "-v", &value, path.to_str().unwrap()], &[0]);
+    }
+    drop(mounted);
+    let found = deep(&made.open());
+    assert_eq!((found.verdict, codes(&found)), (Verdict::Consistent, vec![]), "{:#?}", found.findings);
+    assert_e2fsck_finds_nothing(&made, "ea_inode");
+}

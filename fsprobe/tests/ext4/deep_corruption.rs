@@ -25,7 +25,10 @@ fn sound(options: &[&str]) -> Made {
     for i in 0..300 {
         fs::write(root.join(format!("indexed/{i}-{}", "n".repeat(60))), b"").unwrap();
     }
-    let made = Made::mke2fs(16, &[&["-b", "1024", "-d", root.to_str().unwrap()], options].concat());
+    // With a seed of its own, names would be in other blocks of an index each time.
+    let seed = "hash_seed=6d0c5b7e-2a55-4a6f-9c0e-0d6b8a1f3e42";
+    let common = ["-b", "1024", "-E", seed, "-d", root.to_str().unwrap()];
+    let made = Made::mke2fs(16, &[&common, options].concat());
     // mke2fs copies files into directories without an index; e2fsck makes one.
     run("e2fsck", &["-fyD", made.path.to_str().unwrap()], &[0, 1]);
     let found = deep(&made.open());
@@ -70,10 +73,19 @@ fn block_of(made: &Made, file: &str, number: u64) -> u64 {
 
 /// The same after one byte was set.
 fn codes_after_byte(made: &Made, offset: u64, value: u8) -> Vec<&'static str> {
+    codes_after_bytes(made, offset, &[value])
+}
+
+fn codes_after_bytes(made: &Made, offset: u64, bytes: &[u8]) -> Vec<&'static str> {
     let changed = made.copy();
     let file = fs::OpenOptions::new().write(true).open(&changed.path).unwrap();
-    std::os::unix::fs::FileExt::write_at(&file, &[value], offset).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, bytes, offset).unwrap();
     judged(&changed, &format!("byte {offset}"))
+}
+
+/// The same after all bits of one byte were turned round.
+fn codes_after_flip(made: &Made, offset: u64) -> Vec<&'static str> {
+    codes_after_byte(made, offset, !made.bytes()[offset as usize])
 }
 
 /// Requests to debugfs, and the codes that they lead to.
@@ -112,7 +124,7 @@ fn a_changed_inode_is_damage() {
         ],
     );
     let table = ext4::open(&made.open()).unwrap().filesystem().unwrap().group(0).unwrap().bg_inode_table;
-    assert_eq!(codes_after_byte(&made, table * 1024 + (a - 1) * 256 + 8, 0x55), ["inode-checksum"]);
+    assert_eq!(codes_after_flip(&made, table * 1024 + (a - 1) * 256 + 8), ["inode-checksum"]);
 }
 
 #[test]
@@ -230,7 +242,7 @@ fn a_directory_block_that_is_not_well_formed_is_damage() {
 fn an_index_that_does_not_match_its_directory_is_damage() {
     let checked = sound_ext4();
     let root = block_of(&checked, "indexed", 0) * 1024;
-    assert_eq!(codes_after_byte(&checked, root + 0x28, 0x55), ["htree-checksum"]);
+    assert_eq!(codes_after_flip(&checked, root + 0x28), ["htree-checksum"]);
     let made = sound(&["-t", "ext3"]);
     let root = block_of(&made, "indexed", 0) * 1024;
     for (offset, value, codes) in [
@@ -268,15 +280,17 @@ fn an_extent_tree_that_leads_astray_is_damage() {
         filesystem.walk_blocks(&inode, &mut note).unwrap();
         *nodes.first().expect("the sparse file has a tree of extents")
     };
-    assert_eq!(codes_after_byte(&made, node * 1024 + 20, 0x55), ["extent-checksum"]);
+    assert_eq!(codes_after_flip(&made, node * 1024 + 20), ["extent-checksum"]);
     let unchecked = sound(&["-t", "ext4", "-O", "^metadata_csum,^uninit_bg"]);
-    let b = block_of(&unchecked, "b", 0);
+    let sparse = number_of(&unchecked, "sparse");
     let table = ext4::open(&unchecked.open()).unwrap().filesystem().unwrap().group(0).unwrap().bg_inode_table;
+    let ei_block = table * 1024 + (sparse - 1) * 256 + 0x28 + 2 * 12;
+    let start = unchecked.bytes()[ei_block as usize];
+    assert_eq!(codes_after_byte(&unchecked, ei_block, start - 1), ["extent-order"]);
+    let b = block_of(&unchecked, "b", 0);
     let number = number_of(&unchecked, "a");
     let ee_start_lo = table * 1024 + (number - 1) * 256 + 0x28 + 12 + 8;
-    let a = block_of(&unchecked, "a", 0);
-    assert_eq!(a >> 8, b >> 8, "one byte is to lead from one file to the other");
-    assert_eq!(codes_after_byte(&unchecked, ee_start_lo, b as u8), ["block-claimed-twice"]);
+    assert_eq!(codes_after_bytes(&unchecked, ee_start_lo, &(b as u32).to_le_bytes()), ["block-claimed-twice"]);
 }
 
 #[test]
@@ -290,7 +304,28 @@ fn attributes_that_are_not_well_formed_are_damage() {
         let image = made.open();
         ext4::open(&image).unwrap().filesystem().unwrap().inode(number_of(&made, "a") as u32).unwrap().i_file_acl
     };
-    assert_eq!(codes_after_byte(&made, block * 1024 + 1000, 0x55), ["xattr-checksum"]);
-    assert_eq!(codes_after_byte(&made, block * 1024, 0x55), ["xattr-header"]);
+    assert_eq!(codes_after_flip(&made, block * 1024 + 1000), ["xattr-checksum"]);
+    assert_eq!(codes_after_flip(&made, block * 1024), ["xattr-header"]);
     assert_eq!(codes_after(&made, &[&format!("sif b file_acl {block}"), "sif b blocks 42"]), ["block-claimed-twice"]);
+}
+
+#[test]
+fn an_attribute_in_an_inode_of_its_own_that_is_not_used_as_often_as_it_says_is_damage() {
+    let made = sound(&["-t", "ext4", "-O", "ea_inode,^metadata_csum,^uninit_bg", "-I", "256"]);
+    let value = made.dir.path().join("value");
+    fs::write(&value, [b'v'; 5000]).unwrap();
+    made.debugfs(&format!("ea_set -f {} a user.large", value.display()));
+    // debugfs does not charge the file for it.
+    run("e2fsck", &["-fy", made.path.to_str().unwrap()], &[1]);
+    let found = deep(&made.open());
+    assert_eq!(found.verdict, Verdict::Consistent, "{:#?}", found.findings);
+    let i_version = {
+        let image = made.open();
+        let opened = ext4::open(&image).unwrap();
+        let filesystem = opened.filesystem().unwrap();
+        let inodes = (1..=filesystem.superblock.s_inodes_count).map(|number| filesystem.inode(number).unwrap());
+        let number = u64::from(inodes.filter(ext4::Inode::is_ea_inode).map(|inode| inode.number).next().unwrap());
+        filesystem.group(0).unwrap().bg_inode_table * 1024 + (number - 1) * 256 + 0x24
+    };
+    assert_eq!(codes_after_byte(&made, i_version, 3), ["xattr-inode"]);
 }
