@@ -8,6 +8,7 @@ mod deep;
 mod deep_corruption;
 mod deep_hostile;
 mod files;
+mod files_hostile;
 mod freeze;
 mod hostile;
 mod image;
