@@ -160,8 +160,8 @@ impl CowCurve {
     }
 
     fn overrun(&mut self, elapsed: Duration) -> CowFull {
-        self.peak_bytes = self.total_bytes;
-        CowFull::new(self.origin.clone(), Bytes(self.total_bytes), elapsed)
+        let seen = std::mem::replace(&mut self.peak_bytes, self.total_bytes);
+        CowFull::new(self.origin.clone(), Bytes(self.total_bytes), Some(Bytes(seen)), elapsed)
     }
 }
 

@@ -45,6 +45,15 @@ pub fn grade(disks: &[DiskEvidence], freeze: &FreezeFacts, lock: &LockFacts) -> 
     if !reasons.is_empty() {
         return Graded { grade: Grade::Crash, reasons };
     }
+    if let FreezeFacts::Counted { frozen, .. } = *freeze
+        && proven < frozen as usize
+    {
+        let missing = format!(
+            "the guest froze {frozen} filesystems and these disks hold {proven}: is a disk missing from the job? The \
+             database's files may lie on it"
+        );
+        return Graded { grade: Grade::Filesystem, reasons: vec![missing] };
+    }
     match lock {
         LockFacts::HeldThrough => Graded { grade: Grade::Application, reasons },
         LockFacts::NotAsked => {
@@ -161,6 +170,14 @@ mod tests {
         let nothing = FreezeFacts::Counted { frozen: 0, thawed: Some(0) };
         assert_eq!(grade(&disk(vec![clean()]), &nothing, &LockFacts::HeldThrough).grade, Grade::Crash);
         assert_eq!(grade(&disk(vec![clean()]), &FreezeFacts::NotAsked, &LockFacts::HeldThrough).grade, Grade::Crash);
+    }
+
+    #[test]
+    fn a_filesystem_that_was_frozen_and_is_not_in_the_backup_keeps_it_from_application() {
+        let three = FreezeFacts::Counted { frozen: 3, thawed: Some(3) };
+        let graded = grade(&disk(vec![clean()]), &three, &LockFacts::HeldThrough);
+        assert_eq!(graded.grade, Grade::Filesystem);
+        assert!(graded.reasons[0].contains("is a disk missing"), "{:?}", graded.reasons);
     }
 
     #[test]

@@ -179,7 +179,8 @@ fn count(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
-/// The lock expires by itself only after everything that may happen under it has had its time.
+/// The lock expires by itself only after what happens under it has had the time that it needs as a rule. Where LVM or a
+/// thaw takes longer still, the lock is lost, which is noticed and graded: better than writers that wait for minutes.
 fn lock_plan(job: &Job, server: &Server, disks: usize) -> LockPlan {
     let attach = ATTACH_ALLOWANCE.saturating_mul(u32::try_from(disks).unwrap_or(u32::MAX));
     let expiry = job.policy.freeze_deadline + attach + STATEMENT_DEADLINE;

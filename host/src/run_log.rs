@@ -6,7 +6,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -72,7 +72,7 @@ impl RunLog {
             run,
         };
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        log.append(json!({
+        log.append_synced(json!({
             "step": "run", "mark": "intent", "run": log.run.to_string(), "vm": vm, "pid": std::process::id(),
             "boot_id": boot_id.trim(), "version": env!("CARGO_PKG_VERSION"),
         }))?;
@@ -109,29 +109,37 @@ impl RunLog {
     /// Where the line cannot be made durable: what takes something must not begin then.
     pub fn begin(&self, step: Step, takes: &Value) -> Result<(), RunLogError> {
         tracing::debug!(%step, %takes, "begin");
-        self.append(json!({ "step": step, "mark": Mark::Intent, "detail": takes }))
+        self.append_synced(json!({ "step": step, "mark": Mark::Intent, "detail": takes }))
     }
 
-    /// Says how `step` ended. It has ended, so that this cannot be written is only warned of: the intent stays, and
-    /// whoever recovers looks at what is.
+    /// Says how `step` ended. That this cannot be written is only warned of, and it is not waited for until it is on disk:
+    /// the intent is there, whoever recovers looks at what is, and a frozen guest waits for nothing of ours.
     pub fn end(&self, step: Step, outcome: Result<Value, String>) {
         let line = match outcome {
             Ok(detail) => json!({ "step": step, "mark": Mark::Done, "detail": detail }),
             Err(error) => json!({ "step": step, "mark": Mark::Failed, "error": error }),
         };
-        if let Err(error) = self.append(line) {
+        if let Err(error) = self.append(line).map(drop) {
             tracing::warn!(%error, "the outcome of {step} is not in the run log");
         }
     }
 
-    fn append(&self, mut line: Value) -> Result<(), RunLogError> {
+    fn append_synced(&self, line: Value) -> Result<(), RunLogError> {
+        self.append(line)?.sync_data().map_err(|source| self.failed(source))
+    }
+
+    fn append(&self, mut line: Value) -> Result<MutexGuard<'_, File>, RunLogError> {
         line["at"] = json!(self.clock.utc());
         line["elapsed_ms"] = json!(millis(self.start.elapsed()));
         let mut text = line.to_string();
         text.push('\n');
-        let fail = |source| RunLogError { path: self.path.clone(), source };
-        let mut file = self.file.lock().map_err(|_| fail(io::Error::other("a writer of the log panicked")))?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(fail)
+        let mut file = self.file.lock().map_err(|_| self.failed(io::Error::other("a writer of the log panicked")))?;
+        file.write_all(text.as_bytes()).map_err(|source| self.failed(source))?;
+        Ok(file)
+    }
+
+    fn failed(&self, source: io::Error) -> RunLogError {
+        RunLogError { path: self.path.clone(), source }
     }
 }
 

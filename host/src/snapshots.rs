@@ -88,7 +88,8 @@ impl Snapshots {
             }
             Ok::<_, Cause>(())
         };
-        log.take(Step::Snapshot, Value::Null, attaching, |()| Value::Null).await
+        // What it takes, the intent to make the COW volumes has named.
+        log.release(Step::Snapshot, attaching, |()| Value::Null).await
     }
 
     /// Opens every attached snapshot for reading, in the order of the disks. Their device nodes may have to be waited
@@ -127,7 +128,7 @@ impl Attached {
     pub fn full(&self) -> Option<CowFull> {
         match self.volume.state() {
             Ok(SnapshotState::Invalid | SnapshotState::Overflow) => {
-                Some(CowFull::new(self.volume.origin().to_string(), self.cow, self.since.elapsed()))
+                Some(CowFull::new(self.volume.origin().to_string(), self.cow, None, self.since.elapsed()))
             }
             _ => None,
         }

@@ -1,4 +1,4 @@
-//! Steps that take something and steps that give it back, each with its two lines in the run log.
+//! Steps that take something and steps that give it back, and their lines in the run log.
 
 use serde_json::Value;
 
@@ -22,8 +22,9 @@ impl RunLog {
         self.finish(step, work.await, detail)
     }
 
-    /// Runs a step that gives something back. A log that cannot be written must not keep a guest frozen, so that is only
-    /// warned of: the intent to take stays on disk, and whoever recovers looks at what is.
+    /// Runs a step that takes nothing that an earlier intent has not named, or gives something back. Nothing is written
+    /// before it: a disk that is slow, full or gone must not keep a guest frozen. The intent to take stays in the log, and
+    /// whoever recovers looks at what is.
     ///
     /// # Errors
     /// Those of `work`, with the step.
@@ -33,9 +34,6 @@ impl RunLog {
         work: impl Future<Output = Result<T, E>>,
         detail: impl FnOnce(&T) -> Value,
     ) -> Result<T, Failure> {
-        if let Err(error) = self.begin(step, &Value::Null) {
-            tracing::warn!(%error, "the run log does not take the begin of {step}");
-        }
         self.finish(step, work.await, detail)
     }
 

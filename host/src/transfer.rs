@@ -52,18 +52,21 @@ fn copy_watched(
 ) -> Result<Vec<Transferred>, Cause> {
     let snapshots: Vec<_> = sources.iter().map(|source| source.snapshot).collect();
     let gauge = Arc::new(CowGauge::default());
-    let copy_each = |halt: &AtomicBool| {
-        let disks = sources.iter().zip(output.images());
-        disks.map(|(source, image)| copy_one(source, image, plan, &gauge, halt)).collect()
-    };
-    let (copied, Watched { curves, full }) =
-        cow_watch::watch::<Result<Vec<Copied>, Cause>>(&snapshots, stop, &gauge, copy_each)?;
-    // Asked first: of a lost snapshot the copy knows only that it could not read, or that it was halted.
-    if let Some(full) = full {
-        return Err(full.into());
+    let mut done = Vec::new();
+    for (index, (source, image)) in sources.iter().zip(output.images()).enumerate() {
+        // Those that are copied already may fill up now: what was read of them was whole after its last byte.
+        let needed = snapshots.get(index..).unwrap_or_default();
+        let (copied, Watched { curves, full }) =
+            cow_watch::watch(needed, stop, &gauge, |halt| copy_one(source, image, plan, &gauge, halt))?;
+        // Asked first: of a lost snapshot the copy knows only that it could not read, or that it was halted.
+        if let Some(full) = full {
+            return Err(full.into());
+        }
+        stop.check()?;
+        let cow = curves.into_iter().next().unwrap_or_default();
+        done.push(Transferred { copied: copied?, cow });
     }
-    stop.check()?;
-    Ok(copied?.into_iter().zip(curves).map(|(copied, cow)| Transferred { copied, cow }).collect())
+    Ok(done)
 }
 
 fn copy_one(

@@ -1,11 +1,12 @@
 //! The seams to the world that a backup works through, real ones or scripted.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use guest_bridge::agent::{QgaTransport, SharedAgent};
 use guest_bridge::database::agent_session::AgentSession;
 use guest_bridge::database::net::NetSession;
-use guest_bridge::database::{Credentials, OpenSession};
+use guest_bridge::database::{Credentials, DatabaseError, OpenSession};
 
 use crate::clock::Clock;
 use crate::failure::Cause;
@@ -39,7 +40,7 @@ impl World {
 }
 
 fn opener(route: &DatabaseRoute, agent: Option<&SharedAgent>) -> Result<OpenSession, Cause> {
-    let credentials = route.credentials.as_deref().map(Credentials::from_file).transpose()?;
+    let credentials = route.credentials.as_deref().map(credentials).transpose()?;
     match (&route.via, agent) {
         (Via::Agent { socket }, Some(agent)) => Ok(AgentSession::opener(agent.clone(), credentials, socket.clone())),
         (Via::Agent { .. }, None) => {
@@ -49,5 +50,14 @@ fn opener(route: &DatabaseRoute, agent: Option<&SharedAgent>) -> Result<OpenSess
             let credentials = credentials.unwrap_or_else(|| Credentials::new("root", None));
             Ok(NetSession::opener(address.clone(), credentials))
         }
+    }
+}
+
+/// A file, or `env:USER_VARIABLE:PASSWORD_VARIABLE`.
+fn credentials(from: &Path) -> Result<Credentials, DatabaseError> {
+    let variables = from.to_str().and_then(|text| text.strip_prefix("env:")?.split_once(':'));
+    match variables {
+        Some((user, password)) => Credentials::from_environment(user, password),
+        None => Credentials::from_file(from),
     }
 }

@@ -109,7 +109,8 @@ pub struct JobArgs {
     /// tcp:HOST:PORT, or none.
     #[arg(long = "db", value_name = "WAY")]
     pub database: Option<String>,
-    /// Option file with user and password of the database account, in a section [client]; mode 0600.
+    /// Option file with user and password of the database account, in a section [client], mode 0600; or env:USER:PASSWORD,
+    /// the names of two environment variables.
     #[arg(long = "db-credentials", value_name = "FILE")]
     pub credentials: Option<PathBuf>,
     /// Size of each COW volume: 10G, or 20% of the origin [default: 20%].

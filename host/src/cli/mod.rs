@@ -11,6 +11,7 @@ mod plan;
 mod render;
 
 use std::io::IsTerminal;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -42,7 +43,7 @@ pub fn main() -> ExitCode {
             return Exit::Failed.into();
         }
     };
-    let exit = runtime.block_on(async {
+    let command = async {
         match args.command {
             Command::Backup(command) => backup::run(command).await,
             Command::Plan(command) => plan::run(command).await,
@@ -51,6 +52,13 @@ pub fn main() -> ExitCode {
             Command::Cat(command) => cat::run(&command),
             Command::Cp(command) => cp::run(&command),
         }
+    };
+    let exit = catch_unwind(AssertUnwindSafe(|| runtime.block_on(command))).unwrap_or_else(|_panic| {
+        render::note(
+            "stillpoint: this is a bug of ours. What the run held was released on the way out, as far as \
+                      possible: look whether the guest answers, and for volumes named stillpoint-*\n",
+        );
+        Exit::NeedsPerson
     });
     // A thread that is stuck in a dead NFS mount or a lost device must not keep the exit code from the caller.
     runtime.shutdown_background();
