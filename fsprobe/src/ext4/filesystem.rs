@@ -27,7 +27,7 @@ impl Filesystem<'_> {
     /// One block, by its number.
     ///
     /// # Errors
-    /// As [`read_volume`]; `block-range` where the filesystem has no such block.
+    /// As `read_volume`; `block-range` where the filesystem has no such block.
     pub fn read_block(&self, block: u64, place: impl Display) -> Result<Vec<u8>, Fault> {
         if block >= self.superblock.s_blocks_count {
             let detail = format!("block {block} is beyond the filesystem's {} blocks", self.superblock.s_blocks_count);
