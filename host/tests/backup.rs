@@ -381,6 +381,50 @@ async fn a_panic_inside_the_window_thaws_unlocks_and_removes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_log_that_cannot_be_written_stops_the_run_before_anything_is_taken() {
+    let setting = Setting::new();
+    std::fs::write(setting.path("state"), "no folder").unwrap();
+    let failure = setting.back_up().await.unwrap_err();
+    assert!(matches!(*failure.cause, Cause::RunLog(_)), "{failure}");
+    assert_eq!(failure.exit(), Exit::Failed);
+    setting.assert_nothing_is_held("no run log");
+    assert!(!setting.log.entries().iter().any(|entry| entry.contains("lvcreate")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_taken_meanwhile_fails_the_run_and_is_not_overwritten() {
+    let setting = Setting::new();
+    let taken = setting.path("to/b-root.img.zst");
+    let programs = Interposing {
+        inner: setting.lvm.clone(),
+        on: "lvremove",
+        then: Box::new(move || std::fs::write(&taken, "theirs").unwrap()),
+    };
+    let lvm = Lvm::with_device_dir(Arc::new(programs), setting.path("dev"));
+    let failure = setting.back_up_in(World { lvm, ..setting.world() }).await.unwrap_err();
+    assert_eq!(failure.exit(), Exit::Usage, "{failure}");
+    setting.assert_nothing_is_held("name taken");
+    assert_eq!(std::fs::read_to_string(setting.path("to/b-root.img.zst")).unwrap(), "theirs");
+    assert!(!setting.files().contains(&"b.json".to_owned()), "{:?}", setting.files());
+}
+
+/// Passes calls on; does something before each of one program.
+struct Interposing {
+    inner: Arc<SimulatedLvm>,
+    on: &'static str,
+    then: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Programs for Interposing {
+    fn output(&self, invocation: &Invocation) -> Result<Output, ProgramError> {
+        if invocation.to_string().starts_with(self.on) {
+            (self.then)();
+        }
+        self.inner.output(invocation)
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_taken_name_is_refused_before_anything_in_the_guest_is_touched() {
     let setting = Setting::new();
     std::fs::write(setting.path("to/b.json"), "theirs").unwrap();

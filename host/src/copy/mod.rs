@@ -91,7 +91,8 @@ pub struct Copied {
 
 /// Copies the `allocated` ranges of `source` (sorted, apart from each other) into `sink`, zeros between them.
 ///
-/// Blocks the calling thread. `stop` is obeyed between two frames, not inside a write that the target blocks.
+/// Blocks the calling thread. `stop` is obeyed between two frames, and whenever `sink` says [`std::io::ErrorKind::WouldBlock`],
+/// which is tried again: a sink should wait a moment before it says so. A write that blocks is waited for.
 /// `sink` is not flushed to disk: that is its owner's work (see [`crate::artifact::Partial::finish`]).
 ///
 /// # Errors
@@ -111,9 +112,9 @@ pub fn copy(
     let workers =
         (0..threads).map(|_| Worker::new(source, &frames, &zeros, options.level)).collect::<Result<Vec<_>, _>>()?;
     progress.begin(frames.allocated_bytes());
-    let stopped = || CopyError::Stopped { copied_bytes: progress.copied_bytes(), total_bytes: progress.total_bytes() };
+    let stopped = || progress.stopped();
 
-    let mut writer = Writer::new(sink);
+    let mut writer = Writer::new(sink, progress, stop);
     let mut hashes = vec![None; frames.count() as usize];
     let mut zero_frames = 0;
     thread::scope(|scope| {

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use super::CopyError;
+
 /// Counters that the copy moves and a reporter polls. Each only grows.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -30,6 +32,11 @@ impl Progress {
     /// Whether the last byte of the source has been read: from here on its snapshot is not needed any more.
     pub fn source_is_read(&self) -> bool {
         self.source_read.load(Relaxed)
+    }
+
+    /// The end of a copy that was asked to stop here.
+    pub(super) fn stopped(&self) -> CopyError {
+        CopyError::Stopped { copied_bytes: self.copied_bytes(), total_bytes: self.total_bytes() }
     }
 
     pub(super) fn begin(&self, total_bytes: u64) {

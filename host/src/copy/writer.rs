@@ -1,23 +1,26 @@
 //! The artifact as it grows: frames, then the seek table.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use blake3::Hasher;
 use zeekstd::SeekTable;
 
-use super::CopyError;
+use super::{CopyError, Progress};
 
 /// Appends to the target; hashes and counts what it takes.
 pub(super) struct Writer<'s> {
     sink: &'s mut dyn Write,
+    progress: &'s Progress,
+    stop: &'s AtomicBool,
     hasher: Hasher,
     table: SeekTable,
     stored_bytes: u64,
 }
 
 impl<'s> Writer<'s> {
-    pub(super) fn new(sink: &'s mut dyn Write) -> Self {
-        Self { sink, hasher: Hasher::new(), table: SeekTable::new(), stored_bytes: 0 }
+    pub(super) fn new(sink: &'s mut dyn Write, progress: &'s Progress, stop: &'s AtomicBool) -> Self {
+        Self { sink, progress, stop, hasher: Hasher::new(), table: SeekTable::new(), stored_bytes: 0 }
     }
 
     /// Appends a compressed frame that unpacks to `raw_bytes`.
@@ -48,7 +51,21 @@ impl<'s> Writer<'s> {
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), CopyError> {
         self.hasher.update(bytes);
-        self.sink.write_all(bytes).map_err(|source| CopyError::write(self.stored_bytes, source))?;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match self.sink.write(rest) {
+                Ok(0) => return Err(CopyError::write(self.stored_bytes, ErrorKind::WriteZero.into())),
+                Ok(taken) => rest = rest.get(taken..).unwrap_or_default(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // The sink has waited, and its reader does not read: a stop must not wait for it, too.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if self.stop.load(Relaxed) {
+                        return Err(self.progress.stopped());
+                    }
+                }
+                Err(source) => return Err(CopyError::write(self.stored_bytes, source)),
+            }
+        }
         self.stored_bytes += bytes.len() as u64;
         Ok(())
     }

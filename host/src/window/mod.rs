@@ -63,7 +63,7 @@ pub struct WindowReport {
 }
 
 /// Passes the window: on return, also with an error, the guest is thawed and its tables are unlocked, or the error says
-/// that they may not be. Snapshots are attached all or not at all being used: the caller removes them.
+/// that they may not be. Whatever snapshots were attached are the caller's to remove.
 ///
 /// # Errors
 /// The first step that failed, with every failed release beside it.
