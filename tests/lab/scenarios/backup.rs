@@ -11,7 +11,7 @@ use stillpoint_tests::lab::proof::prove_rows;
 use stillpoint_tests::lab::recovered::{assert_needs_no_replay_and_no_repair, cat, ext4_at, unpack};
 use stillpoint_tests::lab::scenario::{assert_nothing_is_left, scenario};
 use stillpoint_tests::lab::stillpoint::Run;
-use stillpoint_tests::lab::volume::DATA;
+use stillpoint_tests::lab::volume::{DATA, ROOT};
 
 /// The window's steps, in the only order that is safe.
 const WINDOW: [&str; 6] = ["lock", "freeze", "snapshot", "thaw", "still-locked", "unlock"];
@@ -89,6 +89,7 @@ fn a_session_over_the_network_locks_as_well_as_one_through_the_agent() {
         guest.start_ticks(20);
         guest.wait_for_ticks(5);
         let mut run = over_the_network(&fs::read_to_string(std::env::var("LAB_DB_PASSWORD_FILE").unwrap()).unwrap());
+        run = run.with(&["--disk", ROOT, "--cow-size", "200M"]);
         run.end().with_code(0);
         let receipt = run.receipt();
         assert_eq!(receipt["grade"], "application", "{receipt}");
