@@ -97,12 +97,6 @@ impl RunLog {
         self.clock.utc()
     }
 
-    /// Where the log is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Says that `step` begins, and what it is about to take.
     ///
     /// # Errors

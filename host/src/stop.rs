@@ -1,7 +1,7 @@
 //! SIGINT, SIGTERM and SIGHUP as a wish to stop, obeyed between steps and by long steps.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -23,7 +23,6 @@ pub struct Stop {
 #[derive(Default)]
 struct State {
     signal: AtomicI32,
-    flag: Arc<AtomicBool>,
     asked: Notify,
 }
 
@@ -50,7 +49,6 @@ impl Stop {
     /// Asks to stop. The first signal is the one that is reported.
     pub fn ask(&self, signal: i32) {
         let _first = self.state.signal.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
-        self.state.flag.store(true, Ordering::SeqCst);
         self.state.asked.notify_waiters();
     }
 
@@ -61,12 +59,6 @@ impl Stop {
             0 => Ok(()),
             signal => Err(Stopped(signal)),
         }
-    }
-
-    /// Becomes true with the first signal; for loops that cannot wait on a future.
-    #[must_use]
-    pub fn flag(&self) -> &AtomicBool {
-        &self.state.flag
     }
 
     /// Runs `work`, and drops it where a signal comes first. Only for work that holds nothing when dropped.
