@@ -1,6 +1,9 @@
 //! The copy engine against the programs that will read its artifacts, and against disks and targets that fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../tests/unmount.rs"]
+mod unmount;
+
 use std::{
     fs,
     io::{self, Read, Write},
@@ -251,7 +254,7 @@ impl Tmpfs {
 
 impl Drop for Tmpfs {
     fn drop(&mut self) {
-        assert!(Command::new("umount").arg(self.path()).status().is_ok_and(|umount| umount.success()));
+        unmount::unmount(self.path());
     }
 }
 

@@ -9,6 +9,8 @@ use std::process::{Command, Output};
 use fsprobe::ReadAt;
 use tempfile::TempDir;
 
+use crate::unmount::unmount;
+
 /// An image file, read at any offset.
 pub struct Image {
     file: File,
@@ -122,17 +124,9 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let point = self.point.to_str().unwrap();
         if self.is_frozen {
-            run("fsfreeze", &["-u", point], &[0]);
+            run("fsfreeze", &["-u", self.point.to_str().unwrap()], &[0]);
         }
-        // A program that another test is just starting holds, until it runs, whatever was open here.
-        for _ in 0..50 {
-            if Command::new("umount").args(["-q", point]).output().is_ok_and(|output| output.status.success()) {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        run("umount", &[point], &[0]);
+        unmount(&self.point);
     }
 }

@@ -14,6 +14,8 @@ mod hostile;
 mod image;
 mod replay;
 mod size;
+#[path = "../../../tests/unmount.rs"]
+mod unmount;
 
 use fsprobe::ReadAt;
 use fsprobe::{Depth, Ext4Check, ext4};

@@ -11,4 +11,6 @@ mod medium;
 mod ntfs;
 mod support;
 mod table;
+#[path = "../../../tests/unmount.rs"]
+mod unmount;
 mod xfs;

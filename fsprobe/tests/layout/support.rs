@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use crate::unmount::unmount;
+
 pub struct Images {
     folder: tempfile::TempDir,
 }
@@ -79,7 +81,7 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        run("umount", &[self.path()]);
+        unmount(self.folder.path());
     }
 }
 

@@ -8,6 +8,8 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use crate::unmount::unmount;
+
 /// Runs a program to its end, which has to be a success.
 pub fn run(program: &str, arguments: &[&OsStr]) -> Output {
     let output =
@@ -106,7 +108,7 @@ pub struct Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        run("umount", &[self.point.as_os_str()]);
+        unmount(&self.point);
     }
 }
 

@@ -6,3 +6,5 @@ mod hostile;
 mod image;
 mod show;
 mod tree;
+#[path = "../../../tests/unmount.rs"]
+mod unmount;
