@@ -77,12 +77,15 @@ impl ReadAt for Window<'_> {
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset_bytes: u64) -> io::Result<()> {
-        let end = offset_bytes.checked_add(buf.len() as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
-        if end > self.size_bytes {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+        end_of_read(buf, offset_bytes, self.size_bytes)?;
         self.disk.read_exact_at(buf, self.offset_bytes + offset_bytes)
     }
+}
+
+/// Where a read of `buf` at `offset_bytes` ends; `UnexpectedEof` where that is beyond `size_bytes`.
+pub(crate) fn end_of_read(buf: &[u8], offset_bytes: u64, size_bytes: u64) -> io::Result<u64> {
+    let end = offset_bytes.checked_add(buf.len() as u64).filter(|end| *end <= size_bytes);
+    end.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
 /// Reads `length_bytes` from `offset_bytes` for `place`, which names the structure in the error.

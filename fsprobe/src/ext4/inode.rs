@@ -7,6 +7,14 @@ use super::fault::Fault;
 use super::fields::{array, joined, le16, le32};
 use super::filesystem::{Filesystem, read_volume};
 
+/// `i_flags`: names or content are ciphertext.
+pub(super) const ENCRYPT_FL: u32 = 0x800;
+/// `i_flags`: the directory has an index.
+pub(super) const INDEX_FL: u32 = 0x1000;
+/// `i_flags`: after its data, a file holds hashes of it.
+pub(super) const VERITY_FL: u32 = 0x10_0000;
+/// `i_flags`: names that differ in case only are the same.
+pub(super) const CASEFOLD_FL: u32 = 0x4000_0000;
 /// `i_flags`: blocks are found by an extent tree in `i_block`.
 const EXTENTS_FL: u32 = 0x8_0000;
 /// `i_flags`: the data is in the inode itself.
@@ -15,7 +23,8 @@ const INLINE_DATA_FL: u32 = 0x1000_0000;
 const EA_INODE_FL: u32 = 0x20_0000;
 /// `i_flags`: `i_blocks` counts filesystem blocks, not sectors.
 const HUGE_FILE_FL: u32 = 0x4_0000;
-const OLD_SIZE: usize = 128;
+/// Where the fields begin that `i_extra_isize` counts.
+pub(super) const OLD_SIZE: usize = 128;
 const CHECKSUM_LOW: usize = 0x7c;
 const CHECKSUM_HIGH: usize = 0x82;
 

@@ -1,31 +1,37 @@
 //! What an inode holds: attributes and blocks, each claimed.
 
+use std::collections::HashMap;
+
 use super::super::block_runs::Piece;
 use super::super::fault::Fault;
 use super::super::inode::Inode;
+use super::super::xattr::{self, Entry};
 use super::Deep;
 use super::inode_map::Use;
 use super::inodes::BAD_BLOCKS_INODE;
 use super::space::Tally;
-use super::xattr;
 
 const RESIZE_INODE: u32 = 7;
 /// `i_mode` of a regular file, which the list of bad blocks is without saying so.
 const REGULAR: u16 = 0x8000;
 
+/// A block of attributes that more than one inode uses.
+pub(super) struct Shared {
+    pub(super) h_refcount: u32,
+    pub(super) seen: u32,
+    large_values: Vec<(u32, u32)>,
+}
+
+/// Blocks that several inodes use, by number; those with one user need no memory.
+pub(super) type SharedBlocks = HashMap<u64, Shared>;
+
 impl Deep<'_, '_> {
     /// Its attributes and blocks, and the sizes that follow from them. Ends at the first thing that is wrong with its map.
     pub(super) fn content(&mut self, inode: &Inode, raw: &[u8], usage: Use) -> Result<(), Fault> {
         let number = inode.number;
-        let room = raw.len().saturating_sub(128);
-        let extra = usize::from(inode.i_extra_isize);
-        if extra != 0 && (extra < 4 || extra > room || !extra.is_multiple_of(4)) {
-            let detail = format!("i_extra_isize is {extra}, room is for {room} bytes");
-            return Err(Fault::damage("inode-extra-isize", format_args!("inode {number}"), detail));
-        }
         let attributes = xattr::in_inode(inode, raw)?;
         let mut tally = Tally::default();
-        let large_values = xattr::large_values(&attributes);
+        let large_values = large_values(&attributes);
         self.refer_to_ea_inodes(&large_values);
         let mut quota_clusters = self.value_clusters(&large_values);
         if inode.i_file_acl != 0 {
@@ -48,7 +54,7 @@ impl Deep<'_, '_> {
         if number != BAD_BLOCKS_INODE {
             self.compare_i_blocks(inode, tally.clusters + quota_clusters);
         }
-        self.compare_i_size(inode, usage, &tally, &attributes, raw);
+        self.compare_i_size(inode, usage, &tally, &attributes);
         if usage == Use::Symlink && !inode.has_inline_data() {
             self.symlink(inode, &tally)?;
         }
@@ -98,11 +104,13 @@ impl Deep<'_, '_> {
             return Err(Fault::damage("xattr-range", format_args!("inode {}", inode.number), detail));
         }
         self.space.claim_block(inode.number, block, tally, &self.metadata)?;
-        let shared = xattr::in_block(self.filesystem, inode)?;
-        self.refer_to_ea_inodes(&shared.large_values);
-        let clusters = self.value_clusters(&shared.large_values);
-        if shared.h_refcount > 1 {
-            self.shared_attributes.insert(block, shared);
+        let attributes = self.filesystem.attribute_block(inode)?;
+        let large_values = large_values(&attributes.entries()?);
+        self.refer_to_ea_inodes(&large_values);
+        let clusters = self.value_clusters(&large_values);
+        let h_refcount = attributes.h_refcount;
+        if h_refcount > 1 {
+            self.shared_attributes.insert(block, Shared { h_refcount, seen: 1, large_values });
         }
         Ok(clusters)
     }
@@ -129,4 +137,10 @@ impl Deep<'_, '_> {
             self.damage("inode-blocks", inode.number, format!("i_blocks is {stored} sectors, {sectors} are mapped"));
         }
     }
+}
+
+/// Values that inodes of their own hold: the number of each, and its length.
+fn large_values(entries: &[Entry<'_>]) -> Vec<(u32, u32)> {
+    let in_inodes = entries.iter().filter(|entry| entry.e_value_inum != 0);
+    in_inodes.map(|entry| (entry.e_value_inum, entry.e_value_size)).collect()
 }

@@ -3,22 +3,18 @@
 use std::collections::HashSet;
 
 use super::super::block_runs::Piece;
-use super::super::checksum::crc32c_le;
+use super::super::dirent::{self, Slot, Wrong};
 use super::super::fault::Fault;
 use super::super::features::incompat;
 use super::super::fields::le32;
-use super::super::filesystem::read_volume;
-use super::super::inode::Inode;
+use super::super::inode::{ENCRYPT_FL, INDEX_FL, Inode};
+use super::super::xattr;
 use super::Deep;
-use super::dirent::{self, Entry, TAIL_SIZE};
-use super::htree::{self, Htree, Wrong};
+use super::htree::{self, Htree};
 use super::inode_map::Use;
-use super::inodes::{ENCRYPT_FL, INDEX_FL, ROOT_INODE};
-use super::xattr;
+use super::inodes::ROOT_INODE;
 use crate::{Finding, ProbeError};
 
-/// `s_feature_compat`: directories may have an index.
-const DIR_INDEX: u32 = 0x20;
 /// `i_block` in an inode.
 const I_BLOCK: std::ops::Range<usize> = 0x28..0x64;
 
@@ -50,25 +46,16 @@ impl Deep<'_, '_> {
 
     fn directory(&mut self, index: usize, number: u32) -> Result<(), Fault> {
         let filesystem = self.filesystem;
-        let superblock = &filesystem.superblock;
-        let Some((group, index_in_group)) = filesystem.inode_place(number) else { return Ok(()) };
-        let mut raw = vec![0; usize::from(superblock.s_inode_size)];
-        let table = filesystem.group(group)?.bg_inode_table * superblock.block_size_bytes();
-        let offset = table + u64::from(index_in_group) * u64::from(superblock.s_inode_size);
-        read_volume(filesystem.volume, &mut raw, offset, format_args!("inode {number}"))?;
+        let raw = filesystem.raw_inode(number)?;
         let inode = filesystem.parse_inode(number, &raw)?;
         let mut current = Current { inode: inode.clone(), place: format!("inode {number}"), index };
         if inode.has_inline_data() {
             return self.inline_directory(&mut current, &raw);
         }
-        let mut htree = None;
-        if inode.i_flags & INDEX_FL != 0 {
-            if superblock.has_compat(DIR_INDEX) {
-                htree = Some(Htree::default());
-            } else {
-                let detail = "the directory has an index, which dir_index of the superblock does not announce";
-                self.damage("htree-unannounced", number, detail.to_owned());
-            }
+        let mut htree = inode.is_indexed(filesystem).then(Htree::default);
+        if inode.i_flags & INDEX_FL != 0 && htree.is_none() {
+            let detail = "the directory has an index, which dir_index of the superblock does not announce";
+            self.damage("htree-unannounced", number, detail.to_owned());
         }
         filesystem.walk_blocks(&inode, &mut |piece| {
             let Piece::Data(run) = piece else { return Ok(()) };
@@ -100,7 +87,8 @@ impl Deep<'_, '_> {
             directory.seen = directory.seen.saturating_add(1);
         }
         let attributes = xattr::in_inode(&current.inode, raw)?;
-        for (name, region) in [("i_block", i_block.get(4..)), ("system.data", xattr::inline_rest(&attributes, raw))] {
+        let rest = attributes.iter().find(|entry| entry.is_inline_data()).map(|entry| entry.value);
+        for (name, region) in [("i_block", i_block.get(4..)), ("system.data", rest)] {
             current.place = format!("inode {number}, names in {name}");
             self.names(current, region.unwrap_or_default(), false, &mut None);
         }
@@ -108,35 +96,18 @@ impl Deep<'_, '_> {
     }
 
     fn block(&mut self, current: &Current, logical: u64, bytes: &[u8], htree: &mut Option<Htree>) {
-        let mut is_node = false;
-        if let Some(tree) = htree {
-            match tree.add(self.filesystem, &current.inode, bytes) {
-                Ok(node) => is_node = node,
-                Err(wrong) => {
-                    self.unread(current, wrong);
-                    *htree = None;
-                    is_node = true;
+        match self.filesystem.directory_block(&current.inode, logical, bytes) {
+            Ok(block) => {
+                if let Some(htree) = htree {
+                    htree.add(&self.filesystem.superblock, &current.inode, block.node);
                 }
+                self.names(current, block.names, logical == 0, htree);
+            }
+            Err(wrong) => {
+                *htree = None;
+                self.unread(current, wrong);
             }
         }
-        let mut names = bytes;
-        if is_node {
-            if logical != 0 {
-                return;
-            }
-        } else if self.filesystem.superblock.has_metadata_csum() {
-            names = bytes.get(..bytes.len() - TAIL_SIZE).unwrap_or_default();
-            let computed = crc32c_le(current.inode.checksum_seed(), names);
-            let wrong = match dirent::tail_checksum(bytes) {
-                Some(det_checksum) if det_checksum == computed => None,
-                Some(stored) => Some(format!("det_checksum is {stored:#010x}, computed {computed:#010x}")),
-                None => Some("it does not end with a checksum".to_owned()),
-            };
-            if let Some(detail) = wrong {
-                return self.unread(current, ("directory-checksum", detail));
-            }
-        }
-        self.names(current, names, logical == 0, htree);
     }
 
     /// The entries of one block; the first has `.` and `..`.
@@ -144,10 +115,10 @@ impl Deep<'_, '_> {
         // At most 64 KiB: the superblock was validated.
         let block_size = usize::try_from(self.filesystem.superblock.block_size_bytes()).unwrap_or_default();
         let mut seen = HashSet::new();
-        for (index, entry) in dirent::entries(region, block_size).enumerate() {
+        for (index, entry) in dirent::slots(region, block_size).enumerate() {
             let entry = match entry {
                 Ok(entry) => entry,
-                Err(detail) => return self.unread(current, ("directory-entry", detail)),
+                Err(wrong) => return self.unread(current, wrong),
             };
             match index {
                 0 if has_dots => {
@@ -170,10 +141,7 @@ impl Deep<'_, '_> {
                 }
                 _ if entry.inode == 0 => {}
                 _ => {
-                    let is_opaque = current.inode.i_flags & ENCRYPT_FL != 0;
-                    let is_bad = matches!(entry.name, b"" | b"." | b"..")
-                        || (!is_opaque && entry.name.iter().any(|byte| matches!(byte, 0 | b'/')));
-                    if is_bad {
+                    if !entry.is_name_possible(current.inode.i_flags & ENCRYPT_FL != 0) {
                         self.wrong(
                             current,
                             "directory-name",
@@ -189,7 +157,7 @@ impl Deep<'_, '_> {
                 }
             }
         }
-        if has_dots && dirent::entries(region, block_size).nth(1).is_none() {
+        if has_dots && dirent::slots(region, block_size).nth(1).is_none() {
             self.unread(current, ("directory-dot-dot", "there is no second entry".to_owned()));
         }
     }
@@ -205,7 +173,7 @@ impl Deep<'_, '_> {
     }
 
     /// An entry names an inode: it is in use, of that type, and named as often as it says.
-    fn name(&mut self, current: &Current, entry: &Entry<'_>) {
+    fn name(&mut self, current: &Current, entry: &Slot<'_>) {
         let number = entry.inode;
         let place = self.filesystem.inode_place(number);
         let Some((group, index)) = place.filter(|_| !self.is_internal(number)) else {
@@ -241,7 +209,7 @@ impl Deep<'_, '_> {
         self.check_file_type(current, entry, usage);
     }
 
-    fn check_file_type(&mut self, current: &Current, entry: &Entry<'_>, usage: Use) {
+    fn check_file_type(&mut self, current: &Current, entry: &Slot<'_>, usage: Use) {
         let has_types = self.filesystem.superblock.has_incompat(incompat::FILETYPE);
         let expected = if has_types { usage as u8 } else { 0 };
         // Zero says nothing, and is filled in by whoever wants to know.
@@ -263,7 +231,7 @@ impl Deep<'_, '_> {
 }
 
 /// An entry, for a terminal.
-fn shown(entry: &Entry<'_>) -> String {
+fn shown(entry: &Slot<'_>) -> String {
     let name = String::from_utf8_lossy(entry.name).escape_debug().to_string();
     format!("`{name}` at byte {}, inode {},", entry.offset, entry.inode)
 }

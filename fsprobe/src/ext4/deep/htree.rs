@@ -4,21 +4,12 @@
 
 use std::collections::HashMap;
 
-use super::super::checksum::crc32c_le;
-use super::super::features::incompat;
-use super::super::fields::{byte, le16, le32};
-use super::super::filesystem::Filesystem;
-use super::super::inode::Inode;
-use super::dirent::rec_len;
-use super::inodes::CASEFOLD_FL;
+use super::super::dirent::Wrong;
+use super::super::htree_node::Node;
+use super::super::inode::{CASEFOLD_FL, Inode};
+use super::super::superblock::Superblock;
 use super::name_hash::NameHash;
 
-/// Where the tree's entries begin in block 0, after `.`, `..` and `dx_root_info`.
-const ROOT_ENTRIES: usize = 0x20;
-/// Where they begin in other blocks, after an entry without a name that fills the block.
-const NODE_ENTRIES: usize = 0x8;
-const ENTRY_SIZE: usize = 8;
-const TAIL_SIZE: usize = 8;
 /// Blocks of an indexed directory that are looked at: half a thousand million names.
 pub(super) const MAX_BLOCKS: u64 = 1 << 22;
 
@@ -40,77 +31,21 @@ pub(super) struct Htree {
     name_hash: Option<NameHash>,
     blocks: Vec<Block>,
     /// Hash and block of each entry, by node.
-    children: HashMap<usize, Vec<(u32, usize)>>,
+    children: HashMap<usize, Vec<(u32, u32)>>,
 }
 
-/// What is wrong: a code, and the numbers.
-pub(super) type Wrong = (&'static str, String);
-
 impl Htree {
-    /// Takes the directory's next block. Returns whether it is a node, and so has no names (but for block 0).
-    pub(super) fn add(&mut self, filesystem: &Filesystem<'_>, inode: &Inode, bytes: &[u8]) -> Result<bool, Wrong> {
-        let index = self.blocks.len();
-        let has_tail = filesystem.superblock.has_metadata_csum();
-        let tail = if has_tail { TAIL_SIZE } else { 0 };
-        let start = if index == 0 { ROOT_ENTRIES } else { NODE_ENTRIES };
-        let room = (bytes.len() - start - tail) / ENTRY_SIZE;
-        let (limit, count) = (usize::from(le16(bytes, start)), usize::from(le16(bytes, start + 2)));
-        let is_node = index == 0
-            || (le32(bytes, 0) == 0
-                && rec_len(bytes, 0, bytes.len()) == bytes.len()
-                && byte(bytes, 6) == 0
-                && limit == room);
-        if !is_node {
-            self.blocks.push(Block::Leaf { min: u32::MAX, max: 0 });
-            return Ok(false);
-        }
-        self.blocks.push(Block::Node);
-        if index == 0 {
-            self.root_info(filesystem, bytes)?;
+    /// Takes the directory's next block, a node or one of names.
+    pub(super) fn add(&mut self, superblock: &Superblock, directory: &Inode, node: Option<Node>) {
+        let Some(node) = node else { return self.blocks.push(Block::Leaf { min: u32::MAX, max: 0 }) };
+        if let Some(root_info) = node.root_info {
+            self.indirect_levels = root_info.indirect_levels;
             // What is hashed is the folded name, for which Unicode's tables would be needed.
-            if inode.i_flags & CASEFOLD_FL != 0 {
-                self.name_hash = None;
-            }
+            let is_casefolded = directory.i_flags & CASEFOLD_FL != 0;
+            self.name_hash = if is_casefolded { None } else { NameHash::new(superblock, root_info.hash_version) };
         }
-        if limit != room || count == 0 || count > limit {
-            return Err(("htree-limit", format!("count is {count}, limit {limit}, room is for {room}")));
-        }
-        if has_tail {
-            let tail = start + limit * ENTRY_SIZE;
-            let covered = bytes.get(..start + count * ENTRY_SIZE).unwrap_or_default();
-            let reserved = bytes.get(tail..tail + 4).unwrap_or_default();
-            let computed = crc32c_le(crc32c_le(crc32c_le(inode.checksum_seed(), covered), reserved), &[0; 4]);
-            let dt_checksum = le32(bytes, tail + 4);
-            if dt_checksum != computed {
-                let detail = format!("dt_checksum is {dt_checksum:#010x}, computed {computed:#010x}");
-                return Err(("htree-checksum", detail));
-            }
-        }
-        // The first entry has limit and count in place of a hash.
-        let children = (0..count).map(|entry| {
-            let offset = start + entry * ENTRY_SIZE;
-            let hash = if entry == 0 { 0 } else { le32(bytes, offset) & !1 };
-            (hash, (le32(bytes, offset + 4) & 0x0fff_ffff) as usize)
-        });
-        self.children.insert(index, children.collect());
-        Ok(true)
-    }
-
-    fn root_info(&mut self, filesystem: &Filesystem<'_>, bytes: &[u8]) -> Result<(), Wrong> {
-        let (reserved_zero, hash_version) = (le32(bytes, 0x18), byte(bytes, 0x1c));
-        let (info_length, indirect_levels) = (byte(bytes, 0x1d), byte(bytes, 0x1e));
-        let max_levels = if filesystem.superblock.has_incompat(incompat::LARGEDIR) { 2 } else { 1 };
-        let is_hash_known = matches!(hash_version, 0..=2 | 6);
-        if reserved_zero != 0 || info_length != 8 || !is_hash_known || indirect_levels > max_levels {
-            let detail = format!(
-                "reserved_zero is {reserved_zero}, hash_version {hash_version}, info_length {info_length}, \
-                 indirect_levels {indirect_levels}"
-            );
-            return Err(("htree-root", detail));
-        }
-        self.indirect_levels = indirect_levels;
-        self.name_hash = NameHash::new(&filesystem.superblock, hash_version);
-        Ok(())
+        self.children.insert(self.blocks.len(), node.entries);
+        self.blocks.push(Block::Node);
     }
 
     /// Notes a name in the block that was added last.
@@ -135,6 +70,7 @@ impl Htree {
             for (node, end) in nodes {
                 let children = self.children.get(&node).map_or(&[][..], Vec::as_slice);
                 for (entry, &(hash, child)) in children.iter().enumerate() {
+                    let child = child as usize;
                     let next = children.get(entry + 1).map_or(end, |&(next, _)| next);
                     if hash > next {
                         let detail = format!("in block {node}, hash {next:#x} comes after {hash:#x}");

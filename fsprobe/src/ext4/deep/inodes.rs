@@ -5,7 +5,7 @@ use super::super::features::incompat;
 use super::super::fields::{joined, le16, le32};
 use super::super::filesystem::read_volume;
 use super::super::group::GroupDescriptor;
-use super::super::inode::{FileType, Inode};
+use super::super::inode::{CASEFOLD_FL, FileType, INDEX_FL, Inode};
 use super::Deep;
 use super::inode_map::Use;
 use super::links::Directory;
@@ -15,13 +15,6 @@ pub(super) const BAD_BLOCKS_INODE: u32 = 1;
 pub(super) const ROOT_INODE: u32 = 2;
 /// Bytes of inode tables read at once: a multiple of every inode size.
 const READ_SIZE: u64 = 64 * 1024;
-
-/// `i_flags`: the directory has an index.
-pub(super) const INDEX_FL: u32 = 0x1000;
-/// `i_flags`: names are ciphertext.
-pub(super) const ENCRYPT_FL: u32 = 0x800;
-/// `i_flags`: names that differ in case only are the same.
-pub(super) const CASEFOLD_FL: u32 = 0x4000_0000;
 
 impl Deep<'_, '_> {
     /// Reads the inode table of a group, as far as it was ever used.

@@ -13,7 +13,6 @@ mod bitmaps;
 mod connected;
 mod content;
 mod directories;
-mod dirent;
 mod group_bits;
 mod htree;
 mod inode_map;
@@ -23,15 +22,14 @@ mod metadata;
 mod name_hash;
 mod sizes;
 mod space;
-mod xattr;
 
 use std::collections::HashSet;
 
+use content::SharedBlocks;
 use inode_map::InodeMap;
 use links::Links;
 use metadata::Metadata;
 use space::Space;
-use xattr::SharedBlocks;
 
 use super::filesystem::Filesystem;
 use crate::{Finding, Findings, ProbeError};

@@ -2,25 +2,14 @@
 
 use super::super::fault::Fault;
 use super::super::fields::byte;
-use super::super::inode::Inode;
+use super::super::inode::{ENCRYPT_FL, Inode, VERITY_FL};
+use super::super::xattr::Entry;
 use super::Deep;
 use super::inode_map::Use;
-use super::inodes::ENCRYPT_FL;
 use super::space::Tally;
-use super::xattr::{self, Entry};
-
-/// `i_flags`: after its data, a file holds hashes of it.
-const VERITY_FL: u32 = 0x10_0000;
 
 impl Deep<'_, '_> {
-    pub(super) fn compare_i_size(
-        &mut self,
-        inode: &Inode,
-        usage: Use,
-        tally: &Tally,
-        attributes: &[Entry],
-        raw: &[u8],
-    ) {
+    pub(super) fn compare_i_size(&mut self, inode: &Inode, usage: Use, tally: &Tally, attributes: &[Entry<'_>]) {
         let superblock = &self.filesystem.superblock;
         let block_size = superblock.block_size_bytes();
         let (number, i_size) = (inode.number, inode.i_size);
@@ -28,10 +17,10 @@ impl Deep<'_, '_> {
         if is_file && i_size > max_size(inode, block_size) {
             self.damage("inode-size", number, format!("i_size is {i_size}, more than can be mapped"));
         } else if inode.has_inline_data() {
-            let Some(rest) = xattr::inline_rest(attributes, raw) else {
+            let Some(rest) = attributes.iter().find(|entry| entry.is_inline_data()) else {
                 return self.damage("inline-data", number, "it has inline data, but no attribute for it".to_owned());
             };
-            let length = inode.i_block.len() + rest.len();
+            let length = inode.i_block.len() + rest.value.len();
             // A file may be longer: its end is a hole.
             if usage == Use::Directory && i_size != length as u64 {
                 self.damage("inode-size", number, format!("i_size is {i_size}, its inline data has {length} bytes"));

@@ -6,6 +6,7 @@ use super::node::Node;
 use crate::ext4::block_runs::Run;
 use crate::ext4::fault::Fault;
 use crate::ext4::{FileType, Filesystem};
+use crate::read_at::end_of_read;
 use crate::{Extent, ProbeError, ReadAt};
 
 /// Pieces that a file may be in: 32 MiB of memory while it is read.
@@ -86,10 +87,7 @@ impl ReadAt for Content<'_> {
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset_bytes: u64) -> io::Result<()> {
-        let end = offset_bytes.checked_add(buf.len() as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
-        if end > self.size_bytes {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+        let end = end_of_read(buf, offset_bytes, self.size_bytes)?;
         buf.fill(0);
         match &self.body {
             Body::Inline(bytes) => {

@@ -4,13 +4,10 @@
 
 use crate::ext4::fault::Fault;
 use crate::ext4::fields::{le16, le32};
+use crate::ext4::inode::{ENCRYPT_FL, OLD_SIZE};
 use crate::ext4::{FileType, Filesystem, Inode};
 
 const ROOT_INODE: u32 = 2;
-/// `i_flags`: names or content are ciphertext.
-const ENCRYPT_FL: u32 = 0x800;
-/// Where the fields that `i_extra_isize` counts begin.
-const EXTRA: usize = 128;
 
 /// A file of any type.
 #[derive(Debug, Clone)]
@@ -99,7 +96,7 @@ impl Node {
 
     /// 32 signed bits of seconds, two more in the extra field, and nanoseconds above them.
     fn time(&self, seconds: usize, extra: usize) -> Time {
-        let has_extra = extra + 4 <= EXTRA + usize::from(self.inode.i_extra_isize) && extra + 4 <= self.raw.len();
+        let has_extra = extra + 4 <= OLD_SIZE + usize::from(self.inode.i_extra_isize) && extra + 4 <= self.raw.len();
         let extra = if has_extra { le32(&self.raw, extra) } else { 0 };
         let low = i64::from(le32(&self.raw, seconds).cast_signed());
         let nanoseconds = extra >> 2;
