@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}", serde_json::to_string_pretty(&report)?);
     if is_asked("--mount-hints") {
         for volume in layout(&disk)?.volumes {
-            if let Some(hint) = mount_hint(&report.target, &volume) {
+            if let Some(hint) = mount_hint(report.target.as_bytes(), &volume) {
                 println!("# {}: {}\n{}", volume.path, hint.warning, hint.commands.join("\n"));
             }
         }

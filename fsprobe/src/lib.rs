@@ -31,7 +31,7 @@ pub use extent::{Extent, ExtentSet};
 pub use finding::{Finding, Findings, Severity, Verdict};
 pub use kind::Kind;
 pub use layout::{Disk, layout};
-pub use mount_hint::{MountHint, mount_hint};
+pub use mount_hint::{MountHint, mount_hint, shell_path};
 pub use read_at::{ReadAt, Window};
 pub use report::{Depth, Ext4Check, Ext4Summary, Report, VolumeReport};
 pub use table::Table;

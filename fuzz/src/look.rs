@@ -8,7 +8,7 @@ pub fn at(disk: &dyn ReadAt) {
     let disk_layout = layout(disk).expect("a layout that could be read once");
     assert_eq!(report.volumes.len(), disk_layout.volumes.len());
     for volume in &disk_layout.volumes {
-        std::hint::black_box(mount_hint("/dev/vg/lv", volume));
+        std::hint::black_box(mount_hint(b"/dev/vg/lv", volume));
         if volume.is_whole() && matches!(volume.kind, Kind::Ext2 | Kind::Ext3 | Kind::Ext4) {
             replayed(&volume.open(disk));
         }

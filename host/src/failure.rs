@@ -2,7 +2,7 @@
 //!
 //! Typed errors come up from below; this is the one place that turns them into an exit code and a hint.
 
-use std::fmt;
+use std::{fmt, io};
 
 use fsprobe::ProbeError;
 use guest_bridge::agent::AgentError;
@@ -134,6 +134,13 @@ impl Cause {
                 | ArtifactError::Exists { .. }
                 | ArtifactError::Terminal,
             ) => Exit::Usage,
+            // What the command line names as a disk is none.
+            Self::Artifact(ArtifactError::Device(DeviceError::NotADisk { .. })) => Exit::Usage,
+            Self::Artifact(ArtifactError::Device(DeviceError::Open { source, .. }))
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Exit::Usage
+            }
             Self::Refused { exit, .. } => *exit,
             _ => Exit::Failed,
         }

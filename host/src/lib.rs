@@ -35,4 +35,5 @@ pub mod survey;
 pub mod taking;
 pub mod transfer;
 pub mod window;
+pub mod witness;
 pub mod world;

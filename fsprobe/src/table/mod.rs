@@ -49,10 +49,8 @@ pub(crate) fn partitioning(disk: &dyn ReadAt) -> Result<Partitioning, ProbeError
     let mut findings = Findings::default();
     let size = disk.size_bytes();
     if size < 512 {
-        if size > 0 {
-            let detail = format!("{size} bytes are less than one sector");
-            findings.push(Finding::damage("disk-truncated", "disk", detail));
-        }
+        let detail = format!("{size} bytes are less than one sector");
+        findings.push(Finding::damage("disk-truncated", "disk", detail));
         return Ok(Partitioning { table: Table::None, sector_size_bytes: 512, partitions: Vec::new(), findings });
     }
     let first_sector = read(disk, 0, 512, "first sector")?;

@@ -24,11 +24,18 @@ use crate::device::Device;
 /// [`ArtifactError::Device`] where it cannot be opened; else what [`ArtifactReader::new`] says of a zstd file.
 pub fn open_disk(path: &Path) -> Result<Box<dyn ReadAt>, ArtifactError> {
     let device = Device::open(path)?;
+    if has_magic(&device) { Ok(Box::new(ArtifactReader::new(device)?)) } else { Ok(Box::new(device)) }
+}
+
+/// Whether `path` holds a packed disk, so that its bytes are not the disk's.
+#[must_use]
+pub fn is_packed(path: &Path) -> bool {
+    Device::open(path).is_ok_and(|device| has_magic(&device))
+}
+
+fn has_magic(device: &Device) -> bool {
     let mut magic = [0; 4];
-    match device.read_exact_at(&mut magic, 0) {
-        Ok(()) if magic == MAGICNUMBER.to_le_bytes() => Ok(Box::new(ArtifactReader::new(device)?)),
-        _ => Ok(Box::new(device)),
-    }
+    device.read_exact_at(&mut magic, 0).is_ok() && magic == MAGICNUMBER.to_le_bytes()
 }
 
 /// Frames that an artifact may have: 16 TiB of disk in frames of 4 MiB, and a seek table of 32 MiB.

@@ -37,7 +37,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Say what an LV, image, snapshot or artifact holds and whether it is consistent: read-only, without mounting.
     ///
-    /// Exit codes: 0 consistent, 3 sound only after a journal replay (or not to be judged), 5 damaged.
+    /// Exit codes: 0 consistent, 3 sound only after a journal replay (or not to be judged), 5 damaged; 2 there is no such
+    /// disk.
     Check(CheckArgs),
     /// List a folder, or show one file, of an ext2, ext3 or ext4 volume: read-only, without mounting.
     Ls(LsArgs),
