@@ -8,6 +8,7 @@ use super::fields::{byte, le16, le32};
 use super::filesystem::Filesystem;
 use super::htree_node::Node;
 use super::inode::{INDEX_FL, Inode};
+use super::superblock::Superblock;
 
 /// `inode`, `rec_len`, `name_len`, `file_type`.
 const HEADER_SIZE: usize = 8;
@@ -72,6 +73,21 @@ pub(super) fn slots(region: &[u8], block_size: usize) -> impl Iterator<Item = Re
         offset += slot.rec_len;
         Some(Ok(slot))
     })
+}
+
+/// Compares the size of a directory with the block after its last one.
+///
+/// # Errors
+/// `inode-size`: there would be names that are not read.
+pub(super) fn check_size(superblock: &Superblock, i_size: u64, end_block: u64) -> Result<(), Wrong> {
+    let block_size = superblock.block_size_bytes();
+    let s_prealloc_dir_blocks = u64::from(byte(superblock.raw(), 0xcd));
+    let blocks = i_size / block_size;
+    let is_whole = i_size.is_multiple_of(block_size);
+    if !is_whole || blocks > end_block || blocks.saturating_add(s_prealloc_dir_blocks) < end_block {
+        return Err(("inode-size", format!("i_size is {i_size}, but it has {end_block} blocks")));
+    }
+    Ok(())
 }
 
 /// A block of a directory whose checksum, where it has to have one, is right.

@@ -333,3 +333,42 @@ fn a_damaged_block_of_a_folder_leaves_the_others_readable() {
     assert_eq!(faults.len(), 1);
     assert!(faults[0].as_ref().unwrap_err().to_string().contains("directory block 3: det_checksum is"));
 }
+
+/// A folder with an index, in a filesystem with checksums, after `change` was made to it by debugfs and to its bytes.
+fn faults_of_an_indexed_folder(request: &str, change: impl FnOnce(&mut Vec<u8>, usize)) -> (usize, Vec<String>) {
+    let made = Made::mke2fs(16, &["-t", "ext4", "-b", "1024"]);
+    {
+        let mounted = made.mount("rw");
+        for i in 0..200 {
+            fs::write(mounted.point.join(format!("name-{i:03}")), b"").unwrap();
+        }
+    }
+    let root: usize = made.debugfs("bmap / 0").trim().parse().unwrap();
+    made.debugfs(request);
+    let mut bytes = made.bytes();
+    change(&mut bytes, root * 1024);
+    let opened = opened(&bytes);
+    let filesystem = opened.filesystem().unwrap();
+    let entries = filesystem.entries(&filesystem.root().unwrap()).unwrap();
+    let (names, faults): (Vec<_>, Vec<_>) = entries.partition(Result::is_ok);
+    (names.len(), faults.into_iter().map(|fault| fault.unwrap_err().to_string()).collect())
+}
+
+#[test]
+fn a_folder_whose_index_does_not_verify_is_listed_with_an_error() {
+    assert_eq!(faults_of_an_indexed_folder("bmap / 0", |_, _| {}), (201, vec![]));
+    let (names, faults) = faults_of_an_indexed_folder("bmap / 0", |bytes, root| bytes[root + 0x2c] ^= 1);
+    assert_eq!((names, faults.len()), (201, 1), "{faults:?}");
+    assert!(faults[0].starts_with("inode 2, directory block 0: dt_checksum is"), "{faults:?}");
+}
+
+#[test]
+fn a_folder_with_blocks_missing_is_listed_with_an_error() {
+    let (names, faults) = faults_of_an_indexed_folder("punch / 2 3", |_, _| {});
+    assert!(names < 201);
+    assert_eq!(faults, ["inode 2: blocks 2 to 3 of it are missing, and their names (directory-hole)"]);
+    let (names, faults) = faults_of_an_indexed_folder("sif / size 2048", |_, _| {});
+    assert!(names < 201);
+    assert_eq!(faults.len(), 1);
+    assert!(faults[0].starts_with("inode 2: i_size is 2048, but it has "), "{faults:?}");
+}

@@ -1,7 +1,7 @@
 //! Sizes: what `i_size` says against what is mapped.
 
+use super::super::dirent;
 use super::super::fault::Fault;
-use super::super::fields::byte;
 use super::super::inode::{ENCRYPT_FL, Inode, VERITY_FL};
 use super::super::xattr::Entry;
 use super::Deep;
@@ -31,11 +31,8 @@ impl Deep<'_, '_> {
             } else if tally.has_holes {
                 self.damage("directory-hole", number, format!("one of its {} blocks is missing", tally.end));
             }
-            let s_prealloc_dir_blocks = u64::from(byte(superblock.raw(), 0xcd));
-            let blocks = i_size / block_size;
-            let is_whole = i_size.is_multiple_of(block_size);
-            if !is_whole || blocks > tally.end || blocks.saturating_add(s_prealloc_dir_blocks) < tally.end {
-                self.damage("inode-size", number, format!("i_size is {i_size}, but it has {} blocks", tally.end));
+            if let Err((code, detail)) = dirent::check_size(superblock, i_size, tally.end) {
+                self.damage(code, number, detail);
             }
         } else if is_file
             && !self.orphans.contains(&number)

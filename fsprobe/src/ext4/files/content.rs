@@ -62,6 +62,12 @@ impl Content<'_> {
         is_inside.then_some((logical, run.physical_block + (logical - run.logical_block)))
     }
 
+    /// The file block after the last one that is mapped.
+    pub(super) fn end_block(&self) -> u64 {
+        let Body::Runs(runs) = &self.body else { return 0 };
+        runs.last().map_or(0, |run| run.logical_block + run.length_blocks)
+    }
+
     fn written_runs(&self) -> impl Iterator<Item = &Run> {
         let runs: &[Run] = match &self.body {
             Body::Inline(_) => &[],

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::content::Content;
 use super::node::Node;
-use crate::ext4::dirent::{Slot, slots};
+use crate::ext4::dirent::{Slot, check_size, slots};
 use crate::ext4::fault::Fault;
 use crate::ext4::{FileType, Filesystem};
 
@@ -30,6 +30,7 @@ pub struct Entries<'f> {
     node: Node,
     content: Content<'f>,
     next_block: u64,
+    end_block: u64,
     blocks_read: u64,
     /// What the block read last holds.
     read: VecDeque<Result<Entry, Fault>>,
@@ -49,10 +50,23 @@ impl<'d> Filesystem<'d> {
         }
         let content = self.content(node)?;
         let node = node.clone();
-        let mut entries =
-            Entries { filesystem: self, node, content, next_block: 0, blocks_read: 0, read: VecDeque::new() };
+        let mut entries = Entries {
+            filesystem: self,
+            node,
+            content,
+            next_block: 0,
+            end_block: 0,
+            blocks_read: 0,
+            read: VecDeque::new(),
+        };
         if entries.node.inode.has_inline_data() {
             entries.read_inline(&self.inline_data(&entries.node)?);
+        } else {
+            let i_size = entries.node.inode.i_size;
+            entries.end_block = i_size.div_ceil(self.superblock.block_size_bytes());
+            if let Err((code, detail)) = check_size(&self.superblock, i_size, entries.content.end_block()) {
+                entries.read.push_back(Err(Fault::damage(code, entries.node.place(), detail)));
+            }
         }
         Ok(entries)
     }
@@ -116,7 +130,14 @@ impl Iterator for Entries<'_> {
             if let Some(entry) = self.read.pop_front() {
                 return Some(entry);
             }
-            let (logical, physical) = self.content.block_from(self.next_block)?;
+            let found = self.content.block_from(self.next_block);
+            let next = found.map_or(self.end_block, |(logical, _)| logical);
+            if next > self.next_block {
+                let detail = format!("blocks {} to {} of it are missing, and their names", self.next_block, next - 1);
+                self.next_block = next;
+                return Some(Err(Fault::damage("directory-hole", self.node.place(), detail)));
+            }
+            let (logical, physical) = found?;
             self.next_block = logical + 1;
             self.blocks_read += 1;
             if let Err(fault) = self.read_block(logical, physical) {
