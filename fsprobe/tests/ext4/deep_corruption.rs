@@ -329,3 +329,35 @@ fn an_attribute_in_an_inode_of_its_own_that_is_not_used_as_often_as_it_says_is_d
     };
     assert_eq!(codes_after_byte(&made, i_version, 3), ["xattr-inode"]);
 }
+
+#[test]
+fn a_block_that_is_claimed_twice_is_said_with_both_inodes_as_e2fsck_names_them() {
+    for options in [&["-t", "ext3"][..], &["-t", "ext2", "-I", "128"]] {
+        let made = sound(options);
+        let (a, b, c) = (number_of(&made, "a"), number_of(&made, "b"), number_of(&made, "dir/c"));
+        let (of_a, of_b) = (block_of(&made, "a", 0), block_of(&made, "b", 0));
+        for request in [format!("sif dir/c block[2] {of_a}"), format!("sif a block[3] {of_b}")] {
+            made.debugfs(&request);
+        }
+        let said = run("e2fsck", &["-fn", made.path.to_str().unwrap()], &[4]);
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        let claimed = |inode, block| said.contains(&format!("Multiply-claimed block(s) in inode {inode}: {block}"));
+        assert!(claimed(a, format!("{of_b} {of_a}")) || claimed(a, format!("{of_a} {of_b}")), "{said}");
+        assert!(claimed(b, of_b.to_string()) && claimed(c, of_a.to_string()), "{said}");
+        let found = deep(&made.open()).findings;
+        let twice = found.iter().filter(|it| it.code == "block-claimed-twice");
+        let mut told: Vec<_> = twice.map(|it| (it.place.clone(), it.detail.clone())).collect();
+        told.sort();
+        let (first, second) = if a < b { (a, b) } else { (b, a) };
+        let mut expected = [
+            (format!("inode {second}"), format!("block {of_b} is claimed by inode {first}, too")),
+            (format!("inode {}", a.max(c)), format!("block {of_a} is claimed by inode {}, too", a.min(c))),
+        ];
+        expected.sort();
+        assert_eq!(told, expected);
+        made.debugfs(&format!("sif dir/c block[2] {}", block_of(&made, "dir/c", 1)));
+        let found = deep(&made.open()).findings;
+        let own = found.iter().find(|it| it.place == format!("inode {c}")).unwrap();
+        assert!(own.detail.ends_with("is in two places of it"), "{own:?}");
+    }
+}

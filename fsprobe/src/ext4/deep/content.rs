@@ -62,7 +62,7 @@ impl Deep<'_, '_> {
     }
 
     fn claim_blocks(&mut self, inode: &Inode, tally: &mut Tally) -> Result<(), Fault> {
-        let (space, metadata) = (&mut self.space, &self.metadata);
+        let (space, metadata) = (&mut self.space, self.metadata);
         let owner = inode.number;
         self.filesystem.walk_blocks(inode, &mut |piece| space.claim_piece(owner, piece, tally, metadata))
     }
@@ -70,7 +70,7 @@ impl Deep<'_, '_> {
     /// The resize inode maps the room that is kept for more descriptors, which is the filesystem's own already: only the
     /// block of pointers that leads there is its own.
     fn claim_resize_inode(&mut self, inode: &Inode, tally: &mut Tally) -> Result<(), Fault> {
-        let (space, metadata) = (&mut self.space, &self.metadata);
+        let (space, metadata) = (&mut self.space, self.metadata);
         let mut is_first = true;
         self.filesystem.walk_blocks(inode, &mut |piece| {
             let block = match piece {
@@ -103,7 +103,7 @@ impl Deep<'_, '_> {
             let detail = format!("its attributes are in block {block}, of {count}");
             return Err(Fault::damage("xattr-range", format_args!("inode {}", inode.number), detail));
         }
-        self.space.claim_block(inode.number, block, tally, &self.metadata)?;
+        self.space.claim_block(inode.number, block, tally, self.metadata)?;
         let attributes = self.filesystem.attribute_block(inode)?;
         let large_values = large_values(&attributes.entries()?);
         self.refer_to_ea_inodes(&large_values);

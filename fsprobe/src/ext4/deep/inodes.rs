@@ -168,7 +168,11 @@ impl Deep<'_, '_> {
     /// Notes what keeps claims from being complete; a failed read is passed up.
     fn broken(&mut self, fault: Fault) -> Result<(), ProbeError> {
         self.is_space_complete = false;
-        self.findings.push(fault.finding()?);
+        let finding = fault.finding()?;
+        match self.space.take_contested() {
+            Some(contest) => self.contests.push(contest),
+            None => self.findings.push(finding),
+        }
         Ok(())
     }
 }

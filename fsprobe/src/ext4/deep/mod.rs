@@ -4,7 +4,8 @@
 //! the bitmaps. In memory at once, at most: one bit a cluster, half a byte and a bit an inode (both only for groups with
 //! something in use), 24 bytes a directory, a few dozen bytes for each file whose link count is not one, each attribute
 //! block that is shared and each group, and of the longest directory three dozen bytes a block. All of it is in proportion to
-//! structures on the volume; no length that the disk supplies is allocated. It ends, because a block of a block map, and
+//! structures on the volume; no length that the disk supplies is allocated. Where a block is claimed twice, the inode tables
+//! are gone through a second time, for which the bits are in memory twice. It ends, because a block of a block map, and
 //! so whatever is below it, is walked through only by the first inode that claims it.
 //!
 //! Orphans are excluded: their blocks are still allocated and their links are gone, until a mount releases them.
@@ -20,6 +21,7 @@ mod inodes;
 mod links;
 mod metadata;
 mod name_hash;
+mod owners;
 mod sizes;
 mod space;
 
@@ -29,6 +31,7 @@ use content::SharedBlocks;
 use inode_map::InodeMap;
 use links::Links;
 use metadata::Metadata;
+use owners::Contests;
 use space::Space;
 
 use super::filesystem::Filesystem;
@@ -38,8 +41,9 @@ struct Deep<'f, 'd> {
     filesystem: &'f Filesystem<'d>,
     orphans: &'f HashSet<u32>,
     findings: &'f mut Findings,
-    metadata: Metadata,
+    metadata: &'f Metadata,
     space: Space,
+    contests: Contests,
     inodes: InodeMap,
     links: Links,
     shared_attributes: SharedBlocks,
@@ -58,34 +62,52 @@ pub(super) fn check(
     orphans: &HashSet<u32>,
     findings: &mut Findings,
 ) -> Result<(), ProbeError> {
-    let superblock = &filesystem.superblock;
     let metadata = Metadata::of(filesystem, findings);
-    let is_complete = !metadata.has_bad_groups();
-    let mut deep = Deep {
-        filesystem,
-        orphans,
-        findings,
-        space: Space::new(superblock, &metadata),
-        inodes: InodeMap::new(superblock.groups_count(), superblock.s_inodes_per_group),
-        links: Links::new(superblock),
-        shared_attributes: SharedBlocks::new(),
-        metadata,
-        is_space_complete: is_complete,
-        are_names_complete: is_complete,
-    };
-    for (group, descriptor) in filesystem.groups() {
-        match descriptor {
-            Ok(descriptor) if !deep.metadata.is_bad(group) => deep.scan_inodes(&descriptor)?,
-            _ => deep.inodes.set_unknown(group),
-        }
-    }
+    let mut deep = Deep::new(filesystem, orphans, &metadata, findings);
+    let scanned = deep.scan(filesystem.superblock.groups_count());
+    deep.name_owners()?;
+    scanned?;
     deep.directories()?;
     deep.connected();
     deep.attributes();
     deep.bitmaps()
 }
 
-impl Deep<'_, '_> {
+impl<'f, 'd> Deep<'f, 'd> {
+    fn new(
+        filesystem: &'f Filesystem<'d>,
+        orphans: &'f HashSet<u32>,
+        metadata: &'f Metadata,
+        findings: &'f mut Findings,
+    ) -> Self {
+        let superblock = &filesystem.superblock;
+        let is_complete = !metadata.has_bad_groups();
+        Self {
+            filesystem,
+            orphans,
+            findings,
+            metadata,
+            space: Space::new(superblock, metadata),
+            contests: Contests::default(),
+            inodes: InodeMap::new(superblock.groups_count(), superblock.s_inodes_per_group),
+            links: Links::new(superblock),
+            shared_attributes: SharedBlocks::new(),
+            is_space_complete: is_complete,
+            are_names_complete: is_complete,
+        }
+    }
+
+    /// Reads the inodes of the first `groups` groups.
+    fn scan(&mut self, groups: u32) -> Result<(), ProbeError> {
+        for (group, descriptor) in self.filesystem.groups().take(groups as usize) {
+            match descriptor {
+                Ok(descriptor) if !self.metadata.is_bad(group) => self.scan_inodes(&descriptor)?,
+                _ => self.inodes.set_unknown(group),
+            }
+        }
+        Ok(())
+    }
+
     /// Attribute blocks and inodes are used as often as they say.
     fn attributes(&mut self) {
         if !self.is_space_complete {

@@ -1,14 +1,20 @@
 //! Which clusters are claimed, each once only.
 
+use std::collections::BTreeMap;
+
 use super::super::block_runs::{Piece, Run};
 use super::super::fault::Fault;
 use super::super::superblock::Superblock;
 use super::group_bits::GroupBits;
 use super::metadata::Metadata;
+use super::owners::{CLAIMED_TWICE, Contest};
 
 /// The claims of the filesystem's own structures and of all inodes: one bit a cluster (a block without `bigalloc`).
 pub(super) struct Space {
     claimed: GroupBits,
+    contested: Option<Contest>,
+    /// Of the clusters that are watched.
+    owners: BTreeMap<u64, Option<u32>>,
     first_block: u64,
     blocks_per_cluster: u64,
     clusters_per_group: u64,
@@ -35,6 +41,8 @@ impl Space {
     pub(super) fn new(superblock: &Superblock, metadata: &Metadata) -> Self {
         let mut space = Self {
             claimed: GroupBits::new(superblock.groups_count(), superblock.clusters_per_group()),
+            contested: None,
+            owners: BTreeMap::new(),
             first_block: superblock.s_first_data_block.into(),
             blocks_per_cluster: superblock.blocks_per_cluster(),
             clusters_per_group: superblock.clusters_per_group().into(),
@@ -48,6 +56,26 @@ impl Space {
 
     pub(super) fn claimed(&self) -> &GroupBits {
         &self.claimed
+    }
+
+    /// The claim that failed since this was asked last, of a cluster that is another inode's.
+    pub(super) fn take_contested(&mut self) -> Option<Contest> {
+        self.contested.take()
+    }
+
+    /// Has the first to claim each of `clusters` remembered.
+    pub(super) fn watch(&mut self, clusters: impl Iterator<Item = u64>) {
+        self.owners = clusters.map(|cluster| (cluster, None)).collect();
+    }
+
+    /// Who claimed a watched cluster first.
+    pub(super) fn owner(&self, cluster: u64) -> Option<u32> {
+        self.owners.get(&cluster).copied().flatten()
+    }
+
+    /// The first block of `cluster`.
+    pub(super) fn block(&self, cluster: u64) -> u64 {
+        self.first_block + cluster * self.blocks_per_cluster
     }
 
     fn cluster(&self, block: u64) -> u64 {
@@ -71,14 +99,15 @@ impl Space {
     }
 
     fn claim(&mut self, owner: u32, start: u64, end: u64, metadata: &Metadata) -> Result<(), Fault> {
+        self.owners.range_mut(start..end).for_each(|(_, first)| *first = first.or(Some(owner)));
         let Some(cluster) = self.set(start, end) else { return Ok(()) };
-        let block = self.first_block + cluster * self.blocks_per_cluster;
-        let by = if metadata.contains(block) {
-            "holds the filesystem's own structures"
-        } else {
-            "is claimed already, by another inode or by another part of this one"
-        };
-        Err(Fault::damage("block-claimed-twice", format_args!("inode {owner}"), format!("block {block} {by}")))
+        let block = self.block(cluster);
+        let mut detail = format!("block {block} holds the filesystem's own structures");
+        if !metadata.contains(block) {
+            self.contested = Some(Contest { inode: owner, cluster });
+            detail = format!("block {block} is claimed already");
+        }
+        Err(Fault::damage(CLAIMED_TWICE, format_args!("inode {owner}"), detail))
     }
 
     /// Claims one block for itself: one of an extent tree or block map, or of extended attributes.
