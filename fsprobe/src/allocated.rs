@@ -1,7 +1,7 @@
 //! What a backup of a disk has to copy.
 
 use crate::layout::Disk;
-use crate::{Depth, Extent, ExtentSet, Kind, ProbeError, ReadAt, Verdict, Volume, ext4, kind};
+use crate::{Extent, ExtentSet, Kind, ProbeError, ReadAt, Verdict, Volume, ext4, kind};
 
 /// The byte ranges of `disk` that a backup must copy: sorted, apart from each other, within the disk.
 ///
@@ -65,7 +65,7 @@ fn used_within(disk: &dyn ReadAt, volume: &Volume) -> Result<Option<Vec<Extent>>
         Kind::Ext2 | Kind::Ext3 | Kind::Ext4 => {
             let in_volume = |error: ProbeError| error.in_volume(&volume.path);
             // Bitmaps of a damaged filesystem prove nothing, and whoever repairs it needs every block.
-            if ext4::check(&content, Depth::Default).map_err(in_volume)?.verdict == Verdict::Damaged {
+            if ext4::verdict(&content).map_err(in_volume)? == Verdict::Damaged {
                 return Ok(None);
             }
             ext4::allocated(&content).map(Some).map_err(in_volume)

@@ -7,7 +7,8 @@ use crate::{Finding, Findings, Kind, ProbeError, ReadAt, Severity, Verdict, Volu
 /// Reads the layout of `disk` and judges every volume on it.
 ///
 /// # Errors
-/// Those of [`layout`]. A volume that cannot be read is reported as damaged, with the place.
+/// Those of [`layout`]. A volume that cannot be read, or not to the end, is reported as damaged, with the place and
+/// what was seen before it.
 pub fn check(disk: &dyn ReadAt, depth: Depth) -> Result<Report, ProbeError> {
     Ok(layout(disk)?.check(disk, depth))
 }
@@ -44,7 +45,7 @@ fn judge(disk: &dyn ReadAt, volume: &Volume, depth: Depth) -> Judged {
     if volume.is_whole()
         && let Err(error) = judge_content(disk, volume, depth, &mut findings, &mut summary)
     {
-        findings.push(Finding::damage("unreadable", format!("volume {}", volume.path), error.to_string()));
+        findings.push(error.finding());
     }
     let weight = findings.verdict();
     // Nothing is known of it, and nothing is wrong with it: that does not weaken the verdict of the disk.
@@ -72,7 +73,7 @@ fn judge_content(
     let content = volume.open(disk);
     match volume.kind {
         Kind::Ext2 | Kind::Ext3 | Kind::Ext4 => {
-            let check = ext4::check(&content, depth)?;
+            let check = ext4::check(&content, depth);
             findings.extend(check.findings);
             *summary = check.ext4;
         }

@@ -2,7 +2,9 @@
 
 use std::io;
 
-/// A read that failed, and where: everything else that is wrong with a disk is a [`Finding`](crate::Finding).
+use crate::Finding;
+
+/// A read that failed, and where: everything else that is wrong with a disk is a [`Finding`].
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// The medium refused to be read.
@@ -24,6 +26,14 @@ impl ProbeError {
     #[must_use]
     pub fn in_volume(self, path: &str) -> Self {
         self.within(&format!("volume {path}:"))
+    }
+
+    /// What it means for the volume: what cannot be read cannot be restored from either, so it is damage. What comes after
+    /// the place in a check was not looked at.
+    pub(crate) fn finding(&self) -> Finding {
+        let Self::Io { place, offset_bytes, .. } = self;
+        let detail = format!("{self}; what comes after it was not judged");
+        Finding::damage("unreadable", format!("{place} at byte {offset_bytes}"), detail)
     }
 
     /// The same error, its place preceded by a wider one.

@@ -13,7 +13,7 @@ pub enum Verdict {
     Unknown,
     /// Sound only after its journal is replayed.
     Replay,
-    /// Not sound.
+    /// Not sound, or not readable.
     Damaged,
 }
 

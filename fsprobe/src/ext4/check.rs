@@ -6,23 +6,44 @@ use super::error_record::ErrorRecord;
 use super::open::{Opened, open};
 use super::orphans::orphans;
 use super::superblock::Superblock;
-use crate::{Depth, Ext4Check, Ext4Summary, Finding, Findings, ProbeError, ReadAt, Severity};
+use crate::{Depth, Ext4Check, Ext4Summary, Finding, Findings, ProbeError, ReadAt, Severity, Verdict};
 
 /// Checks the ext2, ext3 or ext4 on `volume` without writing: superblocks, error record, journal, group descriptors and
 /// orphans, those after the journal as it leaves them.
 ///
 /// The freeze proof is `needs_recovery == false && journal_start == 0` of the summary: then the verdict is not `replay`.
 ///
+/// Where the medium fails, the check ends with the finding `unreadable`, which is damage, after those until then.
+#[must_use]
+pub fn check(volume: &dyn ReadAt, depth: Depth) -> Ext4Check {
+    let mut findings = Findings::default();
+    let mut summary = None;
+    if let Err(error) = judge(volume, depth, &mut findings, &mut summary) {
+        findings.push(error.finding());
+    }
+    Ext4Check { verdict: findings.verdict(), findings: findings.into_vec(), ext4: summary }
+}
+
+/// The verdict of the default check.
+///
 /// # Errors
 /// [`ProbeError::Io`] where the medium fails.
-pub fn check(volume: &dyn ReadAt, depth: Depth) -> Result<Ext4Check, ProbeError> {
-    let opened = open(volume)?;
+pub(crate) fn verdict(volume: &dyn ReadAt) -> Result<Verdict, ProbeError> {
     let mut findings = Findings::default();
+    judge(volume, Depth::Default, &mut findings, &mut None)?;
+    Ok(findings.verdict())
+}
+
+fn judge(
+    volume: &dyn ReadAt,
+    depth: Depth,
+    findings: &mut Findings,
+    summary: &mut Option<Ext4Summary>,
+) -> Result<(), ProbeError> {
+    let opened = open(volume)?;
     findings.extend(opened.findings.iter().cloned());
-    let Some(superblock) = &opened.superblock else {
-        return Ok(Ext4Check { verdict: findings.verdict(), findings: findings.into_vec(), ext4: None });
-    };
-    let mut summary = summary(&opened, superblock);
+    let Some(superblock) = &opened.superblock else { return Ok(()) };
+    let summary = summary.insert(summary_of(&opened, superblock));
     if !superblock.is_backup() {
         findings.extend(state(superblock));
     }
@@ -38,12 +59,12 @@ pub fn check(volume: &dyn ReadAt, depth: Depth) -> Result<Ext4Check, ProbeError>
             let orphans = orphans(&filesystem)?;
             summary.orphans = u32::try_from(orphans.inodes.len()).unwrap_or(u32::MAX);
             findings.extend(orphans.findings.into_vec());
-            if depth == Depth::Deep && !is_deep_hindered(&opened, &mut findings) {
-                deep::check(&filesystem, &orphans.inodes, &mut findings)?;
+            if depth == Depth::Deep && !is_deep_hindered(&opened, findings) {
+                deep::check(&filesystem, &orphans.inodes, findings)?;
             }
         }
     }
-    Ok(Ext4Check { verdict: findings.verdict(), findings: findings.into_vec(), ext4: Some(summary) })
+    Ok(())
 }
 
 /// Why inodes, bitmaps and directories cannot be judged, as a finding.
@@ -62,7 +83,7 @@ fn is_deep_hindered(opened: &Opened<'_>, findings: &mut Findings) -> bool {
     true
 }
 
-fn summary(opened: &Opened<'_>, superblock: &Superblock) -> Ext4Summary {
+fn summary_of(opened: &Opened<'_>, superblock: &Superblock) -> Ext4Summary {
     let replay = opened.replay.as_ref();
     let journal = opened.journal.as_ref();
     let error_record = ErrorRecord::of(superblock);

@@ -40,6 +40,7 @@ pub(crate) use backup::find_backup;
 pub use bitmap::Bitmap;
 pub use block_runs::{Piece, Run};
 pub use check::check;
+pub(crate) use check::verdict;
 pub use error_record::{ErrorRecord, RecordedError};
 pub use fault::Fault;
 pub use filesystem::Filesystem;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use fsprobe::{Finding, ProbeError, ReadAt, Severity, Verdict, ext4};
+use fsprobe::{Finding, ReadAt, Severity, Verdict, ext4};
 
 use crate::image::Made;
 use crate::{check, codes};
@@ -300,29 +300,34 @@ fn a_truncated_image_is_damage() {
 }
 
 /// A medium that fails from some byte on.
-struct Failing(Vec<u8>, u64);
+pub struct Failing<'i> {
+    pub image: &'i [u8],
+    pub from_byte: u64,
+}
 
-impl ReadAt for Failing {
+impl ReadAt for Failing<'_> {
     fn size_bytes(&self) -> u64 {
-        self.0.size_bytes()
+        self.image.size_bytes()
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset_bytes: u64) -> io::Result<()> {
-        if offset_bytes + buf.len() as u64 > self.1 {
+        if offset_bytes + buf.len() as u64 > self.from_byte {
             return Err(io::Error::from_raw_os_error(5));
         }
-        self.0.read_exact_at(buf, offset_bytes)
+        self.image.read_exact_at(buf, offset_bytes)
     }
 }
 
 #[test]
-fn a_medium_that_fails_is_an_error_with_the_place() {
+fn a_medium_that_fails_is_damage_with_the_place() {
     let bytes = dirty(&[]);
-    for (limit, structure) in [(1024, "superblock"), (2048, "group"), (4096, "inode 8")] {
-        let failing = Failing(bytes.clone(), limit);
-        let ProbeError::Io { place, offset_bytes, .. } = ext4::check(&failing, fsprobe::Depth::Default).unwrap_err();
-        assert!(place.contains(structure), "{place}");
-        assert!(offset_bytes < 32 << 20);
+    for (from_byte, structure) in [(1024, "superblock"), (2048, "group"), (4096, "inode 8")] {
+        let failing = Failing { image: &bytes, from_byte };
+        let found = check(&failing);
+        assert_eq!((found.verdict, codes(&found)), (Verdict::Damaged, vec!["unreadable"]));
+        let Finding { place, detail, .. } = &found.findings[0];
+        assert!(place.contains(structure) && place.contains(" at byte "), "{place}");
+        assert!(detail.contains("os error 5"), "{detail}");
         assert!(ext4::allocated(&failing).is_err());
     }
 }

@@ -10,7 +10,7 @@ use crate::image::{Made, Mounted, run};
 use crate::{FLAVOURS, codes, is_mountable};
 
 pub fn deep(volume: &dyn ReadAt) -> Ext4Check {
-    ext4::check(volume, Depth::Deep).unwrap()
+    ext4::check(volume, Depth::Deep)
 }
 
 /// What e2fsck has to say of a copy: after a replay and the release of orphans, which `-p` does without a word.

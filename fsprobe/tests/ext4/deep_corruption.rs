@@ -4,6 +4,7 @@ use std::fs;
 
 use fsprobe::{Severity, Verdict, ext4};
 
+use crate::corruption::Failing;
 use crate::deep::deep;
 use crate::image::{Made, run};
 
@@ -360,4 +361,20 @@ fn a_block_that_is_claimed_twice_is_said_with_both_inodes_as_e2fsck_names_them()
         let own = found.iter().find(|it| it.place == format!("inode {c}")).unwrap();
         assert!(own.detail.ends_with("is in two places of it"), "{own:?}");
     }
+}
+
+#[test]
+fn a_medium_that_fails_half_way_leaves_the_findings_until_there() {
+    // Without a journal, which would be read before and is further on.
+    let made = sound(&["-t", "ext2"]);
+    made.debugfs("ssv error_count 3");
+    made.debugfs("sif a links_count 0");
+    made.debugfs("sif a dtime 0");
+    let bytes = made.bytes();
+    let table = ext4::open(&bytes).unwrap().filesystem().unwrap().group(1).unwrap().bg_inode_table;
+    let found = deep(&Failing { image: &bytes, from_byte: table * 1024 });
+    assert_eq!(found.verdict, Verdict::Damaged);
+    assert_eq!(crate::codes(&found), ["errors-recorded", "inode-no-dtime", "unreadable"], "{:#?}", found.findings);
+    assert_eq!(found.findings[2].place, format!("ext4 group 1 inode table at byte {}", table * 1024));
+    assert_eq!(found.ext4.unwrap().errors_recorded, 3);
 }
