@@ -3,6 +3,7 @@
 use super::backup;
 use super::deep;
 use super::error_record::ErrorRecord;
+use super::mmp;
 use super::open::{Opened, open};
 use super::orphans::orphans;
 use super::superblock::Superblock;
@@ -56,6 +57,7 @@ fn judge(
                     findings.push(fault.finding()?);
                 }
             }
+            findings.extend(mmp::check(&filesystem)?);
             let orphans = orphans(&filesystem)?;
             summary.orphans = u32::try_from(orphans.inodes.len()).unwrap_or(u32::MAX);
             findings.extend(orphans.findings.into_vec());

@@ -28,6 +28,7 @@ mod htree_node;
 mod inode;
 mod journal;
 mod layout;
+mod mmp;
 mod open;
 mod orphan_file;
 mod orphans;

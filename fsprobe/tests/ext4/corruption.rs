@@ -5,7 +5,7 @@ use std::path::Path;
 
 use fsprobe::{Finding, ReadAt, Severity, Verdict, ext4};
 
-use crate::image::Made;
+use crate::image::{Made, run};
 use crate::{check, codes};
 
 const BLOCK: u64 = 1024;
@@ -330,4 +330,52 @@ fn a_medium_that_fails_is_damage_with_the_place() {
         assert!(detail.contains("os error 5"), "{detail}");
         assert!(ext4::allocated(&failing).is_err());
     }
+}
+
+/// A filesystem with an MMP block, and where that is.
+fn with_mmp(options: &[&str]) -> (Made, u64) {
+    let made = Made::mke2fs(16, &[&["-t", "ext4", "-b", "1024"], options].concat());
+    let shown = made.debugfs("dump_mmp");
+    let block = shown.lines().find_map(|line| line.strip_prefix("block_number: ")).unwrap();
+    let offset = block.parse::<u64>().unwrap() * BLOCK;
+    (made, offset)
+}
+
+#[test]
+fn who_has_a_filesystem_mounted_is_said() {
+    let (made, mmp) = with_mmp(&["-O", "mmp,^metadata_csum"]);
+    let mmp = usize::try_from(mmp).unwrap();
+    let found_with = |sequence: u32| {
+        let mut bytes = made.bytes();
+        bytes[mmp + 4..][..4].copy_from_slice(&sequence.to_le_bytes());
+        bytes[mmp + 8..][..8].copy_from_slice(&1_700_000_000_u64.to_le_bytes());
+        bytes[mmp + 0x10..][..9].copy_from_slice(b"db\x1b[host\0");
+        bytes[mmp + 0x50..][..5].copy_from_slice(b"vdb1\0");
+        check(&bytes)
+    };
+    assert_eq!(codes(&found_with(0xff4d_4d50)), [""; 0]);
+    let by = "on the machine db\\u{1b}[host, as vdb1, at 1700000000 s since 1970";
+    for (sequence, verdict, code) in
+        [(0x1234, Verdict::Consistent, "mmp-in-use"), (0xe24d_4d50, Verdict::Unknown, "mmp-fsck")]
+    {
+        let found = found_with(sequence);
+        assert_eq!((found.verdict, codes(&found)), (verdict, vec![code]));
+        assert!(found.findings[0].detail.contains(by), "{:?}", found.findings[0]);
+    }
+}
+
+#[test]
+fn an_mmp_block_that_does_not_verify_is_damage_as_e2fsck_says() {
+    let (made, mmp) = with_mmp(&["-O", "mmp"]);
+    for (offset, code) in [(0, "mmp-magic"), (0x20, "mmp-checksum"), (0x3fd, "mmp-checksum")] {
+        let mut bytes = made.bytes();
+        flip(&mut bytes, mmp + offset);
+        let found = check(&bytes);
+        assert_eq!((found.verdict, codes(&found)), (Verdict::Damaged, vec![code]), "byte {offset:#x}");
+        let changed = made.dir.path().join("changed");
+        std::fs::write(&changed, bytes).unwrap();
+        run("e2fsck", &["-fn", changed.to_str().unwrap()], &[4, 12]);
+    }
+    made.debugfs("ssv mmp_block 999999");
+    assert_eq!(codes(&check(&made.open())), ["mmp-range"]);
 }
