@@ -77,6 +77,7 @@ fn judge_content(
             findings.extend(check.findings);
             *summary = check.ext4;
         }
+        Kind::ExtJournal => findings.extend(ext4::check_journal_device(&content)?.into_vec()),
         Kind::Xfs => findings.extend(xfs::check(&content)?),
         Kind::Ntfs => findings.extend(ntfs::check(&content)?),
         Kind::Fat | Kind::Exfat => findings.extend(kind::fat_state(&content, volume.kind)?),

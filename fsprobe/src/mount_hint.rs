@@ -56,6 +56,7 @@ fn mount_options(kind: Kind) -> Option<(Option<&'static str>, &'static str)> {
              are released even with `ro,noload` where the device is writable: keep it behind this read-only loop device",
         ),
         Kind::Ext2 => (Some("ro"), "the loop device is read-only; on a writable one the kernel would release orphans"),
+        Kind::ExtJournal => (None, "it is the journal of a filesystem that is mounted from another device"),
         Kind::Xfs => (
             Some("ro,norecovery,nouuid"),
             "`ro` alone replays the log and so writes; with `norecovery` what is only in the log is not seen",

@@ -1,4 +1,4 @@
-//! ext2, ext3 and ext4, told apart by their feature flags as e2fsprogs does.
+//! ext2, ext3, ext4 and their journals on other devices, told apart by their feature flags as e2fsprogs does.
 
 use super::Kind;
 use crate::bytes::{has, le32};
@@ -22,7 +22,7 @@ pub(super) fn recognise(head: &[u8]) -> Option<Kind> {
     let s_feature_incompat = le32(superblock, 96);
     let s_feature_ro_compat = le32(superblock, 100);
     if s_feature_incompat & INCOMPAT_JOURNAL_DEV != 0 {
-        return None;
+        return Some(Kind::ExtJournal);
     }
     let beyond_ext3 = s_feature_incompat & !EXT3_INCOMPAT != 0 || s_feature_ro_compat & !EXT3_RO_COMPAT != 0;
     Some(match (beyond_ext3, s_feature_compat & COMPAT_HAS_JOURNAL != 0) {

@@ -27,6 +27,8 @@ pub enum Kind {
     Ext3,
     /// ext4.
     Ext4,
+    /// The journal of an ext3 or ext4 on another device.
+    ExtJournal,
     /// XFS.
     Xfs,
     /// NTFS.
@@ -59,6 +61,7 @@ impl Kind {
             Self::Ext2 => "ext2",
             Self::Ext3 => "ext3",
             Self::Ext4 => "ext4",
+            Self::ExtJournal => "ext-journal",
             Self::Xfs => "xfs",
             Self::Ntfs => "ntfs",
             Self::Fat => "fat",

@@ -379,3 +379,39 @@ fn an_mmp_block_that_does_not_verify_is_damage_as_e2fsck_says() {
     made.debugfs("ssv mmp_block 999999");
     assert_eq!(codes(&check(&made.open())), ["mmp-range"]);
 }
+
+#[test]
+fn a_journal_and_its_filesystem_on_two_devices_are_each_judged_as_far_as_that_goes() {
+    for block_size in ["1024", "4096"] {
+        let made =
+            Made::mke2fs(16, &["-O", "journal_dev", "-b", block_size, "-U", "11111111-2222-3333-4444-555555555555"]);
+        // What mke2fs -J device= writes, which wants a block device: the filesystem's UUID as the first user.
+        let filesystem = Made::mke2fs(16, &["-t", "ext4", "-b", block_size]);
+        filesystem.debugfs("ssv journal_inum 0");
+        filesystem.debugfs("ssv journal_uuid 11111111-2222-3333-4444-555555555555");
+        let mut bytes = made.bytes();
+        let journal = if block_size == "1024" { 2048 } else { 4096 };
+        assert_eq!(be32(&bytes, journal), 0xc03b_3998);
+        let journal = usize::try_from(journal).unwrap();
+        bytes[journal + 0x43] = 1;
+        bytes[journal + 0x100..][..16].fill(0xab);
+        let judged = |bytes: &Vec<u8>| {
+            let report = fsprobe::check(bytes, fsprobe::Depth::Deep).unwrap();
+            let [volume] = report.volumes.as_slice() else { panic!("{report:#?}") };
+            assert_eq!((volume.kind, volume.verdict), (fsprobe::Kind::ExtJournal, report.verdict));
+            let [finding] = volume.findings.as_slice() else { panic!("{report:#?}") };
+            assert!(finding.detail.contains("UUID abababab-abab-abab-abab-abababababab"), "{finding:?}");
+            (report.verdict, finding.code)
+        };
+        assert_eq!(judged(&bytes), (Verdict::Consistent, "journal-device"));
+        bytes[journal + 0x1f] = 7;
+        assert_eq!(judged(&bytes), (Verdict::Replay, "journal-device"));
+
+        let found = check(&filesystem.open());
+        assert_eq!((found.verdict, codes(&found)), (Verdict::Consistent, vec!["journal-external"]));
+        filesystem.debugfs("feature needs_recovery");
+        let found = crate::deep::deep(&filesystem.open());
+        assert_eq!((found.verdict, codes(&found)), (Verdict::Unknown, vec!["journal-external", "deep-not-judged"]));
+        assert!(found.findings[0].detail.contains("11111111-2222-3333-4444-555555555555"), "{:?}", found.findings[0]);
+    }
+}

@@ -22,6 +22,7 @@ fn a_bare_filesystem_has_the_kind_that_blkid_says() {
     assert_eq!(kind_of("mkfs.ext3", &["-q"], 8, "ext3"), Kind::Ext3);
     assert_eq!(kind_of("mkfs.ext4", &["-q"], 8, "ext4"), Kind::Ext4);
     assert_eq!(kind_of("mkfs.ext4", &["-q", "-O", "^has_journal"], 8, "ext4"), Kind::Ext4);
+    assert_eq!(kind_of("mke2fs", &["-q", "-F", "-O", "journal_dev"], 8, "jbd"), Kind::ExtJournal);
     assert_eq!(kind_of("mkfs.xfs", &["-q"], 300, "xfs"), Kind::Xfs);
     assert_eq!(kind_of("mkfs.ntfs", &["-Q", "-F", "-q"], 8, "ntfs"), Kind::Ntfs);
     assert_eq!(kind_of("mkfs.fat", &["-F12"], 2, "vfat"), Kind::Fat);
