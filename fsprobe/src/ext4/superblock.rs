@@ -21,6 +21,10 @@ const MAGIC: u16 = 0xef53;
 const STATE_VALID: u16 = 1;
 /// `s_state`: the kernel saw an inconsistency.
 const STATE_ERROR: u16 = 2;
+/// `s_first_ino` of the first revision, and the least one of any.
+const GOOD_OLD_FIRST_INO: u32 = 11;
+/// `s_checksum_type`.
+const CHECKSUM_CRC32C: u8 = 1;
 /// Fewer blocks a group are made by no mke2fs; the bound keeps the number of groups in proportion to the disk.
 const MIN_BLOCKS_PER_GROUP: u32 = 256;
 
@@ -30,6 +34,7 @@ const MIN_BLOCKS_PER_GROUP: u32 = 256;
 pub struct Superblock {
     pub s_inodes_count: u32,
     pub s_blocks_count: u64,
+    pub s_r_blocks_count: u64,
     pub s_free_blocks_count: u64,
     pub s_free_inodes_count: u32,
     pub s_first_data_block: u32,
@@ -40,6 +45,7 @@ pub struct Superblock {
     pub s_inodes_per_group: u32,
     pub s_wtime: u32,
     pub s_state: u16,
+    pub s_rev_level: u32,
     pub s_first_ino: u32,
     pub s_inode_size: u16,
     pub s_block_group_nr: u16,
@@ -79,13 +85,15 @@ impl Superblock {
         if s_magic != MAGIC {
             return Err(Fault::damage("superblock-magic", place, format!("s_magic is {s_magic:#x}, not {MAGIC:#x}")));
         }
-        let old_revision = le32(raw, 0x4c) == 0;
+        let s_rev_level = le32(raw, 0x4c);
+        let old_revision = s_rev_level == 0;
         let s_feature_incompat = le32(raw, FEATURE_INCOMPAT_OFFSET);
         let wide = s_feature_incompat & incompat::BITS64 != 0;
         let high = |offset| if wide { le32(raw, offset) } else { 0 };
         let superblock = Self {
             s_inodes_count: le32(raw, 0x0),
             s_blocks_count: joined(high(0x150), le32(raw, 0x4)),
+            s_r_blocks_count: joined(high(0x154), le32(raw, 0x8)),
             s_free_blocks_count: joined(high(0x158), le32(raw, 0xc)),
             s_free_inodes_count: le32(raw, 0x10),
             s_first_data_block: le32(raw, 0x14),
@@ -96,7 +104,8 @@ impl Superblock {
             s_inodes_per_group: le32(raw, 0x28),
             s_wtime: le32(raw, 0x30),
             s_state: le16(raw, 0x3a),
-            s_first_ino: if old_revision { 11 } else { le32(raw, 0x54) },
+            s_rev_level,
+            s_first_ino: if old_revision { GOOD_OLD_FIRST_INO } else { le32(raw, 0x54) },
             s_inode_size: if old_revision { 128 } else { le16(raw, 0x58) },
             s_block_group_nr: le16(raw, 0x5a),
             s_feature_compat: le32(raw, 0x5c),
@@ -129,6 +138,9 @@ impl Superblock {
 
     /// What the kernel would refuse to mount, too.
     fn geometry_fault(&self) -> Option<String> {
+        if self.s_rev_level > 1 {
+            return Some(format!("s_rev_level is {}: 1 is the highest there is", self.s_rev_level));
+        }
         if self.s_log_block_size > 6 {
             return Some(format!("s_log_block_size is {}: 6 (64 KiB) is the largest", self.s_log_block_size));
         }
@@ -143,6 +155,14 @@ impl Superblock {
                     self.s_clusters_per_group, self.s_blocks_per_group
                 ));
             }
+        } else if self.s_log_cluster_size != self.s_log_block_size
+            || self.s_clusters_per_group != self.s_blocks_per_group
+        {
+            return Some(format!(
+                "without bigalloc, s_log_cluster_size {} and s_log_block_size {} or s_clusters_per_group {} and \
+                 s_blocks_per_group {} disagree",
+                self.s_log_cluster_size, self.s_log_block_size, self.s_clusters_per_group, self.s_blocks_per_group
+            ));
         }
         let bits = block_size * 8;
         if self.s_blocks_per_group < MIN_BLOCKS_PER_GROUP || u64::from(self.clusters_per_group()) > bits {
@@ -159,6 +179,23 @@ impl Superblock {
             && (!self.s_desc_size.is_power_of_two() || !(64..=1024).contains(&self.s_desc_size))
         {
             return Some(format!("s_desc_size is {}", self.s_desc_size));
+        }
+        if u64::from(self.s_reserved_gdt_blocks) > block_size / 4 {
+            return Some(format!("s_reserved_gdt_blocks is {}", self.s_reserved_gdt_blocks));
+        }
+        if self.s_first_ino < GOOD_OLD_FIRST_INO || self.s_first_ino > self.s_inodes_count {
+            return Some(format!("s_first_ino is {}", self.s_first_ino));
+        }
+        if self.has_metadata_csum() && self.s_checksum_type != CHECKSUM_CRC32C {
+            return Some(format!("s_checksum_type is {}: 1 (CRC-32C) is the only one", self.s_checksum_type));
+        }
+        // The boot block has a cluster of its own only where clusters are as small.
+        let s_first_data_block = u32::from(self.s_log_cluster_size == 0);
+        if self.s_first_data_block != s_first_data_block {
+            return Some(format!(
+                "s_first_data_block is {}, not {s_first_data_block} as the block size asks for",
+                self.s_first_data_block
+            ));
         }
         if u64::from(self.s_first_data_block) >= self.s_blocks_count {
             return Some(format!(
@@ -342,9 +379,22 @@ mod tests {
     #[test]
     fn a_number_that_would_lead_astray_is_refused() {
         assert_eq!(code(&valid()), "ok");
-        for (offset, byte) in
-            [(0x18, 7), (0x20, 0), (0x21, 0), (0x28, 0), (0x0, 31), (0x15, 0xff), (0x7, 0xff), (0x2a, 1)]
-        {
+        for (offset, byte) in [
+            (0x18, 7),
+            (0x20, 0),
+            (0x21, 0),
+            (0x28, 0),
+            (0x0, 31),
+            (0x15, 0xff),
+            (0x7, 0xff),
+            (0x2a, 1),
+            // What the kernel or e2fsck refuses, while nothing else of it is odd.
+            (0x14, 0),
+            (0x1c, 1),
+            (0x24, 1),
+            (0x4d, 1),
+            (0xcf, 0xff),
+        ] {
             let mut raw = valid();
             raw[offset] = byte;
             if offset == 0x20 || offset == 0x21 {
