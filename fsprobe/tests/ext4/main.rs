@@ -52,7 +52,7 @@ const FLAVOURS: &[&[&str]] = &[
     &["-t", "ext4", "-O", "orphan_file", "-b", "4096"],
     &["-t", "ext4", "-O", "orphan_file", "-b", "1024"],
     &["-t", "ext4", "-O", "bigalloc", "-b", "4096", "-C", "16384"],
-    &["-t", "ext4", "-O", "bigalloc", "-b", "1024", "-C", "8192"],
+    &["-t", "ext4", "-O", "bigalloc", "-b", "1024", "-C", "2048"],
     &["-t", "ext4", "-O", "inline_data", "-b", "4096"],
     &["-t", "ext4", "-O", "meta_bg,^resize_inode"],
     &["-t", "ext4", "-O", "meta_bg,^resize_inode", "-b", "1024", "-g", "1024"],

@@ -71,6 +71,10 @@ impl Deep<'_, '_> {
     /// block of pointers that leads there is its own.
     fn claim_resize_inode(&mut self, inode: &Inode, tally: &mut Tally) -> Result<(), Fault> {
         let (space, metadata) = (&mut self.space, self.metadata);
+        let superblock = &self.filesystem.superblock;
+        // What it maps in other groups is as far from their start as in group 0, where the superblock may come after a
+        // boot block that they do not have (bigalloc with blocks of 1 KiB).
+        let boot_blocks = superblock.primary_block().saturating_sub(superblock.group_first_block(0));
         let mut is_first = true;
         self.filesystem.walk_blocks(inode, &mut |piece| {
             let block = match piece {
@@ -81,7 +85,7 @@ impl Deep<'_, '_> {
                 Piece::Data(run) => run.physical_block,
             };
             tally.clusters += 1;
-            if metadata.contains(block) {
+            if metadata.contains(block) || metadata.contains(block.saturating_sub(boot_blocks)) {
                 return Ok(());
             }
             let detail = format!("block {block} is not in the room for group descriptors");
