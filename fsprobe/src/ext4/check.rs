@@ -48,6 +48,7 @@ fn judge(
     if !superblock.is_backup() {
         findings.extend(state(superblock));
     }
+    findings.extend(reserved_blocks(superblock));
     findings.extend(replay_needed(&opened));
     if opened.is_interpretable() {
         findings.extend(backup::compare(volume, superblock)?);
@@ -117,6 +118,19 @@ fn replay_needed(opened: &Opened<'_>) -> Option<Finding> {
         opened.volume.replayed_blocks()
     );
     Some(Finding::replay("journal-needs-replay", "journal", detail))
+}
+
+/// More blocks kept for root than there are is a superblock that was overwritten, although the kernel mounts it. With more
+/// than half of them, e2fsck refuses to open it; mke2fs itself makes that of `-m 50` with bigalloc.
+fn reserved_blocks(superblock: &Superblock) -> Option<Finding> {
+    let Superblock { s_r_blocks_count, s_blocks_count, .. } = *superblock;
+    let severity = match () {
+        () if s_r_blocks_count > s_blocks_count => Severity::Damage,
+        () if s_r_blocks_count > s_blocks_count / 2 => Severity::Warning,
+        () => return None,
+    };
+    let detail = format!("s_r_blocks_count is {s_r_blocks_count} of {s_blocks_count}: e2fsck refuses more than half");
+    Some(Finding::new(severity, "superblock-reserved-blocks", "superblock", detail))
 }
 
 /// What `s_state` and the error record say.

@@ -108,11 +108,22 @@ impl<'d> Opened<'d> {
             return Ok(());
         }
         if superblock.s_journal_inum == 0 {
+            if superblock.s_journal_dev == 0 && superblock.s_journal_uuid == [0; 16] {
+                let detail = "has_journal is set, but it is in no inode and on no device: the kernel does not mount it";
+                return Err(Fault::damage("journal-nowhere", PRIMARY, detail));
+            }
             let uuid = uuid::Uuid::from_bytes(superblock.s_journal_uuid);
             let detail = format!("the journal is on another device, with the UUID {uuid}");
             let severity = if superblock.needs_recovery() { Severity::Unknown } else { Severity::Note };
             self.findings.push(Finding::new(severity, "journal-external", PRIMARY, detail));
             return Ok(());
+        }
+        if superblock.s_journal_dev != 0 {
+            let detail = format!(
+                "the journal is in inode {} and on device {:#x}: the kernel mounts neither",
+                superblock.s_journal_inum, superblock.s_journal_dev
+            );
+            return Err(Fault::damage("journal-in-two-places", PRIMARY, detail));
         }
         let log = Log::open(on_disk)?;
         self.journal = Some(log.superblock.clone());

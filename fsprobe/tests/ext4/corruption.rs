@@ -224,6 +224,39 @@ fn a_journal_on_another_device_is_said() {
 }
 
 #[test]
+fn a_journal_in_two_places_or_in_none_is_damage() {
+    for (request, code) in
+        [("ssv journal_dev 0x801", "journal-in-two-places"), ("ssv journal_inum 0", "journal-nowhere")]
+    {
+        let made = clean();
+        made.debugfs(request);
+        assert_eq!(codes(&check(&made.open())), [code]);
+        // e2fsck takes the first for sound; the kernel takes neither.
+        let point = made.dir.path().join("point");
+        std::fs::create_dir(&point).unwrap();
+        run("mount", &["-o", "loop,ro", made.path.to_str().unwrap(), point.to_str().unwrap()], &[32]);
+    }
+}
+
+#[test]
+fn more_blocks_for_root_than_there_are_is_damage() {
+    let made = Made::mke2fs(32, &["-t", "ext4", "-b", "1024", "-O", "^metadata_csum"]);
+    let with = |blocks: u32| {
+        let mut bytes = made.bytes();
+        bytes[1024 + 8..1024 + 12].copy_from_slice(&blocks.to_le_bytes());
+        check(&bytes)
+    };
+    for (blocks, expected, verdict) in [
+        (16_384, &[][..], Verdict::Consistent),
+        (16_385, &["superblock-reserved-blocks"], Verdict::Consistent),
+        (32_769, &["superblock-reserved-blocks"], Verdict::Damaged),
+    ] {
+        let found = with(blocks);
+        assert_eq!((codes(&found), found.verdict), (expected.to_vec(), verdict), "{blocks}");
+    }
+}
+
+#[test]
 fn an_unknown_feature_is_said_and_nothing_is_guessed() {
     let made = Made::mke2fs(16, &["-t", "ext4", "-O", "^metadata_csum,^uninit_bg"]);
     let mut bytes = made.bytes();
