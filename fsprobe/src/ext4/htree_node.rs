@@ -79,13 +79,18 @@ impl Node {
 impl RootInfo {
     fn parse(filesystem: &Filesystem<'_>, block: &[u8]) -> Result<Self, Wrong> {
         let (reserved_zero, hash_version) = (le32(block, 0x18), byte(block, 0x1c));
-        let (info_length, indirect_levels) = (byte(block, 0x1d), byte(block, 0x1e));
+        let (info_length, indirect_levels, unused_flags) = (byte(block, 0x1d), byte(block, 0x1e), byte(block, 0x1f));
         let max_levels = if filesystem.superblock.has_incompat(incompat::LARGEDIR) { 2 } else { 1 };
         let is_hash_known = matches!(hash_version, 0..=2 | 6);
-        if reserved_zero != 0 || info_length != 8 || !is_hash_known || indirect_levels > max_levels {
+        if reserved_zero != 0
+            || info_length != 8
+            || !is_hash_known
+            || indirect_levels > max_levels
+            || unused_flags & 1 != 0
+        {
             let detail = format!(
                 "reserved_zero is {reserved_zero}, hash_version {hash_version}, info_length {info_length}, \
-                 indirect_levels {indirect_levels}"
+                 indirect_levels {indirect_levels}, unused_flags {unused_flags}"
             );
             return Err(("htree-root", detail));
         }

@@ -378,3 +378,27 @@ fn a_medium_that_fails_half_way_leaves_the_findings_until_there() {
     assert_eq!(found.findings[2].place, format!("ext4 group 1 inode table at byte {}", table * 1024));
     assert_eq!(found.ext4.unwrap().errors_recorded, 3);
 }
+
+#[test]
+fn what_only_another_feature_would_give_a_meaning_to_is_damage() {
+    let made = sound(&["-t", "ext4", "-O", "^metadata_csum,^uninit_bg"]);
+    let descriptor = 2 * 1024;
+    assert_eq!(codes_after_byte(&made, descriptor + 0x12, 1), ["group-flags"]);
+    let inodes = ext4::open(&made.open()).unwrap().superblock.unwrap().s_inodes_per_group as u16;
+    assert_eq!(codes_after_bytes(&made, descriptor + 0x1c, &(inodes - 12).to_le_bytes()), ["group-flags"]);
+    assert_eq!(codes_after(&made, &["sif a flags 0x81000"]), ["inode-flags"]);
+    let root = block_of(&made, "indexed", 0) * 1024;
+    assert_eq!(codes_after_byte(&made, root + 0x1f, 1), ["htree-root"]);
+}
+
+#[test]
+fn a_bad_descriptor_is_one_finding_not_one_for_each_directory_below_it() {
+    let made = sound(&["-t", "ext4", "-O", "^metadata_csum,uninit_bg,^flex_bg"]);
+    let mut bytes = made.bytes();
+    bytes[2 * 1024 + 0x18] ^= 4;
+    let found = deep(&bytes);
+    let mut codes: Vec<&str> =
+        found.findings.iter().filter(|it| it.severity == Severity::Damage).map(|it| it.code).collect();
+    codes.dedup();
+    assert_eq!(codes, ["group-checksum"], "{:#?}", found.findings);
+}

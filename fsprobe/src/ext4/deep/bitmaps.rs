@@ -22,6 +22,7 @@ impl Deep<'_, '_> {
                 are_all_known = false;
                 continue;
             };
+            self.group_flags(&descriptor);
             match filesystem.block_bitmap(&descriptor) {
                 Ok(bitmap) => self.blocks(&descriptor, &bitmap, &mut totals),
                 Err(fault) => {
@@ -41,6 +42,22 @@ impl Deep<'_, '_> {
             self.compare_totals(&totals);
         }
         Ok(())
+    }
+
+    /// Only where descriptors have checksums may they say that something was never written.
+    fn group_flags(&mut self, descriptor: &GroupDescriptor) {
+        let GroupDescriptor { bg_flags, bg_itable_unused, .. } = descriptor;
+        let says_uninit = descriptor.is_block_bitmap_uninit() || descriptor.is_inode_table_uninit();
+        if !self.filesystem.superblock.has_group_checksums() && (says_uninit || *bg_itable_unused != 0) {
+            let detail = format!(
+                "bg_flags is {bg_flags:#x}, bg_itable_unused {bg_itable_unused}, without uninit_bg or metadata_csum"
+            );
+            self.findings.push(Finding::damage(
+                "group-flags",
+                format!("group {} descriptor", descriptor.group),
+                detail,
+            ));
+        }
     }
 
     fn blocks(&mut self, descriptor: &GroupDescriptor, bitmap: &Bitmap, totals: &mut Totals) {

@@ -166,8 +166,11 @@ impl Deep<'_, '_> {
         if let Some(directory) = self.links.directories.get_mut(current.index) {
             directory.dot_dot = parent;
         }
+        let place = self.filesystem.inode_place(parent);
         match self.links.directory(parent) {
             Some(parent) => parent.seen = parent.seen.saturating_add(1),
+            // Whether it is a directory could not be read.
+            None if place.is_some_and(|(group, index)| self.inodes.get(group, index) == Use::Unknown) => {}
             None => self.wrong(current, "directory-dot-dot", format!("`..` is inode {parent}, which is no directory")),
         }
     }

@@ -86,7 +86,8 @@ impl Deep<'_, '_> {
         let obso_faddr = le32(raw, 0x70);
         let is_casefolded = inode.i_flags & CASEFOLD_FL != 0;
         let has_casefold = self.filesystem.superblock.has_incompat(incompat::CASEFOLD);
-        if obso_faddr != 0 || (is_casefolded && !(has_casefold && usage.is_directory())) {
+        let is_index_misplaced = inode.i_flags & INDEX_FL != 0 && !usage.is_directory() && !is_internal;
+        if obso_faddr != 0 || is_index_misplaced || (is_casefolded && !(has_casefold && usage.is_directory())) {
             let detail = format!("i_flags is {:#x} for mode {:#o}, i_faddr {obso_faddr}", inode.i_flags, inode.i_mode);
             self.damage("inode-flags", number, detail);
         }
