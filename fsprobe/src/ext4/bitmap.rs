@@ -40,9 +40,32 @@ impl Bitmap {
     }
 
     fn set(&mut self, index: u32) {
-        if let Some(byte) = self.bytes.get_mut(index as usize / 8).filter(|_| index < self.length) {
-            *byte |= 1 << (index % 8);
+        self.put(index, index.saturating_add(1), true);
+    }
+
+    /// Sets the bits from `start` to before `end`, or clears them; those beyond the length are left alone.
+    pub(super) fn put(&mut self, start: u32, end: u32, is_set: bool) {
+        let end = end.min(self.length);
+        let mut index = start;
+        while index < end {
+            let Some(byte) = self.bytes.get_mut(index as usize / 8) else { return };
+            let next = end.min((index / 8 + 1) * 8);
+            let bits = (0xff_u8 << (index % 8)) & (0xff >> (7 - (next - 1) % 8));
+            *byte = if is_set { *byte | bits } else { *byte & !bits };
+            index = next;
         }
+    }
+
+    /// The first bit that is clear.
+    pub(super) fn first_clear(&self) -> Option<u32> {
+        Some(self.next(0, false)).filter(|&index| index < self.length)
+    }
+
+    /// The block that holds it.
+    pub(super) fn to_block(&self, block_size: usize) -> Vec<u8> {
+        let mut block = self.bytes.clone();
+        block.resize(block_size, 0xff);
+        block
     }
 
     /// Bits that are set.
@@ -137,18 +160,20 @@ impl Filesystem<'_> {
         bits: u32,
         stored: u32,
     ) -> Result<(), Fault> {
-        if !self.superblock.has_metadata_csum() {
-            return Ok(());
+        match self.bitmap_checksum(bytes, bits) {
+            Some(computed) if computed != stored => {
+                Err(Fault::damage(code, place, format!("its checksum is {stored:#x}, computed {computed:#x}")))
+            }
+            _ => Ok(()),
         }
-        let covered = bytes.get(..bits as usize / 8).unwrap_or(bytes);
-        let mut computed = crc32c_le(self.superblock.checksum_seed(), covered);
-        if self.superblock.s_desc_size < 64 {
-            computed &= 0xffff;
-        }
-        if stored == computed {
-            return Ok(());
-        }
-        Err(Fault::damage(code, place, format!("its checksum is {stored:#x}, computed {computed:#x}")))
+    }
+
+    /// The checksum of a bitmap's block, of which `bits` are covered; `None` without `metadata_csum`.
+    pub(super) fn bitmap_checksum(&self, block: &[u8], bits: u32) -> Option<u32> {
+        let covered = block.get(..bits as usize / 8).unwrap_or(block);
+        // A short descriptor has room for the low half.
+        let mask = if self.superblock.s_desc_size < 64 { 0xffff } else { !0 };
+        self.superblock.has_metadata_csum().then(|| crc32c_le(self.superblock.checksum_seed(), covered) & mask)
     }
 
     /// What the kernel takes a block bitmap for that was never written: the group's own metadata is in use.

@@ -98,7 +98,7 @@ fn summary_of(opened: &Opened<'_>, superblock: &Superblock) -> Ext4Summary {
         orphans: 0,
         errors_recorded: error_record.as_ref().map_or(0, |record| record.count),
         journal_sequence: journal.map_or(0, |journal| journal.s_sequence),
-        fast_commits: replay.map_or(0, |replay| replay.fast_commits),
+        fast_commits: replay.map_or(0, |replay| replay.fast_commits.count),
         label: superblock.s_volume_name.clone(),
         uuid: uuid::Uuid::from_bytes(superblock.s_uuid).to_string(),
         last_mounted: superblock.s_last_mounted.clone(),

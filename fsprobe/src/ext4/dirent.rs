@@ -4,7 +4,7 @@
 
 use super::checksum::crc32c_le;
 use super::features::compat;
-use super::fields::{byte, le16, le32};
+use super::fields::{byte, le16, le32, put};
 use super::filesystem::Filesystem;
 use super::htree_node::Node;
 use super::inode::{INDEX_FL, Inode};
@@ -14,7 +14,7 @@ use super::superblock::Superblock;
 const HEADER_SIZE: usize = 8;
 const MIN_RECORD: usize = 12;
 /// The slot without a name at the end of a block that holds its checksum (`ext4_dir_entry_tail`).
-const TAIL_SIZE: usize = 12;
+pub(super) const TAIL_SIZE: usize = 12;
 const TAIL_FILE_TYPE: u8 = 0xde;
 
 /// What is wrong: a code, and the numbers.
@@ -50,6 +50,24 @@ pub(super) fn rec_len(region: &[u8], offset: usize, block_size: usize) -> usize 
         _ if block_size >= 0x1_0000 => length & 0xfffc | (length & 3) << 16,
         _ => length,
     }
+}
+
+/// `rec_len` as it is stored, in a block of `block_size`.
+pub(super) fn stored_rec_len(rec_len: usize, block_size: usize) -> u16 {
+    if rec_len >= 0x1_0000 && rec_len == block_size { 0xffff } else { (rec_len & 0xfffc | rec_len >> 16) as u16 }
+}
+
+/// Bytes that an entry with a name of `name_len` bytes takes.
+pub(super) fn needed(name_len: usize) -> usize {
+    (HEADER_SIZE + name_len).next_multiple_of(4).max(MIN_RECORD)
+}
+
+/// Writes the slot with the checksum at the end of `block`; `checksum_seed` is its directory's.
+pub(super) fn seal(block: &mut [u8], checksum_seed: u32) {
+    let (names, tail) = block.split_at_mut(block.len().saturating_sub(TAIL_SIZE));
+    let det_checksum = crc32c_le(checksum_seed, names);
+    put(tail, 0, &[0, 0, 0, 0, TAIL_SIZE as u8, 0, 0, TAIL_FILE_TYPE]);
+    put(tail, 8, &det_checksum.to_le_bytes());
 }
 
 /// The slots that fill `region`, each of them, up to the first that is not well-formed.

@@ -5,7 +5,7 @@
 use super::checksum::{crc16, crc32c_le, crc32c_without};
 use super::fault::Fault;
 use super::features::incompat;
-use super::fields::{joined, le16, le32};
+use super::fields::{joined, le16, le32, put};
 use super::filesystem::{Filesystem, read_volume};
 use super::layout::has_super;
 
@@ -52,6 +52,27 @@ impl GroupDescriptor {
         }
     }
 
+    /// Writes the fields that change with use into `raw`, a descriptor's bytes, but for its checksum.
+    fn update(&self, raw: &mut [u8]) {
+        let mut put16 = |high: usize, low: usize, value: u32| {
+            put(raw, low, &(value as u16).to_le_bytes());
+            // A short descriptor ends before.
+            put(raw, high, &((value >> 16) as u16).to_le_bytes());
+        };
+        put16(0x2c, 0xc, self.bg_free_blocks_count);
+        put16(0x2e, 0xe, self.bg_free_inodes_count);
+        put16(0x30, 0x10, self.bg_used_dirs_count);
+        put16(0x38, 0x18, self.bg_block_bitmap_csum);
+        put16(0x3a, 0x1a, self.bg_inode_bitmap_csum);
+        put16(0x32, 0x1c, self.bg_itable_unused);
+        put(raw, 0x12, &self.bg_flags.to_le_bytes());
+    }
+
+    /// From now on both bitmaps are as written.
+    pub(super) fn set_initialised(&mut self) {
+        self.bg_flags &= !(INODE_UNINIT | BLOCK_UNINIT);
+    }
+
     /// The block bitmap was never written: what it would hold follows from the layout.
     #[must_use]
     pub fn is_block_bitmap_uninit(&self) -> bool {
@@ -88,6 +109,22 @@ impl Filesystem<'_> {
         let raw = buffer.get_mut(..usize::from(superblock.s_desc_size)).unwrap_or_default();
         read_volume(self.volume, raw, self.group_descriptor_offset_bytes(group), place)?;
         self.parse_group(group, raw)
+    }
+
+    /// Where the descriptor of `group` is, and its bytes with the fields of `descriptor` that change with use.
+    ///
+    /// # Errors
+    /// That of reading.
+    pub(super) fn updated_group(&self, descriptor: &GroupDescriptor) -> Result<(u64, Vec<u8>), Fault> {
+        let group = descriptor.group;
+        let mut raw = vec![0; usize::from(self.superblock.s_desc_size)];
+        let offset_bytes = self.group_descriptor_offset_bytes(group);
+        read_volume(self.volume, &mut raw, offset_bytes, format_args!("group {group} descriptor"))?;
+        descriptor.update(&mut raw);
+        if let Some(bg_checksum) = self.group_checksum(group, &raw) {
+            put(&mut raw, CHECKSUM_OFFSET, &bg_checksum.to_le_bytes());
+        }
+        Ok((offset_bytes, raw))
     }
 
     /// All descriptors, in order, as far as their groups begin inside the volume: a block of them is read at a time.

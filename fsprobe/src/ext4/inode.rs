@@ -4,7 +4,7 @@
 
 use super::checksum::{crc32c_le, crc32c_without};
 use super::fault::Fault;
-use super::fields::{array, joined, le16, le32};
+use super::fields::{array, joined, le16, le32, put};
 use super::filesystem::{Filesystem, read_volume};
 
 /// `i_flags`: names or content are ciphertext.
@@ -25,6 +25,7 @@ const EA_INODE_FL: u32 = 0x20_0000;
 const HUGE_FILE_FL: u32 = 0x4_0000;
 /// Where the fields begin that `i_extra_isize` counts.
 pub(super) const OLD_SIZE: usize = 128;
+const GENERATION_OFFSET: usize = 0x64;
 const CHECKSUM_LOW: usize = 0x7c;
 const CHECKSUM_HIGH: usize = 0x82;
 
@@ -109,14 +110,15 @@ impl Inode {
             && !self.is_fast_symlink()
     }
 
+    /// `i_blocks` counts filesystem blocks, not sectors.
+    pub(super) fn counts_blocks(&self) -> bool {
+        self.i_flags & HUGE_FILE_FL != 0
+    }
+
     /// Sectors of 512 bytes that it says it holds.
     #[must_use]
     pub fn sectors(&self, block_size_bytes: u64) -> u64 {
-        if self.i_flags & HUGE_FILE_FL != 0 {
-            self.i_blocks.saturating_mul(block_size_bytes / 512)
-        } else {
-            self.i_blocks
-        }
+        if self.counts_blocks() { self.i_blocks.saturating_mul(block_size_bytes / 512) } else { self.i_blocks }
     }
 
     /// What the checksums of its extent blocks, directory blocks and orphan file blocks begin with.
@@ -126,6 +128,15 @@ impl Inode {
     }
 }
 
+fn extra_isize(raw: &[u8]) -> u16 {
+    if raw.len() > OLD_SIZE { le16(raw, OLD_SIZE) } else { 0 }
+}
+
+/// Whether there is room for `i_checksum_hi`.
+fn has_checksum_high(raw: &[u8]) -> bool {
+    extra_isize(raw) >= 4
+}
+
 impl Filesystem<'_> {
     /// The inode in `raw`, which is `s_inode_size` long, its checksum verified. A batch of them can be read at once and
     /// parsed one by one.
@@ -133,33 +144,20 @@ impl Filesystem<'_> {
     /// # Errors
     /// `inode-checksum`.
     pub fn parse_inode(&self, number: u32, raw: &[u8]) -> Result<Inode, Fault> {
-        let i_extra_isize = if raw.len() > OLD_SIZE { le16(raw, 0x80) } else { 0 };
-        let i_generation = le32(raw, 0x64);
-        let number_seed = crc32c_le(self.superblock.checksum_seed(), &number.to_le_bytes());
-        let checksum_seed = crc32c_le(number_seed, &i_generation.to_le_bytes());
-        if self.superblock.has_metadata_csum() {
-            let (old, extra) = (raw.get(..OLD_SIZE).unwrap_or(raw), raw.get(OLD_SIZE..).unwrap_or_default());
-            let has_high = !extra.is_empty() && i_extra_isize >= 4;
-            let mut computed = crc32c_without(checksum_seed, old, CHECKSUM_LOW, 2);
-            if !extra.is_empty() {
-                computed = if has_high {
-                    crc32c_without(computed, extra, CHECKSUM_HIGH - OLD_SIZE, 2)
-                } else {
-                    crc32c_le(computed, extra)
-                };
-            }
-            let mut stored = u32::from(le16(raw, CHECKSUM_LOW));
-            if has_high {
-                stored |= u32::from(le16(raw, CHECKSUM_HIGH)) << 16;
-            } else {
-                computed &= 0xffff;
-            }
+        if let Some(computed) = self.inode_checksum(number, raw) {
+            let high = if has_checksum_high(raw) { le16(raw, CHECKSUM_HIGH) } else { 0 };
+            let stored = u32::from(high) << 16 | u32::from(le16(raw, CHECKSUM_LOW));
             if stored != computed {
                 let detail = format!("i_checksum is {stored:#x}, computed {computed:#x}");
                 return Err(Fault::damage("inode-checksum", format_args!("inode {number}"), detail));
             }
         }
-        Ok(Inode {
+        Ok(self.unverified_inode(number, raw))
+    }
+
+    /// The inode in `raw`, whatever its checksum says.
+    pub(super) fn unverified_inode(&self, number: u32, raw: &[u8]) -> Inode {
+        Inode {
             number,
             i_mode: le16(raw, 0x0),
             i_size: joined(le32(raw, 0x6c), le32(raw, 0x4)),
@@ -168,11 +166,38 @@ impl Filesystem<'_> {
             i_blocks: joined(le16(raw, 0x74).into(), le32(raw, 0x1c)),
             i_flags: le32(raw, 0x20),
             i_block: array(raw, 0x28),
-            i_generation,
+            i_generation: le32(raw, GENERATION_OFFSET),
             i_file_acl: joined(le16(raw, 0x76).into(), le32(raw, 0x68)),
-            i_extra_isize,
-            checksum_seed,
-        })
+            i_extra_isize: extra_isize(raw),
+            checksum_seed: self.inode_seed(number, raw),
+        }
+    }
+
+    /// Writes the checksum that belongs to the inode in `raw` into it, where there has to be one.
+    pub(super) fn seal_inode(&self, number: u32, raw: &mut [u8]) {
+        if let Some(computed) = self.inode_checksum(number, raw) {
+            put(raw, CHECKSUM_LOW, &(computed as u16).to_le_bytes());
+            if has_checksum_high(raw) {
+                put(raw, CHECKSUM_HIGH, &((computed >> 16) as u16).to_le_bytes());
+            }
+        }
+    }
+
+    fn inode_seed(&self, number: u32, raw: &[u8]) -> u32 {
+        let number_seed = crc32c_le(self.superblock.checksum_seed(), &number.to_le_bytes());
+        crc32c_le(number_seed, &le32(raw, GENERATION_OFFSET).to_le_bytes())
+    }
+
+    /// What the checksum of the inode in `raw` is, as far as there is room for it; `None` without `metadata_csum`.
+    fn inode_checksum(&self, number: u32, raw: &[u8]) -> Option<u32> {
+        let (old, extra) = (raw.get(..OLD_SIZE).unwrap_or(raw), raw.get(OLD_SIZE..).unwrap_or_default());
+        let computed = crc32c_without(self.inode_seed(number, raw), old, CHECKSUM_LOW, 2);
+        let computed = match (extra.is_empty(), has_checksum_high(raw)) {
+            (true, _) => computed & 0xffff,
+            (false, false) => crc32c_le(computed, extra) & 0xffff,
+            (false, true) => crc32c_without(computed, extra, CHECKSUM_HIGH - OLD_SIZE, 2),
+        };
+        self.superblock.has_metadata_csum().then_some(computed)
     }
 
     /// The group that `number` is in, and its index there; `None` where there is no such inode.
@@ -193,15 +218,21 @@ impl Filesystem<'_> {
 
     /// The bytes of inode `number`, `s_inode_size` of them, not verified.
     pub(super) fn raw_inode(&self, number: u32) -> Result<Vec<u8>, Fault> {
-        let place = format_args!("inode {number}");
+        let mut raw = vec![0; usize::from(self.superblock.s_inode_size)];
+        read_volume(self.volume, &mut raw, self.inode_offset_bytes(number)?, format_args!("inode {number}"))?;
+        Ok(raw)
+    }
+
+    /// Where inode `number` begins.
+    ///
+    /// # Errors
+    /// `inode-range`, those of [`Filesystem::group`].
+    pub(super) fn inode_offset_bytes(&self, number: u32) -> Result<u64, Fault> {
         let Some((group, index)) = self.inode_place(number) else {
             let detail = format!("inodes go from 1 to {}", self.superblock.s_inodes_count);
-            return Err(Fault::damage("inode-range", place, detail));
+            return Err(Fault::damage("inode-range", format_args!("inode {number}"), detail));
         };
         let table = self.group(group)?.bg_inode_table * self.superblock.block_size_bytes();
-        let size = self.superblock.s_inode_size;
-        let mut raw = vec![0; usize::from(size)];
-        read_volume(self.volume, &mut raw, table + u64::from(index) * u64::from(size), place)?;
-        Ok(raw)
+        Ok(table + u64::from(index) * u64::from(self.superblock.s_inode_size))
     }
 }

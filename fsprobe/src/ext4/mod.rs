@@ -18,6 +18,7 @@ mod deep;
 mod dirent;
 mod error_record;
 mod extent_tree;
+mod fast_replay;
 mod fault;
 pub mod features;
 mod fields;

@@ -1,6 +1,7 @@
 //! From a volume to a filesystem whose structures can be believed: superblock, features, journal.
 
 use super::backup::find_superblock;
+use super::fast_replay;
 use super::fault::Fault;
 use super::features::{COMPAT_NAMES, INCOMPAT_NAMES, RO_COMPAT_NAMES, compat, incompat, named, ro_compat};
 use super::fields::put;
@@ -145,17 +146,20 @@ impl<'d> Opened<'d> {
         }
         let mut replay = journal::replay(&log)?;
         self.findings.append(&mut replay.findings);
-        if replay.fast_commits > 0 {
-            let detail = format!(
-                "{} fast commits follow the last full one; they are counted here, not replayed",
-                replay.fast_commits
-            );
-            self.findings.push(Finding::unknown("fast-commits-not-replayed", "journal", detail));
-        }
         let copies = std::mem::take(&mut replay.blocks);
         self.volume = Overlay::new(self.base, superblock.block_size_bytes(), copies);
+        let records = std::mem::take(&mut replay.fast_commits.records);
         self.replay = Some(replay);
-        self.finish_replay(&log)
+        self.finish_replay(&log)?;
+        self.replay_fast_commits(&records)
+    }
+
+    fn replay_fast_commits(&mut self, records: &[journal::Record]) -> Result<(), Fault> {
+        let Some(filesystem) = self.filesystem().filter(|_| !records.is_empty()) else { return Ok(()) };
+        let replayed = fast_replay::replay(&filesystem, records)?;
+        self.volume.write(replayed.blocks);
+        self.findings.extend(replayed.remarks);
+        Ok(())
     }
 
     /// What the kernel changes once the blocks are written: both superblocks say that nothing is left to do.

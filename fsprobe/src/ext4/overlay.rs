@@ -11,13 +11,16 @@ const JOURNAL_MAGIC: [u8; 4] = 0xc03b_3998_u32.to_be_bytes();
 
 /// A volume through which a replayed journal is seen. Where there was nothing to replay it is the volume.
 ///
-/// It keeps no block in memory: only which block of the journal replaces which of the filesystem (as many as the journal
-/// has blocks, at most), and what a replay changes in the superblock and the journal's own.
+/// Of full commits it keeps no block in memory: only which block of the journal replaces which of the filesystem (as many
+/// as the journal has blocks, at most). What fast commits change it has to keep, and what a replay changes in the superblock
+/// and the journal's own.
 #[derive(Clone)]
 pub struct Overlay<'d> {
     base: &'d dyn ReadAt,
     block_size_bytes: u64,
     copies: BTreeMap<u64, Copied>,
+    /// Blocks whose content is none that lies anywhere on the volume; applied after the copies.
+    written: BTreeMap<u64, Vec<u8>>,
     /// Bytes that are different still, with their offset; applied last.
     patches: Vec<(u64, Vec<u8>)>,
 }
@@ -26,13 +29,18 @@ impl<'d> Overlay<'d> {
     /// `base` as it is.
     #[must_use]
     pub fn plain(base: &'d dyn ReadAt) -> Self {
-        Self { base, block_size_bytes: 1024, copies: BTreeMap::new(), patches: Vec::new() }
+        Self { base, block_size_bytes: 1024, copies: BTreeMap::new(), written: BTreeMap::new(), patches: Vec::new() }
     }
 
     /// `base` with some blocks read from elsewhere in it.
     #[must_use]
     pub(super) fn new(base: &'d dyn ReadAt, block_size_bytes: u64, copies: BTreeMap<u64, Copied>) -> Self {
-        Self { base, block_size_bytes, copies, patches: Vec::new() }
+        Self { base, block_size_bytes, copies, written: BTreeMap::new(), patches: Vec::new() }
+    }
+
+    /// Has whole blocks read as they are in `blocks`.
+    pub(super) fn write(&mut self, blocks: BTreeMap<u64, Vec<u8>>) {
+        self.written = blocks;
     }
 
     /// Has `bytes` read at `offset_bytes`.
@@ -40,15 +48,11 @@ impl<'d> Overlay<'d> {
         self.patches.push((offset_bytes, bytes));
     }
 
-    /// Blocks that are read from the journal.
+    /// Blocks that a replay writes, from the journal or worked out from fast commits.
     #[must_use]
     pub fn replayed_blocks(&self) -> u64 {
-        self.copies.len() as u64
-    }
-
-    /// The numbers of those blocks, in order.
-    pub fn replayed_block_numbers(&self) -> impl Iterator<Item = u64> + '_ {
-        self.copies.keys().copied()
+        let only_written = self.written.keys().filter(|block| !self.copies.contains_key(block)).count();
+        (self.copies.len() + only_written) as u64
     }
 }
 
@@ -70,6 +74,9 @@ impl ReadAt for Overlay<'_> {
             if copied.is_escaped {
                 put(buf, offset_bytes, block_start, &JOURNAL_MAGIC);
             }
+        }
+        for (&block, bytes) in self.written.range(offset_bytes / block_size..end.div_ceil(block_size)) {
+            put(buf, offset_bytes, block * block_size, bytes);
         }
         for (patch_start, bytes) in &self.patches {
             put(buf, offset_bytes, *patch_start, bytes);
@@ -107,13 +114,17 @@ mod tests {
             (2, Copied { from_block: 7, is_escaped: false }),
         ]);
         let mut overlay = Overlay::new(&base, 1024, copies);
+        overlay.write(BTreeMap::from([(2, vec![0xdd; 1024]), (4, vec![0xee; 1024])]));
         overlay.patch(3000, vec![0xff; 200]);
+        assert_eq!(overlay.replayed_blocks(), 3);
         let mut whole = base.clone();
         whole.copy_within(6144..8192, 1024);
         whole[1024..1028].copy_from_slice(&JOURNAL_MAGIC);
+        whole[2048..3072].fill(0xdd);
+        whole[4096..5120].fill(0xee);
         whole[3000..3200].fill(0xff);
 
-        for start in (0..4200).step_by(7) {
+        for start in (0..5200).step_by(7) {
             for length in [0, 1, 3, 5, 100, 1024, 1500, 3000] {
                 let mut buffer = vec![0; length];
                 overlay.read_exact_at(&mut buffer, start as u64).unwrap();

@@ -7,6 +7,7 @@ mod corruption;
 mod deep;
 mod deep_corruption;
 mod deep_hostile;
+mod fast_commits;
 mod files;
 mod files_hostile;
 mod freeze;

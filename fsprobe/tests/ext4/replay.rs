@@ -173,19 +173,3 @@ fn journals_with_every_checksum_version_are_verified() {
         );
     }
 }
-
-#[test]
-fn fast_commits_are_counted_and_keep_the_verdict_open() {
-    let made = Made::mke2fs(64, &["-t", "ext4", "-O", "fast_commit"]);
-    let mut mounted = made.mount("rw");
-    mounted.write_synced("first", b"a full commit comes before any fast one");
-    for i in 0..5 {
-        mounted.write_synced(&format!("f{i}"), &[i; 3000]);
-    }
-    let live = check(&made.copy().open());
-    assert_eq!(live.verdict, Verdict::Replay, "{:#?}", live.findings);
-    assert!(live.findings.iter().any(|finding| finding.code == "fast-commits-not-replayed"), "{:#?}", live.findings);
-    assert!(live.ext4.unwrap().fast_commits > 0);
-    mounted.freeze();
-    assert_eq!(check(&made.copy().open()).verdict, Verdict::Consistent);
-}

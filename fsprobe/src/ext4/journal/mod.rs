@@ -14,6 +14,7 @@ mod scan;
 mod superblock;
 
 pub use blocks::Log;
+pub(super) use fast_commit::{FastCommits, Name, Record};
 pub use replay::{Copied, Replay, replay};
 pub use superblock::{ChecksumVersion, JournalSuperblock};
 

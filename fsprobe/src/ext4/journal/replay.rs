@@ -6,7 +6,7 @@ use super::super::fault::Fault;
 use super::blocks::Log;
 use super::revoke::Revoked;
 use super::scan::scan;
-use super::{descriptor, fast_commit};
+use super::{FastCommits, descriptor, fast_commit};
 use crate::Finding;
 
 /// Blocks that a replay may write, so that what is kept of them stays under about 1 GiB. A journal is rarely longer than
@@ -34,7 +34,7 @@ pub struct Replay {
     /// Copies that are not written since the block was freed by the same or a later transaction.
     pub revoked_copies: u64,
     /// Fast commits that follow the last full one.
-    pub fast_commits: u32,
+    pub(in super::super) fast_commits: FastCommits,
     /// Why it would fail.
     pub findings: Vec<Finding>,
 }
@@ -62,7 +62,8 @@ pub fn replay(log: &Log<'_, '_>) -> Result<Replay, Fault> {
         replay.transaction_part(log, &revoked, record.sequence, record.log_block)?;
     }
     if log.superblock.has_fast_commit() {
-        replay.fast_commits = fast_commit::count(log, replay.end_sequence)?;
+        replay.fast_commits = fast_commit::scan(log, replay.end_sequence)?;
+        replay.findings.extend(replay.fast_commits.damage.clone());
     }
     Ok(replay)
 }
