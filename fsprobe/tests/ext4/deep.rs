@@ -6,7 +6,7 @@ use std::path::Path;
 
 use fsprobe::{Depth, Ext4Check, ReadAt, Verdict, ext4};
 
-use crate::image::{Made, Mounted, run};
+use crate::image::{Made, Mounted, STILL, run};
 use crate::{FLAVOURS, codes, is_mountable};
 
 pub fn deep(volume: &dyn ReadAt) -> Ext4Check {
@@ -66,7 +66,8 @@ fn attributes(root: &Path) {
 
 fn written(flavour: &[&str]) -> (Made, Mounted) {
     let made = Made::mke2fs(64, flavour);
-    let mounted = made.mount("rw,user_xattr");
+    let has_journal = !flavour.contains(&"ext2");
+    let mounted = made.mount(&if has_journal { format!("user_xattr,{STILL}") } else { "user_xattr".to_owned() });
     populate(&mounted.point);
     attributes(&mounted.point);
     for i in (0..300).step_by(4) {

@@ -14,7 +14,7 @@ use fsprobe::ext4::{FileType, Filesystem, Opened};
 use fsprobe::{Extent, ReadAt, ext4};
 use rustix::fs::{self as posix, AtFlags, FallocateFlags, Timespec, Timestamps, XattrFlags};
 
-use crate::image::{Made, run};
+use crate::image::{Made, STILL, run};
 use crate::is_mountable;
 
 /// What ext4 can hold of everything.
@@ -197,7 +197,7 @@ fn every_flavour_shows_the_tree_that_the_kernel_shows() {
 #[test]
 fn a_live_copy_shows_what_is_in_its_journal_only() {
     let made = Made::mke2fs(64, &["-t", "ext4"]);
-    let mounted = made.mount("rw");
+    let mounted = made.mount(STILL);
     populate(&mounted.point);
     mounted.write_synced("last", b"in the journal");
     let live = made.copy();

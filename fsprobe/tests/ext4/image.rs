@@ -11,6 +11,10 @@ use tempfile::TempDir;
 
 use crate::unmount::unmount;
 
+/// Options for a mount with a journal whose image is copied: else the kernel commits what is pending, and writes inode
+/// tables, of its own accord, and the copy is not of one moment.
+pub const STILL: &str = "commit=600,noinit_itable";
+
 /// An image file, read at any offset.
 pub struct Image {
     file: File,

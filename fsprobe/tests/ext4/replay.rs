@@ -4,14 +4,13 @@ use std::fs;
 
 use fsprobe::{ReadAt, Verdict, ext4};
 
-use crate::image::{Made, Mounted, run};
+use crate::image::{Made, Mounted, STILL, run};
 use crate::{check, is_mountable};
 
 /// A copy of a filesystem that was being written to, cut off without unmount.
 fn cut(flavour: &[&str], mount_options: &str, write: impl Fn(&Mounted)) -> Made {
     let made = Made::mke2fs(64, flavour);
-    // The kernel would write inode tables in the background, and so change the image while it is copied.
-    let mounted = made.mount(&format!("{mount_options},noinit_itable"));
+    let mounted = made.mount(&format!("{STILL},{mount_options}"));
     write(&mounted);
     made.copy()
 }
