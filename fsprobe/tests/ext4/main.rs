@@ -14,6 +14,7 @@ mod freeze;
 mod hostile;
 mod image;
 mod replay;
+mod second_opinion;
 mod size;
 #[path = "../../../tests/unmount.rs"]
 mod unmount;

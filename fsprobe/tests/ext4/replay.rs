@@ -8,7 +8,7 @@ use crate::image::{Made, Mounted, STILL, run};
 use crate::{check, is_mountable};
 
 /// A copy of a filesystem that was being written to, cut off without unmount.
-fn cut(flavour: &[&str], mount_options: &str, write: impl Fn(&Mounted)) -> Made {
+pub fn cut(flavour: &[&str], mount_options: &str, write: impl Fn(&Mounted)) -> Made {
     let made = Made::mke2fs(64, flavour);
     let mounted = made.mount(&format!("{STILL},{mount_options}"));
     write(&mounted);
@@ -67,7 +67,7 @@ fn assert_equals_e2fsprogs(dirty: &Made, what: &str) {
 }
 
 /// Files, directories, truncation, renames and removal, each committed on its own.
-fn churn(mounted: &Mounted, rounds: usize) {
+pub fn churn(mounted: &Mounted, rounds: usize) {
     for i in 0..rounds {
         let dir = mounted.point.join(format!("d{}", i % 7));
         fs::create_dir_all(&dir).unwrap();
