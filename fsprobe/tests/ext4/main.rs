@@ -8,6 +8,7 @@ mod deep;
 mod deep_corruption;
 mod deep_hostile;
 mod fast_commits;
+mod fast_commits_hostile;
 mod files;
 mod files_hostile;
 mod freeze;

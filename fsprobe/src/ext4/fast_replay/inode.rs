@@ -95,7 +95,6 @@ impl Edited {
     /// Takes `fields` over, but for what it maps and how much that is.
     pub(super) fn set_fields(&mut self, filesystem: &Filesystem<'_>, fields: &[u8]) -> Result<(), Fault> {
         let old = self.inode(filesystem);
-        let i_dtime = le32(&self.raw, DTIME_OFFSET);
         let kept = self.raw.get(I_BLOCK).map(<[u8]>::to_vec).unwrap_or_default();
         put(&mut self.raw, 0, fields);
         let new = self.inode(filesystem);
@@ -109,9 +108,9 @@ impl Edited {
             return Err(unfollowed(self.number, "the way it maps its blocks changes"));
         }
         put(&mut self.raw, I_BLOCK.start, &kept);
-        if self.was_orphan() {
-            // The next one in the chain as the full commits left it.
-            put(&mut self.raw, DTIME_OFFSET, &i_dtime.to_le_bytes());
+        if let Some(orphan) = self.before.as_ref().filter(|_| self.was_orphan()) {
+            // The next one in the chain as the full commits left it. With links, it is there to be truncated to its size.
+            put(&mut self.raw, DTIME_OFFSET, &orphan.i_dtime.to_le_bytes());
         }
         if new.has_extents() && le16(&kept, 0) != extent_tree::MAGIC {
             put(&mut self.raw, I_BLOCK.start, &Mapping::empty_root());

@@ -87,9 +87,6 @@ impl FastReplay<'_, '_> {
                 let filesystem = self.filesystem;
                 let edited = self.load(*inode)?;
                 if edited.is_replaced_by(fields) {
-                    if edited.was_orphan() {
-                        return Err(unfollowed(*inode, "it is an orphan whose number was used again"));
-                    }
                     self.delete(*inode)?;
                 }
                 let edited = self.load(*inode)?;
@@ -307,6 +304,12 @@ impl FastReplay<'_, '_> {
         let Some(edited) = self.inodes.get_mut(&number) else { return Ok(()) };
         if !edited.is_in_use && edited.before.is_none() {
             return Ok(());
+        }
+        if !edited.is_in_use && edited.was_orphan() {
+            return Err(unfollowed(
+                number,
+                "it was an orphan, and its number was used again, for a file that was deleted",
+            ));
         }
         let was_directory = edited.before.as_ref().is_some_and(|it| it.file_type() == Some(FileType::Directory));
         let directories = i32::from(edited.is_directory(filesystem)) - i32::from(was_directory);
