@@ -168,3 +168,50 @@ fn attributes_in_inodes_of_their_own_are_sound_as_e2fsck_says() {
     assert_eq!((found.verdict, codes(&found)), (Verdict::Consistent, vec![]), "{:#?}", found.findings);
     assert_e2fsck_finds_nothing(&made, "ea_inode");
 }
+
+#[test]
+fn an_index_of_encrypted_names_is_held_against_their_ciphertext() {
+    let made = Made::mke2fs(32, &["-t", "ext4", "-b", "1024", "-O", "encrypt,^metadata_csum,^uninit_bg"]);
+    let mounted = made.mount("rw,test_dummy_encryption=v2");
+    fs::create_dir(mounted.point.join("dir")).unwrap();
+    for i in 0..300 {
+        fs::write(mounted.point.join(format!("dir/name-{i}-{}", "x".repeat(40))), format!("{i}")).unwrap();
+    }
+    symlink("target", mounted.point.join("dir/link")).unwrap();
+    drop(mounted);
+    assert!(made.debugfs("stat dir").contains("Flags: 0x81800"), "it is encrypted and has an index");
+    let found = deep(&made.open());
+    assert_eq!((found.verdict, codes(&found)), (Verdict::Consistent, vec![]), "{:#?}", found.findings);
+    assert_e2fsck_finds_nothing(&made, "encrypt");
+
+    let block: usize = made.debugfs("bmap dir 1").trim().parse().unwrap();
+    let mut bytes = made.bytes();
+    bytes[block * 1024 + 8] ^= 0xff;
+    assert_eq!(codes(&deep(&bytes)), ["htree-hash"]);
+}
+
+#[test]
+fn an_index_of_casefolded_names_is_not_held_against_them_and_that_is_said() {
+    let tree = tempfile::tempdir().unwrap();
+    fs::create_dir(tree.path().join("dir")).unwrap();
+    for i in 0..300 {
+        fs::write(tree.path().join(format!("dir/ÄName-{i}-Größe-{}", "x".repeat(40))), b"").unwrap();
+    }
+    let options = ["-t", "ext4", "-b", "1024", "-O", "casefold,^metadata_csum,^uninit_bg"];
+    let made = Made::mke2fs(16, &[&options[..], &["-d", tree.path().to_str().unwrap()]].concat());
+    // e2fsck then hashes the folded names.
+    made.debugfs("sif dir flags 0x40080000");
+    run("e2fsck", &["-fyD", made.path.to_str().unwrap()], &[0, 1]);
+    let found = deep(&made.open());
+    assert_eq!(
+        (found.verdict, codes(&found)),
+        (Verdict::Consistent, vec!["names-not-hashed"]),
+        "{:#?}",
+        found.findings
+    );
+    assert_e2fsck_finds_nothing(&made, "casefold");
+
+    // By the names as they are written, the index is wrong.
+    made.debugfs("sif dir flags 0x81000");
+    assert_eq!(codes(&deep(&made.open())), ["htree-hash"]);
+}

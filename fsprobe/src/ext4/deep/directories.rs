@@ -32,25 +32,38 @@ impl Deep<'_, '_> {
         if let Some(root) = self.links.directory(ROOT_INODE) {
             root.parent = ROOT_INODE;
         }
+        let mut unhashed = 0;
         for index in 0..self.links.directories.len() {
             let Some(number) = self.links.directories.get(index).filter(|it| it.is_readable).map(|it| it.number) else {
                 continue;
             };
-            if let Err(fault) = self.directory(index, number) {
-                self.are_names_complete = false;
-                self.findings.push(fault.finding()?);
+            match self.directory(index, number) {
+                Ok(is_unhashed) => unhashed += u32::from(is_unhashed),
+                Err(fault) => {
+                    self.are_names_complete = false;
+                    self.findings.push(fault.finding()?);
+                }
             }
+        }
+        if unhashed > 0 {
+            let detail = format!(
+                "the names in {unhashed} of them are hashed without regard to case, or with a key: that an index leads to \
+                 each of them is not checked"
+            );
+            self.findings.push(Finding::note("names-not-hashed", "directories", detail));
         }
         Ok(())
     }
 
-    fn directory(&mut self, index: usize, number: u32) -> Result<(), Fault> {
+    /// Returns whether its index could be followed, but not held against its names.
+    fn directory(&mut self, index: usize, number: u32) -> Result<bool, Fault> {
         let filesystem = self.filesystem;
         let raw = filesystem.raw_inode(number)?;
         let inode = filesystem.parse_inode(number, &raw)?;
         let mut current = Current { inode: inode.clone(), place: format!("inode {number}"), index };
         if inode.has_inline_data() {
-            return self.inline_directory(&mut current, &raw);
+            self.inline_directory(&mut current, &raw)?;
+            return Ok(false);
         }
         let mut htree = inode.is_indexed(filesystem).then(Htree::default);
         if inode.i_flags & INDEX_FL != 0 && htree.is_none() {
@@ -72,10 +85,11 @@ impl Deep<'_, '_> {
             }
             Ok(())
         })?;
-        if let Some(Err((code, detail))) = htree.map(|htree| htree.finish()) {
+        let Some(htree) = htree else { return Ok(false) };
+        if let Err((code, detail)) = htree.finish() {
             self.damage(code, number, detail);
         }
-        Ok(())
+        Ok(htree.is_unhashed())
     }
 
     /// Names in the inode: `.` is not kept, `..` is four bytes before the names.

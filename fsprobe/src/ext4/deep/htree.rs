@@ -48,6 +48,11 @@ impl Htree {
         self.blocks.push(Block::Node);
     }
 
+    /// Whether it was said where names belong, but not checked: the hash needs more than the name.
+    pub(super) fn is_unhashed(&self) -> bool {
+        self.name_hash.is_none()
+    }
+
     /// Notes a name in the block that was added last.
     pub(super) fn add_name(&mut self, name: &[u8]) {
         if let (Some(name_hash), Some(Block::Leaf { min, max })) = (self.name_hash, self.blocks.last_mut()) {
