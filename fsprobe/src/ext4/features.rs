@@ -63,6 +63,7 @@ pub mod ro_compat {
     pub const GDT_CSUM: u32 = 0x10;
     pub const DIR_NLINK: u32 = 0x20;
     pub const EXTRA_ISIZE: u32 = 0x40;
+    pub const QUOTA: u32 = 0x100;
     pub const BIGALLOC: u32 = 0x200;
     pub const METADATA_CSUM: u32 = 0x400;
     pub const VERITY: u32 = 0x8000;

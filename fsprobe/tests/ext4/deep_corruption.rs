@@ -402,3 +402,33 @@ fn a_bad_descriptor_is_one_finding_not_one_for_each_directory_below_it() {
     codes.dedup();
     assert_eq!(codes, ["group-checksum"], "{:#?}", found.findings);
 }
+
+#[test]
+fn a_quota_that_records_another_usage_is_a_warning_as_e2fsck_says() {
+    let made = sound(&["-t", "ext4", "-O", "quota,project"]);
+    for (request, place, detail) in [
+        ("sif a uid 1000", "user quota, inode 3", "for 2 IDs, as for 0: "),
+        ("sif a gid 70000", "group quota, inode 4", "for 2 IDs, as for 0: "),
+        ("sif dir/c projid 7", "project quota, inode 12", "for 2 IDs, as for 0: "),
+    ] {
+        let changed = made.copy();
+        changed.debugfs(request);
+        let found = deep(&changed.open());
+        let [finding] = found.findings.as_slice() else { panic!("{request}: {:#?}", found.findings) };
+        assert_eq!((finding.code, finding.severity), ("quota-usage", Severity::Warning));
+        assert_eq!(finding.place, place);
+        assert!(finding.detail.contains(detail), "{request}: {}", finding.detail);
+        let said = run("e2fsck", &["-fn", changed.path.to_str().unwrap()], &[4]);
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        let counted = finding.detail.split_once(": ").unwrap().1;
+        let numbers: Vec<&str> = counted.split(|c: char| !c.is_ascii_digit()).filter(|it| !it.is_empty()).collect();
+        let [stored_inodes, stored_bytes, inodes, bytes] = numbers[..] else { panic!("{counted}") };
+        let expected = format!("ID 0:actual ({bytes}, {inodes}) != expected ({stored_bytes}, {stored_inodes})");
+        assert!(said.contains(&expected), "{expected} is not in {said}");
+    }
+    // e2fsck passes over a file that is none; the kernel then refuses to mount.
+    let mut bytes = made.bytes();
+    bytes[block_of(&made, "<3>", 0) as usize * 1024] = 0;
+    let found = deep(&bytes);
+    assert_eq!((found.verdict, crate::codes(&found)), (Verdict::Damaged, vec!["quota-file"]));
+}

@@ -31,11 +31,10 @@ impl Deep<'_, '_> {
         let number = inode.number;
         let attributes = xattr::in_inode(inode, raw)?;
         let mut tally = Tally::default();
-        let large_values = large_values(&attributes);
+        let mut large_values = large_values(&attributes);
         self.refer_to_ea_inodes(&large_values);
-        let mut quota_clusters = self.value_clusters(&large_values);
         if inode.i_file_acl != 0 {
-            quota_clusters += self.attribute_block(inode, &mut tally)?;
+            large_values.extend(self.attribute_block(inode, &mut tally)?);
         }
         if usage == Use::BadMode {
             // Whether it has blocks is a question of its mode.
@@ -52,11 +51,14 @@ impl Deep<'_, '_> {
             _ => self.claim_blocks(inode, &mut tally)?,
         }
         if number != BAD_BLOCKS_INODE {
-            self.compare_i_blocks(inode, tally.clusters + quota_clusters);
+            self.compare_i_blocks(inode, tally.clusters + self.value_clusters(&large_values));
         }
         self.compare_i_size(inode, usage, &tally, &attributes);
         if usage == Use::Symlink && !inode.has_inline_data() {
             self.symlink(inode, &tally)?;
+        }
+        if !matches!(usage, Use::Internal | Use::EaInode) {
+            self.quotas.charge(inode, raw, large_values.len(), self.filesystem.superblock.block_size_bytes());
         }
         Ok(())
     }
@@ -93,14 +95,13 @@ impl Deep<'_, '_> {
         })
     }
 
-    /// The block of attributes, shared or not. Returns the clusters of values outside of it.
-    fn attribute_block(&mut self, inode: &Inode, tally: &mut Tally) -> Result<u64, Fault> {
+    /// The block of attributes, shared or not. Returns the values outside of it.
+    fn attribute_block(&mut self, inode: &Inode, tally: &mut Tally) -> Result<Vec<(u32, u32)>, Fault> {
         let block = inode.i_file_acl;
         if let Some(shared) = self.shared_attributes.get_mut(&block) {
             shared.seen = shared.seen.saturating_add(1);
             tally.clusters += 1;
-            let large_values = shared.large_values.clone();
-            return Ok(self.value_clusters(&large_values));
+            return Ok(shared.large_values.clone());
         }
         if !self.filesystem.contains(block, 1) {
             let count = self.filesystem.superblock.s_blocks_count;
@@ -111,12 +112,12 @@ impl Deep<'_, '_> {
         let attributes = self.filesystem.attribute_block(inode)?;
         let large_values = large_values(&attributes.entries()?);
         self.refer_to_ea_inodes(&large_values);
-        let clusters = self.value_clusters(&large_values);
         let h_refcount = attributes.h_refcount;
         if h_refcount > 1 {
+            let large_values = large_values.clone();
             self.shared_attributes.insert(block, Shared { h_refcount, seen: 1, large_values });
         }
-        Ok(clusters)
+        Ok(large_values)
     }
 
     fn refer_to_ea_inodes(&mut self, values: &[(u32, u32)]) {

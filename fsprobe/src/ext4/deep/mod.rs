@@ -3,7 +3,7 @@
 //! It streams through the filesystem a group at a time, twice: inode tables first, then the directories found there and
 //! the bitmaps. In memory at once, at most: one bit a cluster, half a byte and a bit an inode (both only for groups with
 //! something in use), 24 bytes a directory, a few dozen bytes for each file whose link count is not one, each attribute
-//! block that is shared and each group, and of the longest directory three dozen bytes a block. All of it is in proportion to
+//! block that is shared, each owner with a quota and each group, and of the longest directory three dozen bytes a block. All of it is in proportion to
 //! structures on the volume; no length that the disk supplies is allocated. Where a block is claimed twice, the inode tables
 //! are gone through a second time, for which the bits are in memory twice. It ends, because a block of a block map, and
 //! so whatever is below it, is walked through only by the first inode that claims it.
@@ -22,6 +22,7 @@ mod links;
 mod metadata;
 mod name_hash;
 mod owners;
+mod quota;
 mod sizes;
 mod space;
 
@@ -32,6 +33,7 @@ use inode_map::InodeMap;
 use links::Links;
 use metadata::Metadata;
 use owners::Contests;
+use quota::Quotas;
 use space::Space;
 
 use super::filesystem::Filesystem;
@@ -47,6 +49,7 @@ struct Deep<'f, 'd> {
     inodes: InodeMap,
     links: Links,
     shared_attributes: SharedBlocks,
+    quotas: Quotas,
     /// Every claim is known: what nobody claimed is free.
     is_space_complete: bool,
     /// Every directory was read: what has no name is not connected.
@@ -70,7 +73,8 @@ pub(super) fn check(
     deep.directories()?;
     deep.connected();
     deep.attributes();
-    deep.bitmaps()
+    deep.bitmaps()?;
+    deep.quotas()
 }
 
 impl<'f, 'd> Deep<'f, 'd> {
@@ -92,6 +96,7 @@ impl<'f, 'd> Deep<'f, 'd> {
             inodes: InodeMap::new(superblock.groups_count(), superblock.s_inodes_per_group),
             links: Links::new(superblock),
             shared_attributes: SharedBlocks::new(),
+            quotas: Quotas::new(superblock),
             is_space_complete: is_complete,
             are_names_complete: is_complete,
         }

@@ -135,7 +135,7 @@ impl Filesystem<'_> {
     }
 
     /// The inode `number` whatever it is for, as long as it has a type.
-    pub(super) fn any_node(&self, number: u32) -> Result<Node, Fault> {
+    pub(in crate::ext4) fn any_node(&self, number: u32) -> Result<Node, Fault> {
         let raw = self.raw_inode(number)?;
         let inode = self.parse_inode(number, &raw)?;
         let Some(file_type) = inode.file_type() else {
