@@ -111,12 +111,7 @@ fn summary_of(opened: &Opened<'_>, superblock: &Superblock) -> Ext4Summary {
 }
 
 fn replay_needed(opened: &Opened<'_>) -> Option<Finding> {
-    let replay = opened.replay.as_ref()?;
-    let detail = format!(
-        "{} transactions with {} blocks are in the journal only",
-        replay.transactions,
-        opened.volume.replayed_blocks()
-    );
+    let detail = format!("in the journal only: {}", opened.replay_extent()?);
     Some(Finding::replay("journal-needs-replay", "journal", detail))
 }
 

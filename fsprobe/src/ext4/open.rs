@@ -77,6 +77,17 @@ impl<'d> Opened<'d> {
         Some(Filesystem { volume: self.base, superblock: self.superblock.clone()? })
     }
 
+    /// How much was replayed, in words; `None` where nothing had to be.
+    #[must_use]
+    pub fn replay_extent(&self) -> Option<String> {
+        let replay = self.replay.as_ref()?;
+        let fast_commits = match replay.fast_commits.count {
+            0 => String::new(),
+            count => format!(", fast commits: {count}"),
+        };
+        Some(format!("transactions: {}{fast_commits}, blocks: {}", replay.transactions, self.volume.replayed_blocks()))
+    }
+
     /// No incompatible feature keeps its structures from being understood.
     #[must_use]
     pub fn is_interpretable(&self) -> bool {

@@ -59,11 +59,8 @@ pub fn with_source<T>(
             return Err(Cause::refused(format!("{why}: its files cannot be read"), NO_FILES)).at(Step::Files);
         }
     };
-    if let Some(replay) = &opened.replay {
-        warnings.push(format!(
-            "volume {}: read through its journal: {} transactions are replayed in memory",
-            volume.path, replay.transactions
-        ));
+    if let Some(extent) = opened.replay_extent() {
+        warnings.push(format!("volume {}: read as its journal leaves it ({extent})", volume.path));
     }
     let exit = match opened.findings.iter().map(|finding| finding.severity).max() {
         Some(Severity::Damage) => Exit::Damaged,
