@@ -172,3 +172,42 @@ fn journals_with_every_checksum_version_are_verified() {
         );
     }
 }
+
+/// Of a journal with version 1 checksums and asynchronous commits: where its commit blocks are, in order.
+fn commit_blocks(dirty: &Made) -> Vec<u64> {
+    let image = dirty.open();
+    let opened = ext4::open(&image).unwrap();
+    let filesystem = opened.on_disk().unwrap();
+    let journal = filesystem.inode(filesystem.superblock.s_journal_inum).unwrap();
+    let runs = filesystem.runs(&journal, 1000).unwrap();
+    let blocks = runs.iter().flat_map(|run| run.physical_block..run.physical_block + run.length_blocks);
+    let is_commit = |&block: &u64| {
+        let mut header = [0; 8];
+        image.read_exact_at(&mut header, block * filesystem.superblock.block_size_bytes()).unwrap();
+        header == [0xc0, 0x3b, 0x39, 0x98, 0, 0, 0, 2]
+    };
+    blocks.filter(is_commit).map(|block| block * filesystem.superblock.block_size_bytes()).collect()
+}
+
+#[test]
+fn an_asynchronous_commit_may_be_incomplete_only_if_it_is_the_last() {
+    let dirty = cut(&["-t", "ext4", "-O", "^metadata_csum"], "rw,data=writeback,journal_async_commit", |mounted| {
+        churn(mounted, 6);
+    });
+    let commits = commit_blocks(&dirty);
+    let (first, last) = (commits[0], commits[commits.len() - 1]);
+    for (commit, verdict, mount) in [(first, Verdict::Damaged, 32), (last, Verdict::Replay, 0)] {
+        let broken = dirty.copy();
+        let file = fs::File::options().write(true).open(&broken.path).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &[0x5a; 4], commit + 16).unwrap();
+        let found = check(&broken.open());
+        assert_eq!(found.verdict, verdict, "{:#?}", found.findings);
+        let point = broken.dir.path().join("mount");
+        fs::create_dir(&point).unwrap();
+        let options = "loop,data=writeback,journal_async_commit";
+        run("mount", &["-o", options, broken.path.to_str().unwrap(), point.to_str().unwrap()], &[mount]);
+        if mount == 0 {
+            crate::unmount::unmount(&point);
+        }
+    }
+}

@@ -51,12 +51,14 @@ pub(super) fn scan(log: &Log<'_, '_>) -> Result<Scan, Fault> {
     let mut is_suspect = false;
     let mut transaction_crc = !0;
     let is_v1 = superblock.checksum_version() == ChecksumVersion::V1;
+    let mut interrupted: Option<u32> = None;
+    let mut expected_sequence = scan.end_sequence;
 
     while blocks_left > 0 {
         let log_block = next;
         let block = log.read(log_block)?;
         let Some(Header { block_type: Some(block_type), h_sequence }) = Header::parse(&block) else { break };
-        if h_sequence != scan.end_sequence {
+        if h_sequence != expected_sequence {
             break;
         }
         let mut taken = 1;
@@ -68,7 +70,7 @@ pub(super) fn scan(log: &Log<'_, '_>) -> Result<Scan, Fault> {
                 if taken > blocks_left {
                     break;
                 }
-                if is_v1 {
+                if is_v1 && interrupted.is_none() {
                     transaction_crc = crc32_be(transaction_crc, &block);
                     for copy in 1..=copies {
                         transaction_crc = crc32_be(transaction_crc, &log.read(log.advance(log_block, copy))?);
@@ -82,21 +84,37 @@ pub(super) fn scan(log: &Log<'_, '_>) -> Result<Scan, Fault> {
             }
             BlockType::Commit => {
                 let h_commit_sec = be64(&block, 48);
-                let is_sound = !is_suspect && verify_commit(&block, superblock, transaction_crc);
-                if !is_sound {
-                    if h_commit_sec >= last_commit_seconds && (is_suspect || !superblock.has_async_commit()) {
-                        let what = if is_suspect { "a descriptor or revoke block" } else { "the commit block" };
-                        let detail = format!("the checksum of {what} of transaction {h_sequence} is wrong");
-                        let place = format!("journal block {log_block}");
-                        scan.damage = Some(Finding::damage("journal-transaction-checksum", place, detail));
-                    }
+                let damage = |transaction, what| {
+                    let detail = format!("the checksum of {what} of transaction {transaction} is wrong");
+                    Finding::damage("journal-transaction-checksum", format!("journal block {log_block}"), detail)
+                };
+                // With version 1 alone, a transaction may have been committed before all of it was written; but not one
+                // that another follows.
+                if let Some(transaction) = interrupted {
+                    scan.damage = Some(damage(transaction, "the commit block"));
                     break;
                 }
-                last_commit_seconds = h_commit_sec;
-                transaction_crc = !0;
-                scan.records.append(&mut pending);
-                scan.transactions += 1;
-                scan.end_sequence = scan.end_sequence.wrapping_add(1);
+                let is_sound = !is_suspect && verify_commit(&block, superblock, transaction_crc);
+                expected_sequence = expected_sequence.wrapping_add(1);
+                if is_sound {
+                    last_commit_seconds = h_commit_sec;
+                    transaction_crc = !0;
+                    scan.records.append(&mut pending);
+                    scan.transactions += 1;
+                    scan.end_sequence = expected_sequence;
+                } else if h_commit_sec < last_commit_seconds {
+                    break;
+                } else if is_suspect {
+                    scan.damage = Some(damage(h_sequence, "a descriptor or revoke block"));
+                    break;
+                } else if !superblock.has_async_commit() {
+                    scan.damage = Some(damage(h_sequence, "the commit block"));
+                    break;
+                } else if is_v1 {
+                    interrupted = Some(h_sequence);
+                } else {
+                    break;
+                }
             }
         }
         blocks_left -= taken;
