@@ -211,6 +211,22 @@ fn a_directory_that_grows_gets_the_blocks_that_it_needs() {
 }
 
 #[test]
+fn a_directory_in_many_pieces_gets_a_new_tree() {
+    let made = filesystem(&["-b", "1024"]);
+    let mounted = made.mount("rw");
+    let folders = ["one", "two"].map(|folder| mounted.point.join(folder));
+    folders.iter().for_each(|folder| fs::create_dir(folder).unwrap());
+    // In turn, so that their blocks lie in turn, too.
+    for i in 0..300 {
+        fs::write(folders[i % 2].join(format!("{}-{i}", "x".repeat(200))), b"").unwrap();
+    }
+    commit_fully(&mounted);
+    fs::write(folders[0].join("new"), b"").unwrap();
+    mounted.write_synced("last", b"x");
+    assert!(assert_replays_to(&made.copy(), &mounted, "two folders") > 0);
+}
+
+#[test]
 fn a_file_in_many_pieces_gets_a_tree() {
     for flavour in FLAVOURS {
         let made = filesystem(flavour);

@@ -4,6 +4,7 @@
 //! in a row, as those of any directory without one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Peekable;
 
 use super::inode::unfollowed;
 use super::writes::Writes;
@@ -57,36 +58,37 @@ impl Directory<'_, '_, '_> {
         for index in 0..self.blocks.len() {
             self.remove(index, &mut names)?;
         }
-        let mut new = names.iter().filter_map(|(name, change)| {
+        let new = names.iter().filter_map(|(name, change)| {
             let inode = change.added?;
             Some(New { name, inode, file_type: *types.get(&inode)? })
         });
-        let mut next = new.next();
+        let mut new = new.peekable();
         let mut index = 0;
-        while let Some(entry) = next {
-            let Some(&block) = self.blocks.get(index) else {
+        while new.peek().is_some() {
+            if index == self.blocks.len() {
                 let block = allocate()?;
                 let empty = self.empty_block(&[]);
                 self.writes.write(block, empty)?;
                 self.blocks.push(block);
-                next = Some(entry);
-                continue;
-            };
-            let mut bytes = self.writes.read(block)?;
-            next = Some(entry);
-            let mut is_changed = false;
-            while let Some(entry) = &next
-                && self.insert(&mut bytes, entry)
-            {
-                is_changed = true;
-                self.directories += u32::from(entry.file_type == TYPE_DIRECTORY);
-                next = new.next();
             }
-            if is_changed {
-                self.seal(&mut bytes);
-                self.writes.write(block, bytes)?;
-            }
+            self.fill(index, &mut new)?;
             index += 1;
+        }
+        Ok(())
+    }
+
+    /// Takes from `new` what there is room for in a block.
+    fn fill<'n>(&mut self, index: usize, new: &mut Peekable<impl Iterator<Item = New<'n>>>) -> Result<(), Fault> {
+        let Some(&block) = self.blocks.get(index) else { return Ok(()) };
+        let mut bytes = self.writes.read(block)?;
+        let mut is_changed = false;
+        while let Some(entry) = new.next_if(|entry| self.insert(&mut bytes, entry)) {
+            is_changed = true;
+            self.directories += u32::from(entry.file_type == TYPE_DIRECTORY);
+        }
+        if is_changed {
+            self.seal(&mut bytes);
+            self.writes.write(block, bytes)?;
         }
         Ok(())
     }
