@@ -8,13 +8,14 @@ use crate::{Extent, ExtentSet, Kind, ProbeError, ReadAt, Verdict, Volume, ext4, 
 /// Everything is needed that is not provably unused. Unused are: blocks that an ext2, ext3 or ext4 filesystem has not
 /// allocated; pages of swap space, after the first; extents of an LVM2 group that no logical volume has. Tables, gaps between
 /// partitions (boot loaders live there), metadata areas and volumes of any other kind are copied whole, and so is an ext
-/// volume whose filesystem is damaged, ambiguous, or the origin of a snapshot. Where partitions overlap all is copied.
+/// volume whose filesystem is damaged, ambiguous, or the origin of a snapshot. Where volumes
+/// overlap all is copied.
 ///
 /// # Errors
 /// Where a structure that tells what is unused cannot be read.
 pub fn allocated(disk: &dyn ReadAt, layout: &Disk) -> Result<Vec<Extent>, ProbeError> {
     let everything = Extent::new(0, layout.size_bytes.min(disk.size_bytes()));
-    if partitions_overlap(layout) {
+    if is_claimed_twice(layout) {
         return Ok(vec![everything]);
     }
     let mut needed = ExtentSet::default();
@@ -46,8 +47,10 @@ pub fn allocated(disk: &dyn ReadAt, layout: &Disk) -> Result<Vec<Extent>, ProbeE
     Ok(needed.into_sorted().into_iter().filter_map(within).collect())
 }
 
-fn partitions_overlap(layout: &Disk) -> bool {
-    let overlap = |findings: &[crate::Finding]| findings.iter().any(|finding| finding.code == "partition-overlap");
+/// Whether some bytes belong to two volumes, so that neither can say that they are unused.
+fn is_claimed_twice(layout: &Disk) -> bool {
+    let codes = ["partition-overlap", "lvm-extent-claimed-twice", "table-and-filesystem"];
+    let overlap = |findings: &[crate::Finding]| findings.iter().any(|finding| codes.contains(&finding.code));
     overlap(&layout.findings) || layout.volumes.iter().any(|volume| overlap(&volume.findings))
 }
 

@@ -153,9 +153,10 @@ pub(crate) fn recognise(volume: &dyn ReadAt) -> Result<Found, ProbeError> {
     Ok(Found { kind, ambiguous })
 }
 
-/// Whether a first sector that ends in 55 AA is the boot sector of a FAT, exFAT or NTFS volume.
+/// Whether a first sector that ends in 55 AA is the boot sector of a FAT, exFAT, NTFS or `BitLocker` volume.
 pub(crate) fn is_dos_boot_sector(sector: &[u8]) -> bool {
-    ntfs::has_boot_sector(sector) || has_exfat(sector) || fat::is_boot_sector(sector)
+    let bitlocker = has(sector, 3, b"-FVE-FS-");
+    bitlocker || ntfs::has_boot_sector(sector) || has_exfat(sector) || fat::is_boot_sector(sector)
 }
 
 fn has_luks(head: &[u8]) -> bool {

@@ -19,6 +19,7 @@ struct Found {
     volume: usize,
     extent: Extent,
     pv_uuid: String,
+    is_used: bool,
 }
 
 /// Reads every physical volume among `volumes` and returns the logical volumes, to be listed after them.
@@ -43,7 +44,7 @@ pub(crate) fn assemble(disk: &dyn ReadAt, volumes: &mut [Volume]) -> Vec<Volume>
                 for vg in read_texts(&volume.open(disk), &header, &mut findings) {
                     keep_newest(&mut groups, vg, index, &mut findings);
                 }
-                found.push(Found { volume: index, extent, pv_uuid: header.pv_uuid });
+                found.push(Found { volume: index, extent, pv_uuid: header.pv_uuid, is_used: header.is_used });
             }
         }
         volume.findings.append(&mut findings);
@@ -60,9 +61,18 @@ pub(crate) fn assemble(disk: &dyn ReadAt, volumes: &mut [Volume]) -> Vec<Volume>
                 volume.findings.push(finding);
             }
         }
-        for (volume, mut free) in group.free() {
-            if let Some(volume) = volumes.get_mut(volume) {
-                volume.free.append(&mut free);
+        match group.free() {
+            Ok(free) => {
+                for (volume, mut free) in free {
+                    if let Some(volume) = volumes.get_mut(volume) {
+                        volume.free.append(&mut free);
+                    }
+                }
+            }
+            Err(overlap) => {
+                if let Some(volume) = volumes.get_mut(home_index) {
+                    volume.findings.push(overlap);
+                }
             }
         }
         let visible = vg.lvs.iter().filter(|lv| lv.visible);
@@ -84,8 +94,13 @@ pub(crate) fn assemble(disk: &dyn ReadAt, volumes: &mut [Volume]) -> Vec<Volume>
     }
     for pv in found.iter().filter(|pv| !grouped.contains(&pv.volume)) {
         if let Some(volume) = volumes.get_mut(pv.volume) {
-            let detail = "no volume group that can be read here uses it";
-            volume.findings.push(Finding::note("lvm-pv-unused", "LVM2 header", detail));
+            volume.findings.push(if pv.is_used {
+                let detail = "it belongs to a volume group whose metadata is not on this disk, or cannot be read: which \
+                              logical volumes lie on it is not known";
+                Finding::unknown("lvm-group-elsewhere", "LVM2 header", detail)
+            } else {
+                Finding::note("lvm-pv-unused", "LVM2 header", "no volume group that can be read here uses it")
+            });
         }
     }
     logical
@@ -257,40 +272,58 @@ impl<'g> Group<'g> {
 
     /// Where the physical volumes here have extents that no logical volume uses, as bytes of the disk.
     ///
-    /// None at all where one segment's claims are not known or two claim the same extent.
-    fn free(&self) -> Vec<(usize, Vec<Extent>)> {
-        let mut claims: BTreeMap<&str, Vec<(u64, u64)>> = BTreeMap::new();
-        for segment in self.vg.lvs.iter().flat_map(|lv| &lv.segments) {
-            match &segment.mapping {
-                Mapping::Other { names_pvs: true, .. } => return Vec::new(),
-                Mapping::Other { .. } => {}
-                Mapping::Striped { areas, .. } => {
-                    let each = segment.extent_count / (areas.len() as u64).max(1);
-                    for area in areas {
-                        let Some(end) = area.start_extent.checked_add(each) else { return Vec::new() };
-                        claims.entry(area.pv.as_str()).or_default().push((area.start_extent, end));
+    /// None at all where one segment's claims are not known. The error says which extent is claimed twice.
+    fn free(&self) -> Result<Vec<(usize, Vec<Extent>)>, Finding> {
+        let Claims { mut by_pv, complete } = self.claims();
+        let mut free = Vec::new();
+        for (name, found) in &self.present {
+            let Some(pv) = self.vg.pvs.get(*name) else { continue };
+            let mut used = by_pv.remove(name).unwrap_or_default();
+            used.sort_unstable();
+            let mut at = 0;
+            let mut before = "";
+            let mut extents = Vec::new();
+            for (start, end, lv) in used.into_iter().chain([(pv.pe_count, pv.pe_count, "")]) {
+                if start < at && !lv.is_empty() {
+                    let detail =
+                        format!("extent {start} of {name} belongs to {before} and to {lv}; nothing is left out");
+                    let place = format!("LVM2 group {}", self.vg.name);
+                    return Err(Finding::damage("lvm-extent-claimed-twice", place, detail));
+                }
+                let gap = Area { pv: (*name).into(), start_extent: at };
+                let count = start.saturating_sub(at);
+                extents.extend(self.area_extent(&gap, count).filter(|gap| gap.size_bytes > 0));
+                (at, before) = (at.max(end), lv);
+            }
+            free.push((found.volume, extents));
+        }
+        Ok(if complete { free } else { Vec::new() })
+    }
+
+    fn claims(&self) -> Claims<'g> {
+        let mut claims = Claims { by_pv: BTreeMap::new(), complete: true };
+        for lv in &self.vg.lvs {
+            for segment in &lv.segments {
+                match &segment.mapping {
+                    Mapping::Other { names_pvs, .. } => claims.complete &= !names_pvs,
+                    Mapping::Striped { areas, .. } => {
+                        let each = segment.extent_count / (areas.len() as u64).max(1);
+                        for area in areas {
+                            let end = area.start_extent.saturating_add(each);
+                            claims.by_pv.entry(&area.pv).or_default().push((area.start_extent, end, &lv.name));
+                        }
                     }
                 }
             }
         }
-        let mut free = Vec::new();
-        for (name, found) in &self.present {
-            let Some(pv) = self.vg.pvs.get(*name) else { continue };
-            let mut used = claims.remove(name).unwrap_or_default();
-            used.push((pv.pe_count, pv.pe_count));
-            used.sort_unstable();
-            let mut at = 0;
-            let mut extents = Vec::new();
-            for (start, end) in used {
-                if start < at {
-                    return Vec::new();
-                }
-                let gap = Area { pv: (*name).into(), start_extent: at };
-                extents.extend(self.area_extent(&gap, start - at).filter(|gap| gap.size_bytes > 0));
-                at = end;
-            }
-            free.push((found.volume, extents));
-        }
-        free
+        claims
     }
+}
+
+/// Which extents the logical volumes of a group say are theirs.
+struct Claims<'g> {
+    /// Of each physical volume: first extent, the one after the last, and whose.
+    by_pv: BTreeMap<&'g str, Vec<(u64, u64, &'g str)>>,
+    /// Whether these are all: a segment of a type that is not known may have more.
+    complete: bool,
 }

@@ -10,6 +10,7 @@ const SECTOR: usize = 512;
 const LABEL_SECTORS: usize = 4;
 /// LVM writes at most two metadata areas and one data area; more is not believed.
 const MAX_AREAS: usize = 16;
+const PV_EXT_USED: u32 = 1;
 
 /// `struct pv_header` with the areas that it lists.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub(super) struct PvHeader {
     pub device_size_bytes: u64,
     /// `(offset, size)`.
     pub metadata_areas: Vec<(u64, u64)>,
+    /// `PV_EXT_USED` of `struct pv_header_extension`: a group has it. Older LVMs do not say.
+    pub is_used: bool,
 }
 
 /// Whether one of the first sectors has a label of type LVM2.
@@ -52,7 +55,9 @@ pub(super) fn parse(head: &[u8]) -> Result<PvHeader, String> {
     let mut at = 40;
     areas(header, &mut at).ok_or("the list of data areas has no end")?;
     let metadata_areas = areas(header, &mut at).ok_or("the list of metadata areas has no end")?;
-    Ok(PvHeader { pv_uuid: pv_uuid.into(), device_size_bytes: le64(header, 32), metadata_areas })
+    // Version and flags of the extension follow; both are zero where there is none.
+    let is_used = le32(header, at) >= 2 && le32(header, at + 4) & PV_EXT_USED != 0;
+    Ok(PvHeader { pv_uuid: pv_uuid.into(), device_size_bytes: le64(header, 32), metadata_areas, is_used })
 }
 
 /// A list of `struct disk_locn`, which ends with one that is all zeros.

@@ -31,6 +31,7 @@ pub(super) struct Pv {
 #[derive(Debug, Clone)]
 pub(super) struct Lv {
     pub name: String,
+    /// `lvs` shows it without `-a`.
     pub visible: bool,
     pub segments: Vec<Segment>,
     /// Set where snapshots read through this volume, or this volume is the store of one.
@@ -131,6 +132,13 @@ impl Lv {
         }
         Ok(Self { name: name.into(), visible: lv.lists("status", "VISIBLE"), segments, snapshot: None })
     }
+
+    /// Whether it is the hidden volume that ties an origin to its store.
+    fn is_snapshot(&self) -> bool {
+        self.segments.iter().any(
+            |segment| matches!(&segment.mapping, Mapping::Other { type_name, .. } if type_name.starts_with("snapshot")),
+        )
+    }
 }
 
 impl Segment {
@@ -198,6 +206,8 @@ fn assign_roles<'s>(lvs: &mut [Lv], sections: impl Iterator<Item = &'s Section>)
     }
     for lv in lvs {
         lv.snapshot = roles.get(lv.name.as_str()).copied();
+        // The hidden volume is marked visible, and the store that `lvs` shows in its place is not.
+        lv.visible = if lv.is_snapshot() { false } else { lv.visible || lv.snapshot == Some(Role::Store) };
     }
 }
 

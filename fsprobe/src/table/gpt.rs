@@ -99,7 +99,10 @@ impl Copies {
         match (&self.primary, &self.backup) {
             (Ok(primary), Ok(backup)) => compare(primary, backup, &backup_place, findings),
             (Err(why), Ok(_)) => {
-                let detail = format!("{why}; the backup is used (`sgdisk -e`, or `gdisk` r-b-w, would repair it)");
+                let detail = format!(
+                    "{why}; the backup is used, which Linux does only with `gpt` on its command line (`gdisk` r-b-w would \
+                     repair it)"
+                );
                 findings.push(Finding::warning("gpt-primary-bad", primary_place, detail));
             }
             (Ok(_), Err(why)) => {
@@ -113,6 +116,21 @@ impl Copies {
         }
         let Some(header) = self.believed() else { return };
         let last = last_lba(disk, self.sector_size).unwrap_or(0);
+        if let Some(why) = refused_by_linux(header, last) {
+            let detail = format!("{why}: Linux sees no partition (`is_gpt_valid` of block/partitions/efi.c)");
+            findings.push(Finding::warning("gpt-not-for-linux", "disk", detail));
+        }
+        let entries_end = header.partition_entry_lba.saturating_add(header.entries_bytes().div_ceil(self.sector_size));
+        if header.partition_entry_lba <= header.last_usable_lba && entries_end > header.first_usable_lba {
+            let detail = format!(
+                "its entries, sectors {} to {}, are among the usable ones, {} to {}: a partition may be written over them",
+                header.partition_entry_lba,
+                entries_end.saturating_sub(1),
+                header.first_usable_lba,
+                header.last_usable_lba
+            );
+            findings.push(Finding::warning("gpt-entries-in-usable", "disk", detail));
+        }
         let table_end = header.my_lba.max(header.alternate_lba);
         let sectors = table_end.saturating_add(1);
         if table_end < last {
@@ -126,6 +144,16 @@ impl Copies {
             findings.push(Finding::warning("gpt-beyond-end", "disk", detail));
         }
     }
+}
+
+/// What a Linux kernel demands beyond what makes a table readable.
+fn refused_by_linux(header: &Header, last_lba: u64) -> Option<String> {
+    let (count, size) = (header.number_of_partition_entries, header.size_of_partition_entry);
+    if size != 128 || count == 0 {
+        return Some(format!("it has {count} entries of {size} bytes, and only those of 128 are read"));
+    }
+    let last_usable = header.last_usable_lba;
+    (last_usable > last_lba).then(|| format!("its usable sectors end at {last_usable}, the disk at {last_lba}"))
 }
 
 /// Names every field and entry in which the backup differs from the primary.

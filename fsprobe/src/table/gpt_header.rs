@@ -29,6 +29,13 @@ pub(super) struct Header {
     pub entries: Vec<(u32, Entry)>,
 }
 
+impl Header {
+    /// Length of the whole array, used or not.
+    pub fn entries_bytes(&self) -> u64 {
+        u64::from(self.number_of_partition_entries) * u64::from(self.size_of_partition_entry)
+    }
+}
+
 /// One used partition entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -96,7 +103,7 @@ fn read_entries(disk: &dyn ReadAt, header: &Header, sector_size: u64) -> Result<
     if size < 128 || !size.is_power_of_two() {
         return Err(format!("its entries of {size} bytes are not 128 times a power of two"));
     }
-    let array_bytes = u64::from(count) * u64::from(size);
+    let array_bytes = header.entries_bytes();
     if array_bytes > MAX_ARRAY_BYTES {
         return Err(format!("its {count} entries of {size} bytes are more than the {MAX_ARRAY_BYTES} bytes read here"));
     }

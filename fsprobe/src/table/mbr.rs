@@ -43,23 +43,34 @@ impl Entry {
         self.os_type == 0xee
     }
 
+    /// Whether Linux takes it for that (`pmbr_part_valid` of `block/partitions/efi.c`).
+    pub fn is_protective_for_linux(&self) -> bool {
+        self.is_protective() && self.starting_lba == 1
+    }
+
     fn is_extended(&self) -> bool {
         matches!(self.os_type, 0x05 | 0x0f | 0x85)
     }
 }
 
-fn boot_record(sector: &[u8]) -> Option<[Entry; 4]> {
+/// The entries of a sector that ends in 55 AA, whatever they say.
+pub(super) fn boot_record(sector: &[u8]) -> Option<[Entry; 4]> {
     let entry = |i: usize| Entry::parse(sector.get(ENTRIES_AT + i * 16..).unwrap_or_default());
     has(sector, 510, &[0x55, 0xaa]).then(|| [entry(0), entry(1), entry(2), entry(3)])
 }
 
 /// The entries of the first sector, where it is a partition table and not the boot sector of a filesystem.
 ///
-/// FAT, exFAT and NTFS have the same signature in the same place, and code or text where the entries would be.
-pub(super) fn entries(first_sector: &[u8]) -> Option<[Entry; 4]> {
+/// FAT, exFAT and NTFS have the same signature in the same place, and code, text or zeros where the entries would be. A
+/// boot loader leaves their parameters standing when it makes a disk bootable that was one filesystem before: where
+/// the entries are partitions of this disk, Linux sees those.
+pub(super) fn entries(first_sector: &[u8], disk_bytes: u64) -> Option<[Entry; 4]> {
     let entries = boot_record(first_sector)?;
     let plausible = entries.iter().all(|entry| entry.boot_indicator & 0x7f == 0);
-    (plausible && !kind::is_dos_boot_sector(first_sector)).then_some(entries)
+    let on_disk = |entry: &Entry| entry.starting_lba > 0 && u64::from(entry.starting_lba) * SECTOR < disk_bytes;
+    let mut used = entries.iter().filter(|entry| entry.is_used()).peekable();
+    let are_partitions = used.peek().is_some() && used.all(on_disk);
+    (plausible && (are_partitions || !kind::is_dos_boot_sector(first_sector))).then_some(entries)
 }
 
 /// Reads a DOS table whose first sector held `entries`.

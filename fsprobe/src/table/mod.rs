@@ -7,7 +7,7 @@ mod mbr;
 use serde::Serialize;
 
 use crate::read_at::read;
-use crate::{Finding, Findings, ProbeError, ReadAt, kind};
+use crate::{Finding, Findings, Kind, ProbeError, ReadAt, kind};
 
 /// Which partition table a disk has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -54,22 +54,43 @@ pub(crate) fn partitioning(disk: &dyn ReadAt) -> Result<Partitioning, ProbeError
         return Ok(Partitioning { table: Table::None, sector_size_bytes: 512, partitions: Vec::new(), findings });
     }
     let first_sector = read(disk, 0, 512, "first sector")?;
-    let dos = mbr::entries(&first_sector);
-    let bare = || kind::recognise(disk).map(|found| found.kind);
+    let dos = mbr::entries(&first_sector, size);
+    // What cannot be read there does not hide a table that can.
+    let bare = kind::recognise(disk).map_or(Kind::Unknown, |found| found.kind);
+    let also_bare = |findings: &mut Findings| {
+        if bare.is_recognised() {
+            let detail = format!(
+                "the disk as a whole has the signature of {bare}, too: the partition table is what Linux goes by, and \
+                 nothing is taken for unused"
+            );
+            findings.push(Finding::warning("table-and-filesystem", "first sectors", detail));
+        }
+    };
 
-    let protective = dos.as_ref().is_some_and(|entries| entries.iter().any(mbr::Entry::is_protective));
-    if protective {
-        return Ok(gpt::read_table(disk, dos.as_ref(), findings));
+    // Linux does not look at the boot indicators of a protective MBR, so others than 00 and 80 do not matter there.
+    let record = mbr::boot_record(&first_sector);
+    let for_linux = |entries: &[mbr::Entry; 4]| entries.iter().any(mbr::Entry::is_protective_for_linux);
+    let any = |entries: &[mbr::Entry; 4]| entries.iter().any(mbr::Entry::is_protective);
+    let protective = record.filter(|entries| if dos.is_some() { any(entries) } else { for_linux(entries) });
+    if let Some(entries) = protective.filter(|_| dos.is_some() || gpt::is_there(disk)) {
+        if !for_linux(&entries) {
+            let detail = "its protective entry does not begin at sector 1, so Linux sees no partition; the GPT is read \
+                          nevertheless";
+            findings.push(Finding::warning("gpt-protective-mbr-bad", "first sector", detail));
+        }
+        also_bare(&mut findings);
+        return Ok(gpt::read_table(disk, Some(&entries), findings));
     }
     let has_partitions = dos.as_ref().is_some_and(|entries| entries.iter().any(mbr::Entry::is_used));
-    if !has_partitions && !bare()?.is_recognised() && gpt::is_there(disk) {
+    if !has_partitions && !bare.is_recognised() && gpt::is_there(disk) {
         let detail = "there is no protective MBR, so the kernel sees no partition; the GPT is read nevertheless";
         findings.push(Finding::warning("gpt-protective-mbr-missing", "first sector", detail));
         return Ok(gpt::read_table(disk, None, findings));
     }
     if let Some(entries) = dos
-        && (has_partitions || !bare()?.is_recognised())
+        && (has_partitions || !bare.is_recognised())
     {
+        also_bare(&mut findings);
         return Ok(mbr::read_table(disk, &entries, findings));
     }
     Ok(Partitioning { table: Table::None, sector_size_bytes: 512, partitions: Vec::new(), findings })
@@ -90,6 +111,7 @@ fn cross_check(disk: &dyn ReadAt, partitions: &mut [Partition]) {
         }
     }
     let mut order: Vec<usize> = (0..partitions.len()).collect();
+    order.retain(|&i| partitions.get(i).is_some_and(|partition| partition.size_bytes > 0));
     order.sort_by_key(|&i| partitions.get(i).map_or((0, 0), |p| (p.offset_bytes, p.number)));
     // The one that reaches furthest so far is the one that the next may run into.
     let mut furthest: Option<(u64, u32)> = None;

@@ -1,6 +1,6 @@
 //! LVM2 inside a disk, made by the real LVM on loop devices and held against what `lvs` says. Needs root.
 
-use crate::support::{Images, Loop, run, run_with};
+use crate::support::{Images, Loop, Patched, lvm_crc, run, run_with};
 use fsprobe::{Depth, Disk, Extent, Kind, ReadAt, Verdict, Volume, allocated, check, layout};
 
 const MIB: u64 = 1 << 20;
@@ -193,4 +193,157 @@ fn bad_metadata_is_damage_and_everything_is_copied() {
     assert_eq!((report.verdict, report.volumes[0].findings[0].code), (Verdict::Damaged, "lvm-metadata-bad"));
     let disk = layout(&bytes).unwrap();
     assert_eq!(allocated(&bytes, &disk).unwrap(), [Extent::new(0, bytes.len() as u64)]);
+}
+
+/// Partition, first sector and length.
+type Piece = (usize, u64, u64);
+
+/// Where `dmsetup table` has each of these in a kernel that runs them, from the start of its partition: `every-type.vg`
+/// says how they were made.
+const BY_DEVICE_MAPPER: [(&str, &[Piece]); 6] = [
+    ("lin", &[(0, 2048, 20480)]),
+    ("str2", &[(0, 22528, 128), (1, 2048, 128), (0, 22656, 128)]),
+    ("str3", &[(0, 34816, 8), (1, 14336, 8), (2, 2048, 8), (0, 34824, 8)]),
+    ("multi", &[(0, 40960, 8192), (1, 20480, 10240), (0, 53248, 6144)]),
+    ("mv", &[(2, 8192, 12288)]),
+    ("snapd", &[(0, 75776, 10240)]),
+];
+
+#[test]
+fn every_type_of_volume_is_where_device_mapper_has_it_or_said_to_be_unreadable() {
+    let images = Images::new();
+    let image = images.blank("disk", 362 * MIB);
+    let path = image.to_str().unwrap();
+    run_with("sfdisk", &["--quiet", path], "label: gpt\nstart=2048, size=120MiB\nsize=120MiB\nsize=120MiB\n");
+    let starts = [MIB, 121 * MIB, 241 * MIB];
+    let parts: Vec<_> = starts.iter().map(|start| Loop::new(path, *start, 120 * MIB)).collect();
+    let lab = Lab { _images: images, image: path.to_owned(), parts };
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/layout/every-type.vg");
+    let uuids = ["VNg6mO-v6LY-eKQQ-9Kh1-3AH5-89Cs-SzMriy", "l1lYYx-oFgR-MIBO-51YP-3v0v-32uY-RgVX2F"];
+    let uuids = [&uuids[..], &["ljdE2M-ZYPZ-HNrr-Q3TO-ndA2-DveA-N3PXbT"]].concat();
+    for ((part, uuid), copies) in lab.parts.iter().zip(uuids).zip(["2", "1", "1"]) {
+        lab.lvm(&["pvcreate", "-q", "--uuid", uuid, "--restorefile", file, "--metadatacopies", copies, &part.device]);
+    }
+    lab.lvm(&["vgcfgrestore", "-q", "-y", "--force", "-f", file, "vg0"]);
+    lab.parts.iter().for_each(|part| drop(run("blockdev", &["--flushbufs", &part.device])));
+
+    let disk = layout(&Patched::open(&image)).unwrap();
+    let names = |lvs: String| lvs.split_whitespace().map(|name| format!("1/vg0/{name}")).collect::<Vec<_>>();
+    let mut shown = names(lab.lvm(&["lvs", "--noheadings", "-o", "lv_name", "vg0"]));
+    shown.sort();
+    let found: Vec<_> = disk.volumes.iter().skip(3).map(|volume| volume.path.clone()).collect();
+    assert_eq!(found, shown);
+    for volume in disk.volumes.iter().skip(3) {
+        let name = volume.path.strip_prefix("1/vg0/").unwrap();
+        let codes: Vec<_> = volume.findings.iter().map(|finding| finding.code).collect();
+        let Some((_, pieces)) = BY_DEVICE_MAPPER.iter().find(|(here, _)| *here == name) else {
+            assert_eq!((codes, volume.is_whole()), (vec!["lv-type-unsupported"], false), "{name}");
+            continue;
+        };
+        assert!(codes.is_empty() || codes == ["lv-origin"], "{name}: {codes:?}");
+        let expected =
+            pieces.iter().map(|&(part, start, length)| Extent::new(starts[part] + start * 512, length * 512));
+        let found: Vec<_> = volume.extents().take(pieces.len()).collect();
+        assert_eq!(found, expected.collect::<Vec<_>>(), "{name}");
+    }
+}
+
+#[test]
+fn an_extent_that_two_volumes_claim_is_damage_and_everything_is_copied_at_once() {
+    let lab = Lab::new();
+    lab.lvm(&["vgcreate", "-q", "-s", "4k", "vg0", &lab.parts[0].device]);
+    lab.create("vg0", "one", &["-l", "2048"]);
+    lab.create("vg0", "two", &["-l", "1"]);
+    let offset = format!("offset={},nodiscard", 2 * MIB);
+    drop(lab.bytes());
+    run("mke2fs", &["-q", "-F", "-t", "ext4", "-E", &offset, &lab.image, "8m"]);
+    let mut bytes = lab.bytes();
+    // As a hostile guest would: a thousand volumes, each of which is the first with its filesystem.
+    let area = MIB as usize + 4096;
+    let lvs: String = (0..1000)
+        .map(|i| {
+            format!(
+                "x{i}{{id=\"x\"\nstatus=[\"VISIBLE\"]\nsegment1{{start_extent=0\nextent_count=2048\ntype=\"striped\"\n\
+                 stripe_count=1\nstripes=[\"pv0\",0]\n}}\n}}\n"
+            )
+        })
+        .collect();
+    let field = |at: usize| u64::from_le_bytes(bytes[area + at..][..8].try_into().unwrap()) as usize;
+    let (size, text_offset, text_size) = (field(32), field(40), field(48));
+    let text = std::str::from_utf8(&bytes[area + text_offset..][..text_size]).unwrap();
+    let text = text.replace("logical_volumes {\n", &format!("logical_volumes {{\n{lvs}"));
+    assert!(text.len() < size - 512);
+    bytes[area + 512..][..text.len()].copy_from_slice(text.as_bytes());
+    bytes[area + 40..][..8].copy_from_slice(&512_u64.to_le_bytes());
+    bytes[area + 48..][..8].copy_from_slice(&(text.len() as u64).to_le_bytes());
+    bytes[area + 56..][..4].copy_from_slice(&lvm_crc(text.as_bytes()).to_le_bytes());
+    let checksum = lvm_crc(&bytes[area + 4..area + 512]);
+    bytes[area..][..4].copy_from_slice(&checksum.to_le_bytes());
+
+    let disk = layout(&bytes).unwrap();
+    let found: Vec<_> = disk.volumes[0].findings.iter().map(|finding| finding.code).collect();
+    assert_eq!(found, ["lvm-extent-claimed-twice"]);
+    assert_eq!(disk.volumes.iter().filter(|volume| volume.kind == Kind::Ext4).count(), 1001);
+    let reads = Counted { bytes: &bytes, reads: 0.into() };
+    assert_eq!(allocated(&reads, &disk).unwrap(), [Extent::new(0, bytes.len() as u64)]);
+    assert_eq!(reads.reads.load(std::sync::atomic::Ordering::Relaxed), 0, "nothing is asked that could not be used");
+}
+
+struct Counted<'b> {
+    bytes: &'b Vec<u8>,
+    reads: std::sync::atomic::AtomicUsize,
+}
+
+impl ReadAt for Counted<'_> {
+    fn size_bytes(&self) -> u64 {
+        self.bytes.size_bytes()
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset_bytes: u64) -> std::io::Result<()> {
+        self.reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.bytes.read_exact_at(buf, offset_bytes)
+    }
+}
+
+#[test]
+fn a_physical_volume_that_is_cut_is_damage() {
+    let lab = Lab::new();
+    lab.lvm(&["vgcreate", "-q", "vg0", &lab.parts[0].device]);
+    let size = 40 * MIB;
+    // The physical volume on the whole of a disk that lost its end.
+    let whole: Vec<u8> = lab.bytes()[MIB as usize..(MIB + size) as usize].to_vec();
+    let report = check(&whole, Depth::Default).unwrap();
+    let said = &report.volumes[0].findings[0];
+    assert_eq!((report.verdict, said.code), (Verdict::Damaged, "lvm-pv-truncated"));
+    let detail = format!("it says that it has {} bytes, the volume has {size}", 64 * MIB);
+    assert_eq!(said.detail, detail);
+}
+
+#[test]
+fn a_physical_volume_whose_group_is_described_elsewhere_is_unknown() {
+    let lab = Lab::new();
+    let [one, two] = [&lab.parts[0].device, &lab.parts[1].device];
+    lab.lvm(&["pvcreate", "-q", "--metadatacopies", "0", two]);
+    let unused = check(&lab.bytes(), Depth::Default).unwrap();
+    assert_eq!((unused.verdict, unused.volumes[1].findings[0].code), (Verdict::Consistent, "lvm-pv-unused"));
+
+    lab.lvm(&["vgcreate", "-q", "vg0", one, two]);
+    lab.create("vg0", "root", &["-l", "2"]);
+    let mut bytes = lab.bytes();
+    assert_eq!(check(&bytes, Depth::Default).unwrap().verdict, Verdict::Consistent);
+    bytes[MIB as usize..65 * MIB as usize].fill(0);
+    let report = check(&bytes, Depth::Default).unwrap();
+    assert_eq!((report.verdict, report.volumes[1].findings[0].code), (Verdict::Unknown, "lvm-group-elsewhere"));
+}
+
+#[test]
+fn of_two_copies_of_a_physical_volume_the_second_is_said_and_not_used() {
+    let lab = Lab::new();
+    lab.lvm(&["vgcreate", "-q", "vg0", &lab.parts[0].device]);
+    lab.create("vg0", "root", &["-l", "2"]);
+    let mut bytes = lab.bytes();
+    bytes.copy_within(MIB as usize..65 * MIB as usize, 65 * MIB as usize);
+    let report = check(&bytes, Depth::Default).unwrap();
+    assert_eq!((report.verdict, report.volumes[1].findings[0].code), (Verdict::Unknown, "lvm-duplicate-pv"));
+    assert_eq!(report.volumes[2].path, "1/vg0/root");
 }

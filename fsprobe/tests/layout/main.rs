@@ -1,6 +1,6 @@
 //! The layout of disks and the state of what is on them, against the tools that make them.
 //!
-//! Needs root, loop devices, and: fdisk, lvm2, e2fsprogs, xfsprogs, ntfs-3g, dosfstools.
+//! Needs root, loop devices, and: fdisk, gdisk, lvm2, e2fsprogs, xfsprogs, ntfs-3g, dosfstools.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod built;

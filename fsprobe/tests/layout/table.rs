@@ -258,3 +258,129 @@ fn a_header_of_four_thousand_million_entries_with_a_valid_checksum_is_refused() 
     assert_eq!(places(&disk), expected);
     assert!(disk.findings[0].detail.contains("4294967295 entries"), "{:?}", disk.findings[0]);
 }
+
+const BOTH_HEADERS: [usize; 2] = [512, 32 * MIB as usize - 512];
+
+/// Makes the checksums of the GPT header at `at` and of its entries right again.
+fn seal(image: &mut [u8], at: usize) {
+    let crc32 = |bytes: &[u8]| crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(bytes).to_le_bytes();
+    let field = |image: &[u8], at: usize| u32::from_le_bytes(image[at..at + 4].try_into().unwrap()) as usize;
+    let entries = field(image, at + 72) * 512;
+    let length = field(image, at + 80) * field(image, at + 84);
+    let checksum = crc32(&image[entries..entries + length]);
+    image[at + 88..at + 92].copy_from_slice(&checksum);
+    image[at + 16..at + 20].fill(0);
+    let checksum = crc32(&image[at..at + 92]);
+    image[at + 16..at + 20].copy_from_slice(&checksum);
+}
+
+#[test]
+fn a_gpt_that_linux_would_refuse_is_read_and_said() {
+    let (image, expected) = gpt();
+    // Entries of 256 bytes, of which only the first is where it was; and usable sectors past the end of the disk.
+    let mut large_entries = image.clone();
+    let mut past_the_end = image;
+    for at in BOTH_HEADERS {
+        large_entries[at + 80..at + 88].copy_from_slice(&[64, 0, 0, 0, 0, 1, 0, 0]);
+        seal(&mut large_entries, at);
+        past_the_end[at + 48..at + 56].copy_from_slice(&u64::from(u32::MAX).to_le_bytes());
+        seal(&mut past_the_end, at);
+    }
+    let disk = layout(&large_entries).unwrap();
+    assert_eq!(places(&disk)[0], expected[0]);
+    assert_eq!(codes(&disk)[0], "gpt-not-for-linux");
+    let disk = layout(&past_the_end).unwrap();
+    assert_eq!((places(&disk), codes(&disk)), (expected, vec!["gpt-not-for-linux"]));
+}
+
+#[test]
+fn gpt_entries_where_a_partition_may_lie_are_said() {
+    let (mut image, expected) = gpt();
+    image.copy_within(1024..1024 + 128 * 128, 30 * MIB as usize);
+    image[512 + 72..512 + 80].copy_from_slice(&(30 * 2048_u64).to_le_bytes());
+    seal(&mut image, 512);
+    let disk = layout(&image).unwrap();
+    assert_eq!((places(&disk), codes(&disk)), (expected, vec!["gpt-entries-in-usable"]));
+}
+
+#[test]
+fn a_gpt_partition_that_ends_before_it_begins_is_no_overlap() {
+    let (mut image, _) = gpt();
+    for at in BOTH_HEADERS {
+        let entries = u32::from_le_bytes(image[at + 72..at + 76].try_into().unwrap()) as usize * 512;
+        image[entries + 128 + 32..entries + 128 + 40].copy_from_slice(&3000_u64.to_le_bytes());
+        image[entries + 128 + 40..entries + 128 + 48].copy_from_slice(&2900_u64.to_le_bytes());
+        seal(&mut image, at);
+    }
+    let disk = layout(&image).unwrap();
+    assert_eq!((codes(&disk), disk.volumes[1].size_bytes()), (vec!["partition-bad-range"], 0));
+}
+
+#[test]
+fn what_linux_asks_of_a_protective_mbr_is_what_counts() {
+    let (image, expected) = gpt();
+    // Linux ignores the boot indicator, and demands the first sector.
+    for (at, value, code) in [(0x1be, 1, None), (0x1be, 0x80, None), (0x1be + 8, 2, Some("gpt-protective-mbr-bad"))] {
+        let mut image = image.clone();
+        image[at] = value;
+        let disk = layout(&image).unwrap();
+        assert_eq!((places(&disk), codes(&disk)), (expected.clone(), code.into_iter().collect()), "{at:#x} = {value}");
+    }
+}
+
+/// The image of a filesystem on the whole disk, into whose first sector sfdisk then puts `script`.
+fn partitioned_over(program: &str, args: &[&str], script: &str) -> Vec<u8> {
+    let images = Images::new();
+    let image = images.blank("disk", 64 * MIB);
+    let image = image.to_str().unwrap();
+    run(program, &[args, &[image]].concat());
+    if !script.is_empty() {
+        run_with("sfdisk", &["--quiet", "--wipe", "never", image], script);
+    }
+    std::fs::read(image).unwrap()
+}
+
+#[test]
+fn a_partition_table_counts_though_parameters_of_a_filesystem_are_left_in_its_sector() {
+    let script = "label: dos\nstart=2048, size=20480\nstart=40960\n";
+    for (program, args) in
+        [("mkfs.fat", &["-F32"][..]), ("mkfs.ntfs", &["-Q", "-F", "-q"]), ("mke2fs", &["-q", "-F", "-t", "ext4"])]
+    {
+        let bare = layout(&partitioned_over(program, args, "")).unwrap();
+        assert_eq!((bare.table, bare.volumes.len(), codes(&bare)), (Table::None, 1, vec![]), "{program}");
+
+        let image = partitioned_over(program, args, script);
+        let disk = layout(&image).unwrap();
+        let expected = [("1".into(), MIB, 10 * MIB), ("2".into(), 20 * MIB, 44 * MIB)];
+        assert_eq!((disk.table, places(&disk)), (Table::Mbr, expected.to_vec()), "{program}");
+        assert_eq!((codes(&disk), worst(&disk)), (vec!["table-and-filesystem"], Verdict::Consistent), "{program}");
+        assert_eq!(fsprobe::allocated(&image, &disk).unwrap(), [fsprobe::Extent::new(0, 64 * MIB)], "{program}");
+    }
+}
+
+#[test]
+fn a_fat_that_pretends_to_be_partitioned_is_a_fat() {
+    let disk = layout(&partitioned_over("mkfs.fat", &["-F32", "--mbr=yes"], "")).unwrap();
+    assert_eq!((disk.table, disk.volumes[0].kind), (Table::None, fsprobe::Kind::Fat));
+}
+
+#[test]
+fn more_logical_partitions_than_sfdisk_shows_are_found() {
+    let mut image = vec![0; 16 * MIB as usize];
+    let entry = |kind: u8, start: u32, size: u32| {
+        [&[0, 0, 0, 0, kind, 0, 0, 0][..], &start.to_le_bytes(), &size.to_le_bytes()].concat()
+    };
+    let mut put = |sector: u32, entries: &[Vec<u8>]| {
+        let at = sector as usize * 512;
+        image[at + 510..at + 512].copy_from_slice(&[0x55, 0xaa]);
+        image[at + 0x1be..at + 0x1be + 16 * entries.len()].copy_from_slice(&entries.concat());
+    };
+    put(0, &[entry(5, 64, 32_000)]);
+    for i in 0..250 {
+        let next = entry(5, (i + 1) * 128, 128);
+        put(64 + i * 128, &if i < 249 { vec![entry(0x83, 64, 64), next] } else { vec![entry(0x83, 64, 64)] });
+    }
+    let disk = layout(&image).unwrap();
+    let expected = (0..250).map(|i| ((i + 5).to_string(), (128 + i * 128) * 512, 64 * 512));
+    assert_eq!((places(&disk), codes(&disk)), (expected.collect::<Vec<_>>(), vec!["mbr-extended"]));
+}
