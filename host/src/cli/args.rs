@@ -152,6 +152,9 @@ pub struct LsArgs {
     /// VOLUME:/PATH with a volume as `check` names it (1, 5, 0, 2/vg/lv), or /PATH where only one has files to show.
     #[arg(value_name = "VOLUME:/PATH", default_value = "/")]
     pub place: OsString,
+    /// List what is in folders below it too, each name with the way to it.
+    #[arg(short = 'R', long)]
+    pub recursive: bool,
     /// Print one JSON document on stdout.
     #[arg(long)]
     pub json: bool,

@@ -36,6 +36,6 @@ fn list(args: &LsArgs) -> Result<Listing, Failure> {
         source.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let node = source.filesystem.lookup(place.path(), Follow::AllButLast);
         let node = node.map_err(|error| source.lookup_failure(place.path(), &error))?;
-        Ok(Listing::of(source, place.path(), place.name().unwrap_or(b"/"), &node))
+        Ok(Listing::of(source, place.path(), place.name().unwrap_or(b"/"), &node, args.recursive))
     })
 }

@@ -78,6 +78,9 @@ pub fn extract(
     if let Err(trouble) = ended {
         extraction.report.fail(&extraction.way, &trouble);
     }
+    if let Err(trouble) = top.sync() {
+        extraction.report.fail(&[], &trouble);
+    }
     Ok(extraction.report)
 }
 
@@ -160,6 +163,10 @@ impl Extraction<'_> {
             FileType::Regular => {
                 let file = folder.create_file(name)?;
                 self.write_content(&file, node)?;
+                if self.options.overwrite {
+                    // The old one is given up for it.
+                    rustix::fs::fsync(&file).map_err(|error| Trouble::write("write it to the disk", error))?;
+                }
                 self.report.copied.files += 1;
                 file
             }

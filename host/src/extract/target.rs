@@ -23,6 +23,12 @@ impl Folder {
         fs::openat(CWD, path, FOLDER, Mode::empty()).map(Self).map_err(|error| Trouble::write("open it", error))
     }
 
+    /// Has everything on its filesystem written to the disk. What was copied could not be written there, else, without
+    /// anyone being told: the kernel takes writes that it has to give up later.
+    pub(super) fn sync(&self) -> Result<(), Trouble> {
+        fs::syncfs(&self.0).map_err(|error| Trouble::write("have the copy written to the disk", error))
+    }
+
     pub(super) fn descriptor(&self) -> &OwnedFd {
         &self.0
     }

@@ -1,5 +1,7 @@
 //! What a folder holds, for people and for programs.
 
+use std::collections::HashSet;
+
 use fsprobe::ext4::files::{Entry, Node};
 use fsprobe::ext4::{Fault, FileType};
 use serde::Serialize;
@@ -8,10 +10,30 @@ use super::time::rfc3339;
 use super::{Source, exit_of, printable};
 use crate::exit::Exit;
 
-/// Names that one listing may have; more are counted.
+/// Names that one listing may have.
 const MAX_LISTED: usize = 1_000_000;
+/// Their length, with the ways to them.
+const MAX_LISTED_BYTES: usize = 256 << 20;
 
-/// A listing, sorted by name.
+/// What is left of both.
+struct Room {
+    names: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn take(&mut self, bytes: usize) -> bool {
+        match (self.names.checked_sub(1), self.bytes.checked_sub(bytes)) {
+            (Some(names), Some(bytes)) => {
+                *self = Self { names, bytes };
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A listing, sorted by name; a recursive one has what is in a folder after the folder.
 #[derive(Clone, Debug, Serialize)]
 pub struct Listing {
     /// The volume, as `check` names it.
@@ -30,7 +52,7 @@ pub struct Listing {
 /// One name.
 #[derive(Clone, Debug, Serialize)]
 pub struct Listed {
-    /// The name, escaped where it is not printable.
+    /// The name, escaped where it is not printable; of a recursive listing, with the way to it.
     pub name: String,
     /// The name's bytes in hexadecimal, where `name` had to be escaped.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,59 +92,86 @@ pub struct Attributes {
 }
 
 impl Listing {
-    /// Lists the folder `node`, or `node` itself where it is none.
+    /// Lists the folder `node`, or `node` itself where it is none; if `is_recursive` the folders in it, too.
     #[must_use]
-    pub fn of(source: &Source<'_>, path: &[u8], name: &[u8], node: &Node) -> Self {
+    pub fn of(source: &Source<'_>, path: &[u8], name: &[u8], node: &Node, is_recursive: bool) -> Self {
         let (volume, path) = (source.volume.to_owned(), printable(path));
         let mut listing = Self { volume, path, entries: Vec::new(), errors: Vec::new(), exit: source.exit };
-        if node.file_type == FileType::Directory {
-            listing.add_folder(source, node);
-        } else {
-            let entry = Entry { inode: node.inode.number, name: name.to_vec() };
-            listing.add(source, &entry);
+        if node.file_type != FileType::Directory {
+            listing.add(source, &Entry { inode: node.inode.number, name: name.to_vec() });
+            return listing;
+        }
+        // No sound folder has two names, and a loop enters one twice.
+        let mut entered = HashSet::from([node.inode.number]);
+        let mut room = Room { names: MAX_LISTED, bytes: MAX_LISTED_BYTES };
+        let mut ahead = listing.names(source, node, b"", &mut room);
+        while let Some(entry) = ahead.pop() {
+            let Some(node) = listing.add(source, &entry) else { continue };
+            if !is_recursive || node.file_type != FileType::Directory {
+                continue;
+            }
+            if entered.insert(node.inode.number) {
+                ahead.extend(listing.names(source, &node, &entry.name, &mut room));
+            } else {
+                listing.errors.push(format!("{}: it is one of the folders above already", printable(&entry.name)));
+                listing.exit = worse(listing.exit, Exit::Damaged);
+            }
         }
         listing
     }
 
-    fn add_folder(&mut self, source: &Source<'_>, folder: &Node) {
+    /// The names in `folder`, each after the `way` to it, the last one first.
+    fn names(&mut self, source: &Source<'_>, folder: &Node, way: &[u8], room: &mut Room) -> Vec<Entry> {
+        let mut names = Vec::new();
         let entries = match source.filesystem.entries(folder) {
             Ok(entries) => entries,
-            Err(fault) => return self.fail(None, &fault),
+            Err(fault) => {
+                self.fail(way, &fault);
+                return names;
+            }
         };
-        let mut names = Vec::new();
         for entry in entries {
             match entry {
-                Ok(entry) if names.len() < MAX_LISTED => names.push(entry),
-                Ok(_) => {
-                    self.errors.push(format!("it has more than {MAX_LISTED} names: the rest is left out"));
-                    self.exit = worse(self.exit, Exit::Failed);
-                    break;
+                Ok(mut entry) => {
+                    if !way.is_empty() {
+                        entry.name = [way, b"/", &entry.name].concat();
+                    }
+                    if !room.take(entry.name.len()) {
+                        self.errors
+                            .push(format!("there are more names than {MAX_LISTED}, or longer: the rest is left out"));
+                        self.exit = worse(self.exit, Exit::Failed);
+                        break;
+                    }
+                    names.push(entry);
                 }
-                Err(fault) => self.fail(None, &fault),
+                Err(fault) => self.fail(way, &fault),
             }
         }
-        names.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        names.iter().for_each(|entry| self.add(source, entry));
+        names.sort_unstable_by(|a, b| b.name.cmp(&a.name));
+        names
     }
 
-    fn add(&mut self, source: &Source<'_>, entry: &Entry) {
-        let attributes = match attributes(source, entry) {
-            Ok(attributes) => Some(attributes),
+    /// Adds one line and returns the file that it is for.
+    fn add(&mut self, source: &Source<'_>, entry: &Entry) -> Option<Node> {
+        let found = source.filesystem.node(entry.inode).and_then(|node| Ok((attributes(source, &node)?, node)));
+        let (attributes, node) = match found {
+            Ok((attributes, node)) => (Some(attributes), Some(node)),
             Err(fault) => {
-                self.fail(Some(entry), &fault);
-                None
+                self.fail(&entry.name, &fault);
+                (None, None)
             }
         };
         let name = printable(&entry.name);
         let is_escaped = name.as_bytes() != entry.name;
         let hex = || entry.name.iter().map(|byte| format!("{byte:02x}")).collect();
         self.entries.push(Listed { name, name_hex: is_escaped.then(hex), inode: entry.inode, attributes });
+        node
     }
 
-    fn fail(&mut self, entry: Option<&Entry>, fault: &Fault) {
+    fn fail(&mut self, name: &[u8], fault: &Fault) {
         // A folder of damaged entries must not make a million lines.
         if self.errors.len() < 1000 {
-            let name = entry.map(|entry| format!("{}: ", printable(&entry.name))).unwrap_or_default();
+            let name = if name.is_empty() { String::new() } else { printable(name) + ": " };
             self.errors.push(format!("{name}{fault}"));
         }
         self.exit = worse(self.exit, exit_of(fault));
@@ -135,12 +184,11 @@ impl Listing {
     }
 }
 
-fn attributes(source: &Source<'_>, entry: &Entry) -> Result<Attributes, Fault> {
+fn attributes(source: &Source<'_>, node: &Node) -> Result<Attributes, Fault> {
     let filesystem = &source.filesystem;
-    let node = filesystem.node(entry.inode)?;
     let is_device = matches!(node.file_type, FileType::CharacterDevice | FileType::BlockDevice);
     let is_symlink = node.file_type == FileType::Symlink && !node.is_encrypted();
-    let target = if is_symlink { Some(filesystem.symlink_target(&node)?) } else { None };
+    let target = if is_symlink { Some(filesystem.symlink_target(node)?) } else { None };
     Ok(Attributes {
         kind: kind(node.file_type),
         mode: format!("{:04o}", node.permissions()),

@@ -100,3 +100,45 @@ fn a_volume_has_to_be_named_where_there_are_several() {
     let ran = stillpoint(&["cat", disk, "2:/folder/binary"]);
     assert_eq!(ran.stdout, b"a\x1b[31mb\xff\n");
 }
+
+#[test]
+fn a_recursive_listing_names_what_find_finds() {
+    let lab = Lab::new();
+    lab.mke2fs(16, &["-t", "ext4"]);
+    let mounted = lab.mount(&lab.image(), "rw");
+    fs::create_dir_all(mounted.point.join("a/b/c")).unwrap();
+    fs::create_dir_all(mounted.point.join("a-folder")).unwrap();
+    for name in ["a/1", "a/b/c/2", "z"] {
+        fs::write(mounted.point.join(name), b"").unwrap();
+    }
+    let found = run(
+        "find",
+        &[mounted.point.as_os_str(), "-mindepth".as_ref(), "1".as_ref(), "-printf".as_ref(), "%P\\n".as_ref()],
+    );
+    drop(mounted);
+    let ran = stillpoint(&["ls", "-R", "--json", lab.image().to_str().unwrap()]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let listing: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let names = listing["entries"].as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap());
+    let names: Vec<_> = names.collect();
+    assert_eq!(names, ["a", "a/1", "a/b", "a/b/c", "a/b/c/2", "a-folder", "lost+found", "z"]);
+    let found = String::from_utf8(found.stdout).unwrap();
+    let mut found: Vec<_> = found.lines().collect();
+    found.sort_unstable();
+    let mut names = names;
+    names.sort_unstable();
+    assert_eq!(names, found);
+}
+
+#[test]
+fn a_recursive_listing_of_a_folder_that_is_in_itself_ends() {
+    let lab = Lab::new();
+    lab.mke2fs(16, &["-t", "ext4"]);
+    lab.debugfs("mkdir outer");
+    lab.debugfs("mkdir outer/inner");
+    lab.debugfs("ln outer outer/inner/again");
+    let ran = stillpoint(&["ls", "-R", lab.image().to_str().unwrap()]);
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+    assert!(ran.stderr.contains("outer/inner/again: it is one of the folders above already"), "{}", ran.stderr);
+    assert_eq!(String::from_utf8(ran.stdout).unwrap().lines().count(), 4);
+}
