@@ -41,8 +41,7 @@ pub struct VolumeReport {
     pub verdict: Verdict,
     /// What was seen.
     pub findings: Vec<Finding>,
-    /// Journal and orphans, for ext2, ext3 and ext4.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Journal and orphans, for ext2, ext3 and ext4; `null` for others, and where no superblock can be read.
     pub ext4: Option<Ext4Summary>,
 }
 
@@ -63,7 +62,7 @@ pub struct Ext4Summary {
     pub errors_recorded: u32,
     /// `s_sequence` of the journal superblock: the first transaction that a replay would apply.
     pub journal_sequence: u32,
-    /// Fast commits that a mount would apply after the transactions. They are not replayed here.
+    /// Fast commits that a replay would apply after the transactions.
     pub fast_commits: u32,
     /// `s_volume_name`, escaped for a terminal.
     pub label: String,

@@ -85,7 +85,7 @@ impl Run {
         let (target, state) = (self.target(), self.folder.path().join("state"));
         let command = self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let verb = command.get_args().next().unwrap_or_default().to_owned();
-        if verb != "check" {
+        if verb == "backup" || verb == "plan" {
             command.arg("--state-dir").arg(state);
         }
         if verb == "backup" {
