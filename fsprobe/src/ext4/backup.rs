@@ -112,8 +112,10 @@ fn differences(primary: &Superblock, backup: &Superblock, group: u32) -> Vec<&'s
         | ro_compat::EXTRA_ISIZE
         | ro_compat::VERITY;
     let (p, b) = (primary, backup);
+    // Of a number that does not fit, mke2fs writes 65535, and the kernel the lower half.
+    let s_block_group_nr = [u16::try_from(group).unwrap_or(u16::MAX), (group & 0xffff) as u16];
     [
-        ("s_block_group_nr", u32::from(b.s_block_group_nr) == group & 0xffff),
+        ("s_block_group_nr", s_block_group_nr.contains(&b.s_block_group_nr)),
         ("s_uuid", p.s_uuid == b.s_uuid),
         ("s_blocks_count", p.s_blocks_count == b.s_blocks_count),
         ("s_inodes_count", p.s_inodes_count == b.s_inodes_count),
