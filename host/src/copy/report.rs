@@ -69,7 +69,8 @@ impl Report {
             let mut meter = Meter::default();
             let mut look =
                 || (meter.look(started.elapsed(), progress.copied_bytes(), progress.total_bytes()), cow.percent());
-            if io::stderr().is_terminal() {
+            // `--quiet` is a level of the log.
+            if io::stderr().is_terminal() && tracing::enabled!(tracing::Level::INFO) {
                 let bars = Bars::new();
                 while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(REDRAW_INTERVAL) {
                     bars.show(&disk, look());
