@@ -16,6 +16,8 @@ const CHECKSUM_OFFSET: usize = 0x10;
 const ENTRY_SIZE: usize = 16;
 /// `e_name_index` of `system.`
 pub(super) const SYSTEM_INDEX: u8 = 7;
+/// `e_name_index` of what fscrypt keeps.
+pub(super) const ENCRYPTION_INDEX: u8 = 9;
 
 /// An attribute. Fields keep the kernel's names.
 pub(super) struct Entry<'b> {
@@ -30,6 +32,11 @@ pub(super) struct Entry<'b> {
 }
 
 impl Entry<'_> {
+    /// Says how its file is encrypted.
+    pub(super) fn is_encryption_context(&self) -> bool {
+        self.e_name_index == ENCRYPTION_INDEX && self.name == b"c"
+    }
+
     /// The rest of a file whose data is in the inode.
     pub(super) fn is_inline_data(&self) -> bool {
         self.e_name_index == SYSTEM_INDEX && self.name == b"data" && self.e_value_inum == 0

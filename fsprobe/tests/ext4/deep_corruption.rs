@@ -121,6 +121,7 @@ fn a_changed_inode_is_damage() {
             (&["sif a file_acl 99999"], &["xattr-range"]),
             (&["sif fast size 4"], &["symlink"]),
             (&["sif fast size 0"], &["symlink"]),
+            (&["feature encrypt", "sif a flags 0x80800"], &["encryption-context"]),
             (&["rm b", &format!("sif <{b}> dtime 0")], &["inode-no-dtime"]),
         ],
     );

@@ -20,7 +20,7 @@ static FILLED: LazyLock<Vec<Filled>> = LazyLock::new(|| {
     let tree = tempfile::tempdir().unwrap();
     populate(tree.path());
     [
-        &["-t", "ext4", "-O", "^metadata_csum,^uninit_bg,inline_data,ea_inode"][..],
+        &["-t", "ext4", "-O", "^metadata_csum,^uninit_bg,inline_data,ea_inode,quota,project,mmp"][..],
         &["-t", "ext3"],
         &["-t", "ext4", "-O", "^metadata_csum,^uninit_bg,meta_bg,^resize_inode,bigalloc", "-C", "4096"],
     ]
@@ -30,7 +30,7 @@ static FILLED: LazyLock<Vec<Filled>> = LazyLock::new(|| {
         let bytes = Made::mke2fs(24, &[&common, options].concat()).bytes();
         let opened = ext4::open(&bytes).unwrap();
         let filesystem = opened.filesystem().unwrap();
-        let mut blocks = vec![1, 2, 3];
+        let mut blocks = vec![1, 2, 3, filesystem.superblock.s_mmp_block];
         for (_, descriptor) in filesystem.groups() {
             let descriptor = descriptor.unwrap();
             let table = descriptor.bg_inode_table;
@@ -39,12 +39,13 @@ static FILLED: LazyLock<Vec<Filled>> = LazyLock::new(|| {
         }
         for number in 1..=filesystem.superblock.s_inodes_count {
             let inode = filesystem.inode(number).unwrap();
-            let is_directory = inode.file_type() == Some(ext4::FileType::Directory);
+            // 3 and 4 are quota files.
+            let is_read = inode.file_type() == Some(ext4::FileType::Directory) || (3..=4).contains(&number);
             filesystem
                 .walk_blocks(&inode, &mut |piece| {
                     match piece {
                         ext4::Piece::Map(block) => blocks.push(block),
-                        ext4::Piece::Data(run) if is_directory => {
+                        ext4::Piece::Data(run) if is_read => {
                             blocks.extend(run.physical_block..run.physical_block + run.length_blocks);
                         }
                         ext4::Piece::Data(_) => {}

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use super::super::block_runs::Piece;
 use super::super::fault::Fault;
-use super::super::inode::Inode;
+use super::super::inode::{ENCRYPT_FL, Inode};
 use super::super::xattr::{self, Entry};
 use super::Deep;
 use super::inode_map::Use;
 use super::inodes::BAD_BLOCKS_INODE;
 use super::space::Tally;
+use crate::Finding;
 
 const RESIZE_INODE: u32 = 7;
 /// `i_mode` of a regular file, which the list of bad blocks is without saying so.
@@ -17,9 +18,27 @@ const REGULAR: u16 = 0x8000;
 
 /// A block of attributes that more than one inode uses.
 pub(super) struct Shared {
-    pub(super) h_refcount: u32,
-    pub(super) seen: u32,
+    h_refcount: u32,
+    seen: u32,
+    told: Told,
+}
+
+/// What attributes tell of the inode whose they are.
+#[derive(Clone)]
+struct Told {
+    /// Values that inodes of their own hold: the number of each, and its length.
     large_values: Vec<(u32, u32)>,
+    has_encryption_context: bool,
+}
+
+impl Told {
+    fn by(entries: &[Entry<'_>]) -> Self {
+        let in_inodes = entries.iter().filter(|entry| entry.e_value_inum != 0);
+        Self {
+            large_values: in_inodes.map(|entry| (entry.e_value_inum, entry.e_value_size)).collect(),
+            has_encryption_context: entries.iter().any(Entry::is_encryption_context),
+        }
+    }
 }
 
 /// Blocks that several inodes use, by number; those with one user need no memory.
@@ -31,10 +50,16 @@ impl Deep<'_, '_> {
         let number = inode.number;
         let attributes = xattr::in_inode(inode, raw)?;
         let mut tally = Tally::default();
-        let mut large_values = large_values(&attributes);
+        let Told { mut large_values, mut has_encryption_context } = Told::by(&attributes);
         self.refer_to_ea_inodes(&large_values);
         if inode.i_file_acl != 0 {
-            large_values.extend(self.attribute_block(inode, &mut tally)?);
+            let told = self.attribute_block(inode, &mut tally)?;
+            large_values.extend(told.large_values);
+            has_encryption_context |= told.has_encryption_context;
+        }
+        if inode.i_flags & ENCRYPT_FL != 0 && !has_encryption_context {
+            let detail = "it is encrypted, but has no attribute that says how".to_owned();
+            self.damage("encryption-context", number, detail);
         }
         if usage == Use::BadMode {
             // Whether it has blocks is a question of its mode.
@@ -95,13 +120,13 @@ impl Deep<'_, '_> {
         })
     }
 
-    /// The block of attributes, shared or not. Returns the values outside of it.
-    fn attribute_block(&mut self, inode: &Inode, tally: &mut Tally) -> Result<Vec<(u32, u32)>, Fault> {
+    /// What the block of attributes tells, shared or not.
+    fn attribute_block(&mut self, inode: &Inode, tally: &mut Tally) -> Result<Told, Fault> {
         let block = inode.i_file_acl;
         if let Some(shared) = self.shared_attributes.get_mut(&block) {
             shared.seen = shared.seen.saturating_add(1);
             tally.clusters += 1;
-            return Ok(shared.large_values.clone());
+            return Ok(shared.told.clone());
         }
         if !self.filesystem.contains(block, 1) {
             let count = self.filesystem.superblock.s_blocks_count;
@@ -110,14 +135,13 @@ impl Deep<'_, '_> {
         }
         self.space.claim_block(inode.number, block, tally, self.metadata)?;
         let attributes = self.filesystem.attribute_block(inode)?;
-        let large_values = large_values(&attributes.entries()?);
-        self.refer_to_ea_inodes(&large_values);
+        let told = Told::by(&attributes.entries()?);
+        self.refer_to_ea_inodes(&told.large_values);
         let h_refcount = attributes.h_refcount;
         if h_refcount > 1 {
-            let large_values = large_values.clone();
-            self.shared_attributes.insert(block, Shared { h_refcount, seen: 1, large_values });
+            self.shared_attributes.insert(block, Shared { h_refcount, seen: 1, told: told.clone() });
         }
-        Ok(large_values)
+        Ok(told)
     }
 
     fn refer_to_ea_inodes(&mut self, values: &[(u32, u32)]) {
@@ -133,6 +157,21 @@ impl Deep<'_, '_> {
         values.iter().map(|&(_, length)| u64::from(length).div_ceil(cluster_bytes)).sum()
     }
 
+    /// Blocks of attributes are used as often as they say.
+    pub(super) fn attributes(&mut self) {
+        if !self.is_space_complete {
+            return;
+        }
+        let mut blocks: Vec<_> = self.shared_attributes.iter().collect();
+        blocks.sort_unstable_by_key(|(block, _)| **block);
+        for (block, shared) in blocks {
+            if shared.h_refcount != shared.seen {
+                let detail = format!("h_refcount is {}, {} inodes use it", shared.h_refcount, shared.seen);
+                self.findings.push(Finding::damage("xattr-refcount", format!("attribute block {block}"), detail));
+            }
+        }
+    }
+
     fn compare_i_blocks(&mut self, inode: &Inode, clusters: u64) {
         let superblock = &self.filesystem.superblock;
         let block_size = superblock.block_size_bytes();
@@ -142,10 +181,4 @@ impl Deep<'_, '_> {
             self.damage("inode-blocks", inode.number, format!("i_blocks is {stored} sectors, {sectors} are mapped"));
         }
     }
-}
-
-/// Values that inodes of their own hold: the number of each, and its length.
-fn large_values(entries: &[Entry<'_>]) -> Vec<(u32, u32)> {
-    let in_inodes = entries.iter().filter(|entry| entry.e_value_inum != 0);
-    in_inodes.map(|entry| (entry.e_value_inum, entry.e_value_size)).collect()
 }

@@ -3,10 +3,10 @@
 //! It streams through the filesystem a group at a time, twice: inode tables first, then the directories found there and
 //! the bitmaps. In memory at once, at most: one bit a cluster, half a byte and a bit an inode (both only for groups with
 //! something in use), 24 bytes a directory, a few dozen bytes for each file whose link count is not one, each attribute
-//! block that is shared, each owner with a quota and each group, and of the longest directory three dozen bytes a block. All of it is in proportion to
-//! structures on the volume; no length that the disk supplies is allocated. Where a block is claimed twice, the inode tables
-//! are gone through a second time, for which the bits are in memory twice. It ends, because a block of a block map, and
-//! so whatever is below it, is walked through only by the first inode that claims it.
+//! block that is shared, each owner with a quota and each group, and of the longest directory three dozen bytes a block.
+//! All of it is in proportion to structures on the volume; no length that the disk supplies is allocated. Where a block
+//! is claimed twice, the inode tables are gone through a second time, with as much memory again. It ends, because a block
+//! of a block map, and so whatever is below it, is walked through only by the first inode that claims it.
 //!
 //! Orphans are excluded: their blocks are still allocated and their links are gone, until a mount releases them.
 
@@ -37,7 +37,7 @@ use quota::Quotas;
 use space::Space;
 
 use super::filesystem::Filesystem;
-use crate::{Finding, Findings, ProbeError};
+use crate::{Findings, ProbeError};
 
 struct Deep<'f, 'd> {
     filesystem: &'f Filesystem<'d>,
@@ -111,20 +111,5 @@ impl<'f, 'd> Deep<'f, 'd> {
             }
         }
         Ok(())
-    }
-
-    /// Attribute blocks and inodes are used as often as they say.
-    fn attributes(&mut self) {
-        if !self.is_space_complete {
-            return;
-        }
-        let mut blocks: Vec<_> = self.shared_attributes.iter().collect();
-        blocks.sort_unstable_by_key(|(block, _)| **block);
-        for (block, shared) in blocks {
-            if shared.h_refcount != shared.seen {
-                let detail = format!("h_refcount is {}, {} inodes use it", shared.h_refcount, shared.seen);
-                self.findings.push(Finding::damage("xattr-refcount", format!("attribute block {block}"), detail));
-            }
-        }
     }
 }

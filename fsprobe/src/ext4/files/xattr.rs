@@ -4,15 +4,13 @@ use super::acl;
 use super::node::Node;
 use crate::ext4::Filesystem;
 use crate::ext4::fault::Fault;
-use crate::ext4::xattr::{Entry, SYSTEM_INDEX, in_inode};
+use crate::ext4::xattr::{ENCRYPTION_INDEX, Entry, SYSTEM_INDEX, in_inode};
 use crate::{ProbeError, ReadAt};
 
 /// The largest value that Linux takes.
 const MAX_VALUE_BYTES: u32 = 64 << 10;
 /// All values of one file.
 const MAX_VALUES_BYTES: usize = 16 << 20;
-
-const ENCRYPTION: u8 = 9;
 
 /// An extended attribute, as `getxattr(2)` would give it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +64,7 @@ impl Filesystem<'_> {
 
     fn collect(&self, node: &Node, entries: &[Entry<'_>], found: &mut Vec<Xattr>) -> Result<(), Fault> {
         for entry in entries {
-            if entry.is_inline_data() || entry.e_name_index == ENCRYPTION {
+            if entry.is_inline_data() || entry.e_name_index == ENCRYPTION_INDEX {
                 continue;
             }
             let Some(name) = full_name(entry) else {
