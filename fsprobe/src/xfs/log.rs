@@ -1,35 +1,39 @@
 //! The log: a ring of blocks of 512 bytes, each of which begins with the number of the pass that wrote it (its cycle).
 //!
 //! Where the cycle falls is the head. Up to eight records may have been in flight and may have reached the disk in any
-//! order, so the head is moved back over whatever is not there yet, as a mount does. The log is clean where the last record
-//! is an unmount record that ends at the head.
+//! order, so the head is moved back over whatever is not there yet, as a mount does, and over what was not written whole.
+//! The log is clean where the last record is then an unmount record that ends at the head (`xlog_find_tail` of
+//! `fs/xfs/xfs_log_recover.c`).
 
+use super::record::{BLOCK, Record, cycle_of, is_header};
 use super::superblock::Superblock;
-use crate::bytes::{be32, be64, le16, le64, u8_at};
+use crate::bytes::{be32, le16, le64};
 use crate::read_at::read;
 use crate::{ProbeError, ReadAt};
 
-const BLOCK: usize = 512;
-const XLOG_HEADER_MAGIC_NUM: u32 = 0xfeed_babe;
-const XLOG_UNMOUNT_TRANS: u8 = 0x20;
 /// Log items are in the byte order of the machine that wrote them; this is that of every machine that runs KVM guests on LVM.
 const XFS_LI_BUF: u16 = 0x123c;
-const XLOG_HEADER_CYCLE_SIZE: u32 = 32 << 10;
-const MAX_RECORDS_IN_FLIGHT: u64 = 8;
+/// `XLOG_MAX_ICLOGS`.
+pub(super) const MAX_RECORDS_IN_FLIGHT: u64 = 8;
 /// A record header further back than this is not looked for.
-const MAX_SEARCH_BLOCKS: u64 = 128 << 10;
+pub(super) const MAX_SEARCH_BLOCKS: u64 = 128 << 10;
 
 /// What a mount would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum State {
     /// Nothing to replay.
-    Clean,
+    Clean {
+        /// Where a record was not written whole, which a mount drops.
+        torn_block: Option<u64>,
+    },
     /// Records from the tail to the head are to be replayed; blocks of 512 bytes from the start of the log.
     Dirty {
         head_block: u64,
         tail_block: u64,
         /// All there is to replay is the superblock, twice: a frozen or idle filesystem covers its log so.
         covered: bool,
+        /// Where a record was not written whole, which a mount drops.
+        torn_block: Option<u64>,
     },
     /// A mount would refuse it.
     Bad(String),
@@ -39,27 +43,9 @@ pub(super) enum State {
 
 pub(super) struct Log<'l> {
     log: &'l dyn ReadAt,
-    blocks: u64,
+    pub(super) blocks: u64,
     max_record_blocks: u64,
     sb_uuid: [u8; 16],
-}
-
-/// The fields of `struct xlog_rec_header` that matter here.
-struct Record {
-    block: u64,
-    h_len: u32,
-    h_tail_lsn: u64,
-    h_num_logops: u32,
-    header_blocks: u64,
-    /// In the data, the first block behind the headers.
-    first_op_flags: u8,
-    uuid: [u8; 16],
-}
-
-impl Record {
-    fn blocks(&self) -> u64 {
-        self.header_blocks + u64::from(self.h_len).div_ceil(BLOCK as u64)
-    }
 }
 
 impl<'l> Log<'l> {
@@ -94,15 +80,39 @@ impl<'l> Log<'l> {
                 State::Bad(detail)
             });
         };
-        if record.uuid != self.sb_uuid && record.uuid != [0; 16] {
+        if record.h_fs_uuid != self.sb_uuid && record.h_fs_uuid != [0; 16] {
             return Ok(State::Bad("its records are of a filesystem with another UUID".into()));
         }
-        let after = (record.block + record.blocks()) % self.blocks;
-        if after == head && record.h_num_logops == 1 && record.first_op_flags & XLOG_UNMOUNT_TRANS != 0 {
-            return Ok(State::Clean);
+        if self.is_unmounted(&record, head)? {
+            return Ok(State::Clean { torn_block: None });
         }
-        let tail_block = record.h_tail_lsn & 0xffff_ffff;
-        Ok(State::Dirty { head_block: head, tail_block, covered: self.is_covered(tail_block, head)? })
+        let tail_block = record.tail_block();
+        if tail_block >= self.blocks {
+            return Ok(State::Bad(format!("its tail, block {tail_block}, is not in it")));
+        }
+        let (head_block, tail_block, torn_block) = match self.first_torn(tail_block, head)? {
+            None => (head, tail_block, None),
+            Some(torn) => {
+                let Some(record) = self.header_before(torn, tail_block)? else {
+                    return Ok(State::Bad(format!("its record at block {torn} is torn, and there is none before it")));
+                };
+                if self.is_unmounted(&record, torn)? {
+                    return Ok(State::Clean { torn_block: Some(torn) });
+                }
+                (torn, record.tail_block(), Some(torn))
+            }
+        };
+        if let Some(bad) = self.first_bad(tail_block, head_block)? {
+            let detail = format!("its record at block {bad}, which a mount would replay, does not match its checksum");
+            return Ok(State::Bad(detail));
+        }
+        Ok(State::Dirty { head_block, tail_block, covered: self.is_covered(tail_block, head_block)?, torn_block })
+    }
+
+    /// Whether `record` is an unmount record that ends at `head`.
+    fn is_unmounted(&self, record: &Record, head: u64) -> Result<bool, ProbeError> {
+        let data = self.read((record.block + record.header_blocks()) % self.blocks, 1)?;
+        Ok((record.block + record.blocks()) % self.blocks == head && record.is_unmount(&data))
     }
 
     /// Whether there are at most two records from `tail` to `head`, each of one transaction on the superblock alone.
@@ -113,11 +123,11 @@ impl<'l> Log<'l> {
                 return Ok(false);
             }
             let header = self.read(at, 1)?;
-            let record = self.record(at, &header)?;
+            let record = Record::parse(at, &header);
             // Start, transaction header, buffer format, buffer, commit: the format is 24 bytes, 52 bytes in.
-            let data = self.read((at + record.header_blocks) % self.blocks, 1)?;
+            let data = self.read((at + record.header_blocks()) % self.blocks, 1)?;
             let superblock = be32(&data, 44) == 24 && le16(&data, 52) == XFS_LI_BUF && le64(&data, 60) == 0;
-            if be32(&header, 0) != XLOG_HEADER_MAGIC_NUM || record.h_num_logops != 5 || !superblock {
+            if !is_header(&header) || record.h_num_logops != 5 || !superblock {
                 return Ok(false);
             }
             at = (at + record.blocks()) % self.blocks;
@@ -133,7 +143,7 @@ impl<'l> Log<'l> {
         let (first, last) = (self.cycle(0)?, self.cycle(self.blocks - 1)?);
         if first == 0 {
             // Not even mkfs has written here: a mount begins at block 0.
-            return Ok(Err(State::Clean));
+            return Ok(Err(State::Clean { torn_block: None }));
         }
         if last == 0 && first != 1 {
             return Ok(Err(State::Bad(format!("its first block is of cycle {first}, its last was never written"))));
@@ -180,38 +190,19 @@ impl<'l> Log<'l> {
     }
 
     /// The last record that begins before `end`.
-    fn record_before(&self, end: u64) -> Result<Option<Record>, ProbeError> {
+    pub(super) fn record_before(&self, end: u64) -> Result<Option<Record>, ProbeError> {
         let bound = end.saturating_sub(MAX_SEARCH_BLOCKS);
         let mut end = end;
         while end > bound {
             let start = end.saturating_sub(self.max_record_blocks).max(bound);
             let bytes = self.read(start, end - start)?;
             let mut blocks = bytes.chunks_exact(BLOCK).enumerate();
-            if let Some((i, header)) = blocks.rfind(|(_, block)| be32(block, 0) == XLOG_HEADER_MAGIC_NUM) {
-                return self.record(start + i as u64, header).map(Some);
+            if let Some((i, header)) = blocks.rfind(|(_, block)| is_header(block)) {
+                return Ok(Some(Record::parse(start + i as u64, header)));
             }
             end = start;
         }
         Ok(None)
-    }
-
-    fn record(&self, block: u64, header: &[u8]) -> Result<Record, ProbeError> {
-        let (h_version, h_size) = (be32(header, 8), be32(header, 320));
-        // Version 2 keeps the first words of 32 KiB of data in each header block.
-        let header_blocks =
-            if h_version & 2 != 0 { u64::from(h_size.div_ceil(XLOG_HEADER_CYCLE_SIZE).max(1)) } else { 1 };
-        let first_op = self.read((block + header_blocks) % self.blocks, 1)?;
-        let mut uuid = [0; 16];
-        uuid.copy_from_slice(header.get(304..320).unwrap_or(&[0; 16]));
-        Ok(Record {
-            block,
-            h_len: be32(header, 12),
-            h_tail_lsn: be64(header, 24),
-            h_num_logops: be32(header, 40),
-            header_blocks,
-            first_op_flags: u8_at(&first_op, 9),
-            uuid,
-        })
     }
 
     /// The first block in a range that is of `cycle`.
@@ -233,17 +224,14 @@ impl<'l> Log<'l> {
         Ok(cycle_of(&self.read(block, 1)?))
     }
 
-    /// Some blocks, no more than the longest record has.
-    fn read(&self, block: u64, count: u64) -> Result<Vec<u8>, ProbeError> {
+    /// With its header blocks, one for 32 KiB.
+    pub(super) fn longest_record_blocks(&self) -> u64 {
+        self.max_record_blocks + self.max_record_blocks / 64
+    }
+
+    /// Some blocks, no more than the longest record has data.
+    pub(super) fn read(&self, block: u64, count: u64) -> Result<Vec<u8>, ProbeError> {
         let count = usize::try_from(count.min(self.max_record_blocks)).unwrap_or(1);
         read(self.log, block * BLOCK as u64, count * BLOCK, "XFS log")
-    }
-}
-
-/// A header keeps its cycle in the second word: the first is its magic.
-fn cycle_of(block: &[u8]) -> u32 {
-    match be32(block, 0) {
-        XLOG_HEADER_MAGIC_NUM => be32(block, 4),
-        cycle => cycle,
     }
 }

@@ -4,7 +4,9 @@
 //! `xfs_log_format.h`. All integers are big-endian, but for checksums.
 
 mod log;
+mod record;
 mod superblock;
+mod verify;
 
 use crate::read_at::read;
 use crate::{Finding, ProbeError, ReadAt, Window};
@@ -34,12 +36,13 @@ pub(crate) fn check(volume: &dyn ReadAt) -> Result<Vec<Finding>, ProbeError> {
             let place = format!("log at byte {offset_bytes}");
             let relative = |error: ProbeError| error.within(&format!("log, which begins at byte {offset_bytes},"));
             match log.state().map_err(relative)? {
-                State::Clean => {}
-                State::Dirty { head_block, tail_block, covered } => {
+                State::Clean { torn_block } => findings.extend(torn(torn_block, &place)),
+                State::Dirty { head_block, tail_block, covered, torn_block } => {
                     let detail = format!(
                         "the log has to be replayed from block {tail_block} to block {head_block} of 512 bytes"
                     );
                     findings.push(Finding::replay("xfs-log-dirty", &place, detail));
+                    findings.extend(torn(torn_block, &place));
                     if covered {
                         let detail =
                             "all there is to replay is the superblock: the filesystem was frozen, or had been idle";
@@ -52,4 +55,13 @@ pub(crate) fn check(volume: &dyn ReadAt) -> Result<Vec<Finding>, ProbeError> {
         }
     }
     Ok(findings)
+}
+
+fn torn(block: Option<u64>, place: &str) -> Option<Finding> {
+    let detail = |block| {
+        format!(
+            "the record at block {block} of 512 bytes was not written whole; a mount drops it and goes by the one before"
+        )
+    };
+    block.map(|block| Finding::note("xfs-log-torn", place, detail(block)))
 }

@@ -5,6 +5,13 @@ use crate::bytes::{be16, be32, be64, has, le32, u8_at};
 
 const VERSION_LOGV2BIT: u16 = 0x0400;
 const INCOMPAT_NEEDSREPAIR: u32 = 1 << 4;
+const INCOMPAT_ZONED: u32 = 1 << 9;
+/// ftype, sparse inodes, meta_uuid, bigtime, needsrepair, nrext64, exchange-range, parent, metadir, zoned, zone gaps.
+const INCOMPAT_KNOWN: u32 = (1 << 11) - 1;
+/// finobt, rmapbt, reflink, inobtcount.
+const RO_COMPAT_KNOWN: u32 = (1 << 4) - 1;
+/// Logged extended attributes.
+const LOG_INCOMPAT_KNOWN: u32 = 1;
 
 /// Whether a superblock stands at the start of a volume.
 pub(crate) fn has_superblock(head: &[u8]) -> bool {
@@ -25,7 +32,10 @@ pub(super) struct Superblock {
     pub sb_versionnum: u16,
     pub sb_agblklog: u8,
     pub sb_inprogress: u8,
+    pub sb_rextents: u64,
+    pub sb_features_ro_compat: u32,
     pub sb_features_incompat: u32,
+    pub sb_features_log_incompat: u32,
 }
 
 /// Where the log is.
@@ -74,7 +84,10 @@ impl Superblock {
             sb_versionnum,
             sb_agblklog: u8_at(head, 124),
             sb_inprogress: u8_at(head, 126),
+            sb_rextents: be64(head, 24),
+            sb_features_ro_compat: if version == 5 { be32(head, 212) } else { 0 },
             sb_features_incompat: if version == 5 { be32(head, 216) } else { 0 },
+            sb_features_log_incompat: if version == 5 { be32(head, 220) } else { 0 },
         })
     }
 
@@ -97,6 +110,26 @@ impl Superblock {
         }
         if self.sb_features_incompat & INCOMPAT_NEEDSREPAIR != 0 {
             findings.push(Finding::damage("xfs-needs-repair", place, "it is marked as in need of xfs_repair"));
+        }
+        let incompatible = self.sb_features_incompat & !INCOMPAT_KNOWN;
+        let in_log = self.sb_features_log_incompat & !LOG_INCOMPAT_KNOWN;
+        if incompatible | in_log != 0 {
+            let detail = format!(
+                "it has incompatible features that are not known here (bits {incompatible:#x}, of the log {in_log:#x}): \
+                 its log may mean something else"
+            );
+            findings.push(Finding::unknown("xfs-unknown-features", place, detail));
+        }
+        let read_only = self.sb_features_ro_compat & !RO_COMPAT_KNOWN;
+        if read_only != 0 {
+            let detail =
+                format!("it has features that are not known here (bits {read_only:#x}), which do not change reading");
+            findings.push(Finding::warning("xfs-unknown-ro-features", place, detail));
+        }
+        // A zoned filesystem may have its realtime part on the same device.
+        if self.sb_rextents != 0 && self.sb_features_incompat & INCOMPAT_ZONED == 0 {
+            let detail = "it has a realtime part on another device: the content of files there is not on this volume";
+            findings.push(Finding::unknown("xfs-realtime-elsewhere", place, detail));
         }
         findings
     }

@@ -101,3 +101,135 @@ fn a_changed_superblock_and_a_cut_image_are_damaged() {
     let report = check(&Patched::open(&image).truncated(100 << 20), Depth::Default).unwrap();
     assert_eq!((report.verdict, report.volumes[0].findings[0].code), (Verdict::Damaged, "xfs-truncated"));
 }
+
+/// Where the records begin that a mount of `image` would replay.
+fn record_places(image: &Path) -> Vec<u64> {
+    let bytes = Patched::open(image);
+    let report = check(&bytes, Depth::Default).unwrap();
+    let dirty = report.volumes[0].findings.iter().find(|finding| finding.code == "xfs-log-dirty").unwrap();
+    // "log at byte 157286912", "the log has to be replayed from block 2 to block 130 of 512 bytes"
+    let numbers = format!("{} {}", dirty.place, dirty.detail);
+    let numbers: Vec<u64> = numbers.split(' ').filter_map(|word| word.parse().ok()).collect();
+    let [start, tail, head, 512] = numbers[..] else { panic!("{dirty:?}") };
+    let mut log = vec![0; ((head - tail) * 512) as usize];
+    fsprobe::ReadAt::read_exact_at(&bytes, &mut log, start + tail * 512).unwrap();
+    let headers = log.chunks_exact(512).zip(tail..).filter(|(block, _)| block.starts_with(&[0xfe, 0xed, 0xba, 0xbe]));
+    headers.map(|(_, block)| start + block * 512).collect()
+}
+
+/// Changes a byte of a record's data.
+fn tear(image: &Path, record: u64) {
+    use std::os::unix::fs::FileExt;
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(image).unwrap();
+    let mut h_size = [0; 4];
+    file.read_exact_at(&mut h_size, record + 320).unwrap();
+    let headers = u64::from(u32::from_be_bytes(h_size)).div_ceil(32 << 10).max(1);
+    let at = record + headers * 512 + 100;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[!byte[0]], at).unwrap();
+}
+
+/// A filesystem that was unmounted, then mounted and written to, a checkpoint at a time; copied live.
+fn with_checkpoints(images: &Images, count: usize) -> PathBuf {
+    let image = made(images, &[]);
+    drop(Mount::new(image.to_str().unwrap(), "loop"));
+    let mount = Mount::new(image.to_str().unwrap(), "loop");
+    for i in 0..count {
+        std::fs::write(Path::new(mount.path()).join(i.to_string()), "x").unwrap();
+        run("sync", &["--file-system", mount.path()]);
+    }
+    copy(images, &image, "live")
+}
+
+/// The files of a copy after the kernel has mounted it; none where it refuses.
+fn mounted(images: &Images, image: &Path) -> Option<usize> {
+    let copy = copy(images, image, "mounted");
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["-o", "loop,nouuid", copy.to_str().unwrap(), folder.path().to_str().unwrap()];
+    if !std::process::Command::new("mount").args(arguments).output().unwrap().status.success() {
+        return None;
+    }
+    let files = std::fs::read_dir(folder.path()).unwrap().count();
+    run("umount", &[folder.path().to_str().unwrap()]);
+    Some(files)
+}
+
+fn said(image: &Path) -> (Verdict, Vec<&'static str>) {
+    let report = check(&Patched::open(image), Depth::Default).unwrap();
+    (report.verdict, report.volumes[0].findings.iter().map(|finding| finding.code).collect())
+}
+
+#[test]
+fn a_torn_record_at_the_head_is_dropped_as_a_mount_does() {
+    let images = Images::new();
+    let image = with_checkpoints(&images, 4);
+    assert_eq!((said(&image), mounted(&images, &image)), ((Verdict::Replay, vec!["xfs-log-dirty"]), Some(4)));
+    tear(&image, *record_places(&image).last().unwrap());
+    assert_eq!(said(&image), (Verdict::Replay, vec!["xfs-log-dirty", "xfs-log-torn"]));
+    assert!(mounted(&images, &image).unwrap() < 4);
+}
+
+#[test]
+fn where_everything_since_the_unmount_is_torn_the_log_is_clean() {
+    let images = Images::new();
+    let image = with_checkpoints(&images, 1);
+    tear(&image, record_places(&image)[0]);
+    assert_eq!((said(&image), mounted(&images, &image)), ((Verdict::Consistent, vec!["xfs-log-torn"]), Some(0)));
+}
+
+#[test]
+fn a_bad_record_that_cannot_have_been_in_flight_is_damage_and_is_not_mounted() {
+    let images = Images::new();
+    // Until enough of them lie behind a tail that moves on by itself.
+    let places = |image: &PathBuf| record_places(image).len() > 16;
+    let image = (0..20).map(|_| with_checkpoints(&images, 60)).find(places).expect("a log with many records");
+    tear(&image, record_places(&image)[2]);
+    assert_eq!((said(&image), mounted(&images, &image)), ((Verdict::Damaged, vec!["xfs-log-bad"]), None));
+}
+
+/// The image with other bytes in its superblock, whose checksum is right.
+fn with_superblock(image: &Path, at: usize, bytes: &[u8]) -> Patched {
+    let mut image = Patched::open(image);
+    let mut sector = [0; 512];
+    fsprobe::ReadAt::read_exact_at(&image, &mut sector, 0).unwrap();
+    sector[at..at + bytes.len()].copy_from_slice(bytes);
+    sector[224..228].fill(0);
+    let checksum = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI).checksum(&sector);
+    sector[224..228].copy_from_slice(&checksum.to_le_bytes());
+    image.patches = (0..).zip(sector).collect();
+    image
+}
+
+#[test]
+fn features_that_nobody_here_knows_are_said_and_those_of_today_are_not() {
+    let images = Images::new();
+    let image = made(&images, &[]);
+    let judged = |at: usize, bits: u32| {
+        let report = check(&with_superblock(&image, at, &bits.to_be_bytes()), Depth::Default).unwrap();
+        (report.verdict, report.volumes[0].findings.iter().map(|finding| finding.code).collect::<Vec<_>>())
+    };
+    // Without needsrepair, bit 4, all up to that of zone gaps.
+    assert_eq!(judged(216, 0x7ef), (Verdict::Consistent, vec![]));
+    assert_eq!(judged(216, 0x803), (Verdict::Unknown, vec!["xfs-unknown-features"]));
+    assert_eq!(judged(216, 0x013), (Verdict::Damaged, vec!["xfs-needs-repair"]));
+    assert_eq!(judged(220, 0x1), (Verdict::Consistent, vec![]));
+    assert_eq!(judged(220, 0x2), (Verdict::Unknown, vec!["xfs-unknown-features"]));
+    assert_eq!(judged(212, 0x1f), (Verdict::Consistent, vec!["xfs-unknown-ro-features"]));
+}
+
+#[test]
+fn a_filesystem_with_a_new_uuid_is_consistent() {
+    let images = Images::new();
+    let image = made(&images, &[]);
+    run("xfs_admin", &["-U", "generate", image.to_str().unwrap()]);
+    assert_eq!(judged(&image), (Verdict::Consistent, vec![]));
+}
+
+#[test]
+fn a_realtime_part_on_another_device_is_unknown() {
+    let images = Images::new();
+    let realtime = images.blank("realtime", 70 << 20);
+    let image = made(&images, &["-r", &format!("rtdev={}", realtime.to_str().unwrap())]);
+    assert_eq!(said(&image), (Verdict::Unknown, vec!["xfs-realtime-elsewhere"]));
+}
