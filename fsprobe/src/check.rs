@@ -79,7 +79,7 @@ fn judge_content(
         }
         Kind::ExtJournal => findings.extend(ext4::check_journal_device(&content)?.into_vec()),
         Kind::Xfs => findings.extend(xfs::check(&content)?),
-        Kind::Ntfs => findings.extend(ntfs::check(&content)?),
+        Kind::Ntfs => ntfs::check(&content, findings)?,
         Kind::Fat | Kind::Exfat => findings.extend(kind::fat_state(&content, volume.kind)?),
         Kind::Swap => {
             if kind::swap_of(&content)?.is_some_and(|swap| swap.hibernated) {

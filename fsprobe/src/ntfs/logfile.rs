@@ -12,6 +12,8 @@ const RESTART_VOLUME_IS_CLEAN: u16 = 2;
 pub(super) enum LogState {
     Clean,
     Open,
+    /// Closed by a Windows that may go on with what it holds in memory.
+    Cached,
     Unknown(String),
 }
 
@@ -19,6 +21,7 @@ pub(super) enum LogState {
 struct Restart {
     current_lsn: u64,
     clean: bool,
+    major_ver: u16,
 }
 
 /// Reads both restart pages; the newer one that can be believed counts.
@@ -49,6 +52,8 @@ pub(super) fn state(mft: &Mft<'_>, record: &Record) -> Result<LogState, ProbeErr
     }
     let newest = pages.into_iter().max_by_key(|restart| restart.current_lsn);
     Ok(match newest {
+        // Windows 8 and later write version 2.0 while it is mounted, and go back to 1.1 only when it is given up.
+        Some(Restart { clean: true, major_ver: 2.., .. }) => LogState::Cached,
         Some(Restart { clean: true, .. }) => LogState::Clean,
         Some(Restart { clean: false, .. }) => LogState::Open,
         None => LogState::Unknown(why),
@@ -66,5 +71,5 @@ fn restart(bytes: Vec<u8>) -> Result<Restart, String> {
     };
     let client_in_use_list = le16(area, 12);
     let clean = client_in_use_list == LOGFILE_NO_CLIENT || le16(area, 14) & RESTART_VOLUME_IS_CLEAN != 0;
-    Ok(Restart { current_lsn: le64(area, 0), clean })
+    Ok(Restart { current_lsn: le64(area, 0), clean, major_ver: le16(&bytes, 28) })
 }

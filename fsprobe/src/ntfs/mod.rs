@@ -9,7 +9,7 @@ mod directory;
 mod logfile;
 mod record;
 
-use crate::{Finding, ProbeError, ReadAt};
+use crate::{Finding, Findings, ProbeError, ReadAt};
 
 use boot::Boot;
 pub(crate) use boot::has_boot_sector;
@@ -23,13 +23,17 @@ const MFT_ROOT: u64 = 5;
 const AT_VOLUME_INFORMATION: u32 = 0x70;
 const VOLUME_IS_DIRTY: u16 = 1;
 
-/// What is known of the state of an NTFS volume; nothing where it was unmounted in order.
-pub(crate) fn check(volume: &dyn ReadAt) -> Result<Vec<Finding>, ProbeError> {
+/// Adds what is known of the state of an NTFS volume; nothing where it was unmounted in order.
+///
+/// What was found before a read failed stays in `findings`.
+pub(crate) fn check(volume: &dyn ReadAt, findings: &mut Findings) -> Result<(), ProbeError> {
     let boot = match Boot::read(volume)? {
         Ok(boot) => boot,
-        Err(why) => return Ok(vec![Finding::damage("ntfs-boot-sector-bad", "boot sector at byte 0", why)]),
+        Err(why) => {
+            findings.push(Finding::damage("ntfs-boot-sector-bad", "boot sector at byte 0", why));
+            return Ok(());
+        }
     };
-    let mut findings = Vec::new();
     if boot.volume_bytes > volume.size_bytes() {
         let detail = format!("the filesystem has {} bytes, its volume {}", boot.volume_bytes, volume.size_bytes());
         findings.push(Finding::damage("ntfs-truncated", "boot sector at byte 0", detail));
@@ -38,13 +42,13 @@ pub(crate) fn check(volume: &dyn ReadAt) -> Result<Vec<Finding>, ProbeError> {
         Ok(mft) => mft,
         Err(why) => {
             findings.push(Finding::damage("ntfs-mft-bad", "MFT record 0", why));
-            return Ok(findings);
+            return Ok(());
         }
     };
     findings.extend(dirty_flag(&mft)?);
     findings.extend(journal(&mft)?);
     findings.extend(hibernation(&mft)?);
-    Ok(findings)
+    Ok(())
 }
 
 fn dirty_flag(mft: &Mft<'_>) -> Result<Option<Finding>, ProbeError> {
@@ -74,6 +78,11 @@ fn journal(mft: &Mft<'_>) -> Result<Option<Finding>, ProbeError> {
         LogState::Open => {
             let detail = "it was not closed: the volume was mounted when this was copied, or never unmounted";
             Some(Finding::replay("ntfs-log-dirty", place, detail))
+        }
+        LogState::Cached => {
+            let detail = "it is closed, but in the form (2.x) of a Windows that may keep metadata in memory: fast startup, or \
+                          the power was cut";
+            Some(Finding::unknown("ntfs-log-cached", place, detail))
         }
         LogState::Unknown(why) => Some(Finding::unknown("ntfs-log-unknown", place, why)),
     })

@@ -83,3 +83,72 @@ fn a_cluster_of_any_size_is_accepted_or_refused() {
         assert_eq!(verdict == Verdict::Consistent, is_right, "{sectors_per_cluster}: {codes:?}");
     }
 }
+
+/// Where record `number` of the MFT is, by clusters of 4096 bytes.
+fn mft_record(image: &Patched, number: u64) -> u64 {
+    let mut boot = [0; 512];
+    fsprobe::ReadAt::read_exact_at(image, &mut boot, 0).unwrap();
+    u64::from_le_bytes(boot[0x30..0x38].try_into().unwrap()) * 4096 + number * 1024
+}
+
+/// Both restart pages of `$LogFile`: client_in_use_list, flags, and the page's major version.
+fn with_restart_pages(path: &Path, client_in_use_list: u16, flags: u16, major_ver: u16) -> Patched {
+    let mut image = Patched::open(path);
+    // The data of $LogFile begins where the first run of its unnamed attribute of type 0x80 says.
+    let mut record = [0; 1024];
+    let at = mft_record(&image, 2);
+    fsprobe::ReadAt::read_exact_at(&image, &mut record, at).unwrap();
+    let mut attribute = usize::from(u16::from_le_bytes([record[20], record[21]]));
+    while record[attribute] != 0x80 {
+        attribute += usize::from(u16::from_le_bytes([record[attribute + 4], record[attribute + 5]]));
+    }
+    let run = attribute + usize::from(u16::from_le_bytes([record[attribute + 32], record[attribute + 33]]));
+    let (lengths, offsets) = (usize::from(record[run] & 0xf), usize::from(record[run] >> 4));
+    let mut cluster = [0; 8];
+    cluster[..offsets].copy_from_slice(&record[run + 1 + lengths..][..offsets]);
+    let log = u64::from_le_bytes(cluster) * 4096;
+    for page in [log, log + 4096] {
+        let mut bytes = vec![0_u8; 4096];
+        let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
+        put(0, b"RSTR");
+        put(4, &30_u16.to_le_bytes());
+        put(6, &9_u16.to_le_bytes());
+        put(16, &4096_u32.to_le_bytes());
+        put(20, &4096_u32.to_le_bytes());
+        put(24, &48_u16.to_le_bytes());
+        put(28, &major_ver.to_le_bytes());
+        put(30, &7_u16.to_le_bytes());
+        put(48 + 12, &client_in_use_list.to_le_bytes());
+        put(48 + 14, &flags.to_le_bytes());
+        (1..=8).for_each(|stride| put(stride * 512 - 2, &7_u16.to_le_bytes()));
+        image.patches.extend((page..).zip(bytes));
+    }
+    image
+}
+
+#[test]
+fn the_restart_area_of_the_journal_decides_as_ntfs_3g_does() {
+    let images = Images::new();
+    let path = made(&images, &[]);
+    for (client, flags, major_ver, expected) in [
+        (0xffff, 0, 1, (Verdict::Consistent, vec![])),
+        (0, 2, 1, (Verdict::Consistent, vec![])),
+        (0, 0, 1, (Verdict::Replay, vec!["ntfs-log-dirty"])),
+        (0, 0, 2, (Verdict::Replay, vec!["ntfs-log-dirty"])),
+        (0xffff, 0, 2, (Verdict::Unknown, vec!["ntfs-log-cached"])),
+    ] {
+        let image = with_restart_pages(&path, client, flags, major_ver);
+        assert_eq!(judged(&image), expected, "client {client:#x}, flags {flags}, version {major_ver}");
+    }
+}
+
+#[test]
+fn a_cut_volume_is_damaged() {
+    let images = Images::new();
+    let path = made(&images, &[]);
+    // mkntfs leaves room for the copy of the boot sector behind the filesystem.
+    for size in [(32 << 20) - 4096, 16 << 20, 20 << 10, 8192] {
+        let (verdict, codes) = judged(&Patched::open(&path).truncated(size));
+        assert_eq!((verdict, codes[0]), (Verdict::Damaged, "ntfs-truncated"), "{size} bytes: {codes:?}");
+    }
+}
