@@ -3,12 +3,20 @@
 //! An input is a seed's number and a list of patches to it. Checksums are made right again afterwards, so that the
 //! parsers behind them are reached. An input whose first byte is 0xff is the disk itself.
 
+mod artifact;
 mod checksums;
+#[allow(dead_code)]
+#[path = "../../host/src/device.rs"]
+mod device;
+mod files;
 mod image;
 mod look;
 
 use std::sync::OnceLock;
 
+use fsprobe::ReadAt;
+
+pub use artifact::read as read_artifact;
 use image::{Image, Seed};
 
 /// No input may make the process hold more. A filesystem of a few MiB needs far less than one of a TiB.
@@ -32,17 +40,26 @@ impl Seeds {
         Self { names, loaded: OnceLock::new() }
     }
 
-    /// Builds the disk that `input` describes and looks at it.
+    /// Builds the disk that `input` describes and asks everything of it.
     pub fn run(&self, input: &[u8]) {
+        self.run_with(input, look::at);
+    }
+
+    /// Builds the disk that `input` describes and reads every file on it.
+    pub fn read_files(&self, input: &[u8]) {
+        self.run_with(input, files::read_all);
+    }
+
+    fn run_with(&self, input: &[u8], look: impl Fn(&dyn ReadAt)) {
         let Some((&first, patches)) = input.split_first() else { return };
         if first == RAW {
-            return look::at(&patches.to_vec());
+            return look(&patches.to_vec());
         }
         let seeds = self.loaded.get_or_init(|| self.names.iter().map(|name| Seed::load(name)).collect());
         let seed = &seeds[usize::from(first) % seeds.len()];
         let mut image = Image::new(seed);
         image.patch(patches);
         checksums::make_right(&mut image);
-        look::at(&image);
+        look(&image);
     }
 }

@@ -13,7 +13,7 @@ use zstd::zstd_safe::MAGICNUMBER;
 pub use self::{
     error::ArtifactError,
     partial::{Partial, Target},
-    reader::ArtifactReader,
+    reader::{ArtifactReader, MAX_FRAME_BYTES, MAX_FRAMES},
     stream::Stream,
 };
 use crate::device::Device;
@@ -37,9 +37,3 @@ fn has_magic(device: &Device) -> bool {
     let mut magic = [0; 4];
     device.read_exact_at(&mut magic, 0).is_ok() && magic == MAGICNUMBER.to_le_bytes()
 }
-
-/// Frames that an artifact may have: 16 TiB of disk in frames of 4 MiB, and a seek table of 32 MiB.
-pub const MAX_FRAMES: u32 = 1 << 22;
-
-/// Raw bytes that one frame may have. Bounds what a reader unpacks at once, and is half of what `zstd -d` takes unasked.
-pub const MAX_FRAME_BYTES: u32 = 64 << 20;

@@ -12,7 +12,13 @@ use fsprobe::ReadAt;
 use zeekstd::{BytesWrapper, SEEK_TABLE_INTEGRITY_SIZE, SEEKABLE_MAGIC_NUMBER, SeekTable};
 use zstd::{bulk::Decompressor, zstd_safe};
 
-use super::{ArtifactError, MAX_FRAME_BYTES, MAX_FRAMES};
+use super::ArtifactError;
+
+/// Frames that an artifact may have: 16 TiB of disk in frames of 4 MiB, and a seek table of 32 MiB.
+pub const MAX_FRAMES: u32 = 1 << 22;
+
+/// Raw bytes that one frame may have. Bounds what a reader unpacks at once, and is half of what `zstd -d` takes unasked.
+pub const MAX_FRAME_BYTES: u32 = 64 << 20;
 
 /// Unpacked frames that are kept, in bytes. The frame read last is kept however large it is.
 const CACHE_BYTES: usize = 64 << 20;
