@@ -3,6 +3,7 @@
 use super::backup;
 use super::deep;
 use super::error_record::ErrorRecord;
+use super::fields::byte;
 use super::mmp;
 use super::open::{Opened, open};
 use super::orphans::orphans;
@@ -49,6 +50,7 @@ fn judge(
         findings.extend(state(superblock));
     }
     findings.extend(reserved_blocks(superblock));
+    findings.extend(default_hash(superblock));
     findings.extend(replay_needed(&opened));
     if opened.is_interpretable() {
         findings.extend(backup::compare(volume, superblock)?);
@@ -126,6 +128,15 @@ fn reserved_blocks(superblock: &Superblock) -> Option<Finding> {
     };
     let detail = format!("s_r_blocks_count is {s_r_blocks_count} of {s_blocks_count}: e2fsck refuses more than half");
     Some(Finding::new(severity, "superblock-reserved-blocks", "superblock", detail))
+}
+
+/// Kernels of today refuse to mount with a hash for new directories that there is not.
+fn default_hash(superblock: &Superblock) -> Option<Finding> {
+    /// `DX_HASH_SIPHASH`.
+    const LAST: u8 = 6;
+    let s_def_hash_version = byte(superblock.raw(), 0xfc);
+    let detail = format!("s_def_hash_version is {s_def_hash_version}: newer kernels do not mount it");
+    (s_def_hash_version > LAST).then(|| Finding::damage("superblock-hash-version", "superblock", detail))
 }
 
 /// What `s_state` and the error record say.

@@ -11,7 +11,7 @@ use super::inode::{INDEX_FL, Inode};
 use super::superblock::Superblock;
 
 /// `inode`, `rec_len`, `name_len`, `file_type`.
-const HEADER_SIZE: usize = 8;
+pub(super) const HEADER_SIZE: usize = 8;
 const MIN_RECORD: usize = 12;
 /// The slot without a name at the end of a block that holds its checksum (`ext4_dir_entry_tail`).
 pub(super) const TAIL_SIZE: usize = 12;

@@ -203,6 +203,9 @@ impl Superblock {
                 self.s_first_data_block, self.s_blocks_count
             ));
         }
+        if self.has_incompat(incompat::FLEX_BG) && self.s_log_groups_per_flex > 31 {
+            return Some(format!("s_log_groups_per_flex is {}", self.s_log_groups_per_flex));
+        }
         if self.s_blocks_count.checked_mul(block_size).is_none() || u32::try_from(self.groups_count_wide()).is_err() {
             return Some(format!("s_blocks_count is {}", self.s_blocks_count));
         }
@@ -402,6 +405,10 @@ mod tests {
             }
             assert_eq!(code(&raw), "superblock-geometry", "byte {offset:#x} = {byte}");
         }
+        let mut raw = valid();
+        raw[0x61] = 2;
+        raw[0x174] = 32;
+        assert_eq!(code(&raw), "superblock-geometry", "flex_bg of 2^32 groups");
         let mut raw = valid();
         raw[0x38] = 0;
         assert_eq!(code(&raw), "superblock-magic");

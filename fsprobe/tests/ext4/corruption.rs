@@ -239,6 +239,15 @@ fn a_journal_in_two_places_or_in_none_is_damage() {
 }
 
 #[test]
+fn a_default_hash_that_there_is_not_is_damage() {
+    let made = Made::mke2fs(32, &["-t", "ext4", "-b", "1024", "-O", "^metadata_csum"]);
+    let mut bytes = made.bytes();
+    bytes[1024 + 0xfc] = 7;
+    let found = check(&bytes);
+    assert_eq!((codes(&found), found.verdict), (vec!["superblock-hash-version"], Verdict::Damaged));
+}
+
+#[test]
 fn more_blocks_for_root_than_there_are_is_damage() {
     let made = Made::mke2fs(32, &["-t", "ext4", "-b", "1024", "-O", "^metadata_csum"]);
     let with = |blocks: u32| {

@@ -109,7 +109,7 @@ fn a_changed_inode_is_damage() {
             (&["sif a mode 0160644"], &["inode-mode"]),
             (
                 &["sif a mode 060644"],
-                &["inode-blocks", "directory-file-type", "block-bitmap-used", "group-free-blocks"],
+                &["inode-blocks", "inode-size", "directory-file-type", "block-bitmap-used", "group-free-blocks"],
             ),
             (&["sif a dtime 5"], &["inode-dtime"]),
             (&["sif a size 0x7fffffffffff"], &["inode-size"]),
@@ -390,6 +390,19 @@ fn what_only_another_feature_would_give_a_meaning_to_is_damage() {
     assert_eq!(codes_after(&made, &["sif a flags 0x81000"]), ["inode-flags"]);
     let root = block_of(&made, "indexed", 0) * 1024;
     assert_eq!(codes_after_byte(&made, root + 0x1f, 1), ["htree-root"]);
+}
+
+#[test]
+fn what_the_kernel_would_never_have_written_is_damage() {
+    let made = sound(&["-t", "ext4", "-O", "^metadata_csum,^uninit_bg"]);
+    let dir = block_of(&made, "dir", 0) * 1024;
+    assert_eq!(codes_after_byte(&made, dir + 9, 1), ["directory-dot-end"]);
+    assert_eq!(codes_after_byte(&made, dir + 12 + 10, 1), ["directory-dot-end"]);
+    assert_eq!(codes_after(&made, &["mknod fifo p", "sif fifo size 5"]), ["inode-size"]);
+    made.debugfs(&format!("ea_set a user.long {}", "v".repeat(300)));
+    let of_a = made.debugfs("stat a");
+    let block = of_a.split("File ACL: ").nth(1).unwrap().split_whitespace().next().unwrap();
+    assert_eq!(codes_after_byte(&made, block.parse::<u64>().unwrap() * 1024 + 0x21, 0), ["xattr-entry"]);
 }
 
 #[test]

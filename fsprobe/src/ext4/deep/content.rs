@@ -135,7 +135,12 @@ impl Deep<'_, '_> {
         }
         self.space.claim_block(inode.number, block, tally, self.metadata)?;
         let attributes = self.filesystem.attribute_block(inode)?;
-        let told = Told::by(&attributes.entries()?);
+        let entries = attributes.entries()?;
+        if let Some(entry) = entries.iter().find(|entry| entry.e_name_index == 0) {
+            let detail = format!("the attribute `{}` has e_name_index 0", entry.name.escape_ascii());
+            self.findings.push(Finding::damage("xattr-entry", format!("attribute block {block}"), detail));
+        }
+        let told = Told::by(&entries);
         self.refer_to_ea_inodes(&told.large_values);
         let h_refcount = attributes.h_refcount;
         if h_refcount > 1 {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::super::block_runs::Piece;
-use super::super::dirent::{self, Slot, Wrong};
+use super::super::dirent::{self, HEADER_SIZE, Slot, Wrong};
 use super::super::fault::Fault;
 use super::super::features::incompat;
 use super::super::fields::le32;
@@ -136,6 +136,7 @@ impl Deep<'_, '_> {
             };
             match index {
                 0 if has_dots => {
+                    self.check_dots_end(current, region, &entry);
                     if entry.name != b"." || entry.inode != current.inode.number {
                         return self
                             .unread(current, ("directory-dot", format!("the first entry is {}", shown(&entry))));
@@ -150,6 +151,7 @@ impl Deep<'_, '_> {
                         let detail = format!("the second entry is {}", shown(&entry));
                         return self.unread(current, ("directory-dot-dot", detail));
                     }
+                    self.check_dots_end(current, region, &entry);
                     self.check_file_type(current, &entry, Use::Directory);
                     self.dot_dot(current, entry.inode);
                 }
@@ -173,6 +175,14 @@ impl Deep<'_, '_> {
         }
         if has_dots && dirent::slots(region, block_size).nth(1).is_none() {
             self.unread(current, ("directory-dot-dot", "there is no second entry".to_owned()));
+        }
+    }
+
+    /// Kernels before 5.15 compare `.` and `..` up to a zero byte, whatever `name_len` says.
+    fn check_dots_end(&mut self, current: &Current, region: &[u8], entry: &Slot<'_>) {
+        let after_name = entry.offset + HEADER_SIZE + entry.name.len();
+        if region.get(after_name).is_some_and(|&byte| byte != 0) {
+            self.wrong(current, "directory-dot-end", format!("no zero byte follows {}", shown(entry)));
         }
     }
 

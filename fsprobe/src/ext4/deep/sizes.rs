@@ -41,6 +41,8 @@ impl Deep<'_, '_> {
             && i_size < last * block_size
         {
             self.damage("inode-size", number, format!("i_size is {i_size}, but file block {last} is written"));
+        } else if matches!(usage, Use::CharacterDevice | Use::BlockDevice | Use::Fifo | Use::Socket) && i_size != 0 {
+            self.damage("inode-size", number, format!("i_size is {i_size}, but it has no content"));
         }
     }
 
