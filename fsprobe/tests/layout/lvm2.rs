@@ -347,3 +347,34 @@ fn of_two_copies_of_a_physical_volume_the_second_is_said_and_not_used() {
     assert_eq!((report.verdict, report.volumes[1].findings[0].code), (Verdict::Unknown, "lvm-duplicate-pv"));
     assert_eq!(report.volumes[2].path, "1/vg0/root");
 }
+
+#[test]
+fn with_one_of_two_metadata_areas_bad_or_stale_the_other_counts() {
+    let lab = Lab::new();
+    let pv = &lab.parts[0].device;
+    lab.lvm(&["pvcreate", "-q", "--metadatacopies", "2", pv]);
+    lab.lvm(&["vgcreate", "-q", "vg0", pv]);
+    lab.create("vg0", "root", &["-l", "2"]);
+    let before = lab.bytes();
+    lab.create("vg0", "data", &["-l", "3"]);
+    let bytes = lab.bytes();
+    let second = (1..).map(|mib| (65 - mib) * MIB as usize).find(|at| &bytes[at + 4..at + 20] == b" LVM2 x[5A%r0N*>");
+    let second = second.unwrap();
+    let said = |bytes: &Vec<u8>| {
+        let report = check(bytes, Depth::Default).unwrap();
+        let codes: Vec<_> = report.volumes[0].findings.iter().map(|finding| finding.code).collect();
+        let paths: Vec<_> = report.volumes.iter().skip(2).map(|volume| volume.path.clone()).collect();
+        (report.verdict, codes, paths)
+    };
+    let both = vec!["1/vg0/data".to_owned(), "1/vg0/root".to_owned()];
+    assert_eq!(said(&bytes), (Verdict::Consistent, vec![], both.clone()));
+    for area in [MIB as usize + 4096, second] {
+        let mut bad = bytes.clone();
+        bad[area] ^= 1;
+        assert_eq!(said(&bad), (Verdict::Consistent, vec!["lvm-metadata-bad"], both.clone()), "{area}");
+        // As a crash between the two writes leaves it.
+        let mut stale = bytes.clone();
+        stale[area..area + 512].copy_from_slice(&before[area..area + 512]);
+        assert_eq!(said(&stale), (Verdict::Consistent, vec!["lvm-metadata-differs"], both.clone()), "{area}");
+    }
+}

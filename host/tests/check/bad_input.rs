@@ -68,8 +68,9 @@ fn a_device_that_fails_half_way_is_damaged_there() {
     assert_eq!((code, document["volumes"][0]["verdict"].as_str()), (5, Some("consistent")));
     let said = findings(&document["volumes"][1]["findings"]);
     let [(code, place, detail)] = said.as_slice() else { panic!("{said:?}") };
-    assert_eq!((code.as_str(), place.as_str()), ("unreadable", "volume 2"));
-    assert!(detail.contains("ext4") && detail.contains("at byte ") && detail.contains("os error 5"), "{detail}");
+    assert_eq!(code, "unreadable");
+    assert!(place.contains("ext4") && place.contains("at byte "), "{place}");
+    assert!(detail.contains("os error 5"), "{detail}");
 }
 
 /// Checks `image` while `write` is called again and again, until a check has a finding of one of these codes.

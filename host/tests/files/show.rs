@@ -70,7 +70,7 @@ fn what_is_not_there_is_said_and_where_to_look() {
         (["ls", image, "/folder/binary/x"], 1, "\"binary\" is no folder"),
         (["ls", image, "3:/"], 2, "there is no volume 3"),
         (["ls", image, "folder"], 2, "names no path"),
-        (["ls", "/nonexistent", "/"], 1, "cannot open /nonexistent"),
+        (["ls", "/nonexistent", "/"], 2, "cannot open /nonexistent"),
     ] {
         let ran = stillpoint(&arguments);
         assert_eq!(ran.code, code, "{arguments:?}: {}", ran.stderr);
