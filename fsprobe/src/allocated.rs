@@ -63,7 +63,10 @@ fn used_within(disk: &dyn ReadAt, volume: &Volume) -> Result<Option<Vec<Extent>>
     match volume.kind {
         Kind::Swap => {
             let swap = kind::swap_of(&content).map_err(|error| error.in_volume(&volume.path))?;
-            Ok(swap.filter(|swap| !swap.hibernated).map(|swap| vec![Extent::new(0, swap.page_bytes)]))
+            Ok(swap.filter(|swap| !swap.hibernated).map(|swap| {
+                let behind = content.size_bytes().saturating_sub(swap.end_bytes);
+                vec![Extent::new(0, swap.page_bytes), Extent::new(swap.end_bytes, behind)]
+            }))
         }
         Kind::Ext2 | Kind::Ext3 | Kind::Ext4 => {
             let in_volume = |error: ProbeError| error.in_volume(&volume.path);

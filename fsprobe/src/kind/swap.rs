@@ -1,14 +1,17 @@
-//! Linux swap space: the signature ends its first page, whose size depends on the machine that made it.
+//! Linux swap space (`union swap_header` of `include/linux/swap.h`): the signature ends its first page, whose size depends
+//! on the machine that made it, and so does the byte order.
 
-use crate::bytes::has;
+use crate::bytes::{be32, has, le32};
 use crate::read_at::read;
 use crate::{ProbeError, ReadAt};
 
 /// A swap header, or what a hibernation left in its place.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Swap {
-    /// The page that holds the header, and the only one that a backup needs.
+    /// The page that holds the header, and the only one of the space that a backup needs.
     pub page_bytes: u64,
+    /// The first byte behind its last page. What is there is not swap space.
+    pub end_bytes: u64,
     /// The pages hold the memory of a hibernated system.
     pub hibernated: bool,
 }
@@ -16,11 +19,29 @@ pub(crate) struct Swap {
 pub(super) fn swap(head: &[u8]) -> Option<Swap> {
     [4096_usize, 8192, 16384, 32768, 65536].into_iter().find_map(|page| {
         let at = page - 10;
-        let header = has(head, at, b"SWAPSPACE2") || has(head, at, b"SWAP-SPACE");
         let hibernated = [&b"S1SUSPEND"[..], b"S2SUSPEND", b"ULSUSPEND", b"LINHIB0001"];
         let hibernated = hibernated.iter().any(|magic| has(head, at, magic));
-        (header || hibernated).then_some(Swap { page_bytes: page as u64, hibernated })
+        let page_bytes = page as u64;
+        let end_bytes = if has(head, at, b"SWAPSPACE2") {
+            last_page(head)?.saturating_add(1).saturating_mul(page_bytes)
+        } else if hibernated || has(head, at, b"SWAP-SPACE") {
+            // The first version has a bitmap in its first page and no length.
+            page_bytes
+        } else {
+            return None;
+        };
+        Some(Swap { page_bytes, end_bytes, hibernated })
     })
+}
+
+/// The number of the last page that a header of version 1 names; the kernel refuses others.
+fn last_page(head: &[u8]) -> Option<u64> {
+    let number = match (le32(head, 1024), be32(head, 1024)) {
+        (1, _) => le32(head, 1028),
+        (_, 1) => be32(head, 1028),
+        _ => return None,
+    };
+    (number > 0).then_some(number.into())
 }
 
 /// Reads the header of a swap space.

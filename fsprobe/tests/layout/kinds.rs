@@ -40,10 +40,17 @@ fn zeros_are_empty_and_anything_else_is_unknown() {
     assert_eq!(layout(&image).unwrap().volumes[0].kind, Kind::Unknown);
 }
 
+/// Swap space of a MiB, as mkswap makes it.
+fn swap_space() -> Vec<u8> {
+    let images = Images::new();
+    let image = images.blank("swap", 1 << 20);
+    run("mkswap", &["-q", image.to_str().unwrap()]);
+    std::fs::read(image).unwrap()
+}
+
 #[test]
 fn of_swap_only_the_header_page_is_copied_unless_a_system_hibernates_in_it() {
-    let mut image = vec![0_u8; 1 << 20];
-    image[4086..4096].copy_from_slice(b"SWAPSPACE2");
+    let mut image = swap_space();
     let disk = layout(&image).unwrap();
     assert_eq!(allocated(&image, &disk).unwrap(), [Extent::new(0, 4096)]);
 
@@ -53,9 +60,25 @@ fn of_swap_only_the_header_page_is_copied_unless_a_system_hibernates_in_it() {
 }
 
 #[test]
+fn what_lies_behind_the_last_page_of_swap_is_copied() {
+    let mut image = swap_space();
+    image.resize(3 << 20, 7);
+    let disk = layout(&image).unwrap();
+    assert_eq!(allocated(&image, &disk).unwrap(), [Extent::new(0, 4096), Extent::new(1 << 20, 2 << 20)]);
+}
+
+#[test]
+fn a_signature_of_swap_without_a_header_is_not_swap() {
+    let mut image = swap_space();
+    image[1024] = 2;
+    let disk = layout(&image).unwrap();
+    assert_eq!(disk.volumes[0].kind, Kind::Unknown);
+    assert_eq!(allocated(&image, &disk).unwrap(), [Extent::new(0, 1 << 20)]);
+}
+
+#[test]
 fn a_volume_with_two_signatures_is_said_and_copied_whole() {
-    let mut image = vec![0_u8; 1 << 20];
-    image[4086..4096].copy_from_slice(b"SWAPSPACE2");
+    let mut image = swap_space();
     image[..6].copy_from_slice(b"LUKS\xba\xbe");
     let disk = layout(&image).unwrap();
     assert_eq!(disk.volumes[0].findings[0].code, "several-signatures");
