@@ -393,6 +393,13 @@ fn what_only_another_feature_would_give_a_meaning_to_is_damage() {
 }
 
 #[test]
+fn a_large_file_without_the_feature_for_it_is_damage() {
+    let made = sound(&["-t", "ext2"]);
+    made.debugfs("sif sparse size 0x90000000");
+    assert_eq!(codes_after(&made, &["feature -large_file"]), ["large-file-flag"]);
+}
+
+#[test]
 fn what_the_kernel_would_never_have_written_is_damage() {
     let made = sound(&["-t", "ext4", "-O", "^metadata_csum,^uninit_bg"]);
     let dir = block_of(&made, "dir", 0) * 1024;

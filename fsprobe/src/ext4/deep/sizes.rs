@@ -2,11 +2,15 @@
 
 use super::super::dirent;
 use super::super::fault::Fault;
+use super::super::features::ro_compat;
 use super::super::inode::{ENCRYPT_FL, Inode, VERITY_FL};
 use super::super::xattr::Entry;
 use super::Deep;
 use super::inode_map::Use;
 use super::space::Tally;
+
+/// Larger files need the feature `large_file`.
+const MAX_SMALL_SIZE: u64 = 0x7fff_ffff;
 
 impl Deep<'_, '_> {
     pub(super) fn compare_i_size(&mut self, inode: &Inode, usage: Use, tally: &Tally, attributes: &[Entry<'_>]) {
@@ -14,6 +18,9 @@ impl Deep<'_, '_> {
         let block_size = superblock.block_size_bytes();
         let (number, i_size) = (inode.number, inode.i_size);
         let is_file = matches!(usage, Use::Regular | Use::EaInode);
+        if is_file && i_size > MAX_SMALL_SIZE && !superblock.has_ro_compat(ro_compat::LARGE_FILE) {
+            self.damage("large-file-flag", number, format!("i_size is {i_size}, which needs the feature large_file"));
+        }
         if is_file && i_size > max_size(inode, block_size) {
             self.damage("inode-size", number, format!("i_size is {i_size}, more than can be mapped"));
         } else if inode.has_inline_data() {
