@@ -3,6 +3,7 @@
 use super::backup;
 use super::deep;
 use super::error_record::ErrorRecord;
+use super::fault::Fault;
 use super::fields::byte;
 use super::mmp;
 use super::open::{Opened, open};
@@ -56,9 +57,9 @@ fn judge(
         findings.extend(backup::compare(volume, superblock)?);
         if let Some(filesystem) = opened.filesystem() {
             for (_, descriptor) in filesystem.groups() {
-                if let Err(fault) = descriptor {
-                    findings.push(fault.finding()?);
-                }
+                let finding = descriptor.err().map(Fault::finding).transpose()?;
+                // That of the journal's inode was told.
+                findings.extend(finding.filter(|finding| !opened.findings.contains(finding)));
             }
             findings.extend(mmp::check(&filesystem)?);
             let orphans = orphans(&filesystem)?;

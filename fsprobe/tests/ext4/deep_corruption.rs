@@ -453,3 +453,19 @@ fn a_quota_that_records_another_usage_is_a_warning_as_e2fsck_says() {
     let found = deep(&bytes);
     assert_eq!((found.verdict, crate::codes(&found)), (Verdict::Damaged, vec!["quota-file"]));
 }
+
+#[test]
+fn inodes_that_are_kept_for_a_use_that_never_came_may_say_anything_as_e2fsck_says() {
+    let made = sound(&["-t", "ext3"]);
+    let table = ext4::open(&made.open()).unwrap().filesystem().unwrap().group(0).unwrap().bg_inode_table * 1024;
+    // i_file_acl, i_faddr and i_extra_isize.
+    for (number, offset) in [(9, 0x6a), (9, 0x71), (10, 0x81)] {
+        let changed = made.copy();
+        let mut bytes = changed.bytes();
+        bytes[(table + (number - 1) * 256) as usize + offset] = 0x20;
+        let found = deep(&bytes);
+        assert_eq!((found.verdict, crate::codes(&found)), (Verdict::Consistent, vec![]), "inode {number}, {offset:#x}");
+        fs::write(&changed.path, bytes).unwrap();
+        run("e2fsck", &["-fn", changed.path.to_str().unwrap()], &[0]);
+    }
+}
