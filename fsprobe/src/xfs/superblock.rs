@@ -154,8 +154,13 @@ impl Superblock {
         if group >= u64::from(self.sb_agcount) || last > u64::from(self.sb_agblocks) || self.sb_logblocks == 0 {
             return invalid();
         }
-        let block = group * u64::from(self.sb_agblocks) + within;
+        let block = group.checked_mul(self.sb_agblocks.into()).and_then(|block| block.checked_add(within));
         let size = u64::from(self.sb_blocksize);
-        LogPlace::Internal { offset_bytes: block * size, size_bytes: u64::from(self.sb_logblocks) * size }
+        match block.and_then(|block| block.checked_mul(size)) {
+            Some(offset_bytes) => {
+                LogPlace::Internal { offset_bytes, size_bytes: u64::from(self.sb_logblocks).saturating_mul(size) }
+            }
+            None => invalid(),
+        }
     }
 }

@@ -233,3 +233,15 @@ fn a_realtime_part_on_another_device_is_unknown() {
     let image = made(&images, &["-r", &format!("rtdev={}", realtime.to_str().unwrap())]);
     assert_eq!(said(&image), (Verdict::Unknown, vec!["xfs-realtime-elsewhere"]));
 }
+
+/// From a fuzzer: groups so many and so large that the log's first byte did not fit 64 bits.
+#[test]
+fn a_log_beyond_all_bytes_is_damage() {
+    let images = Images::new();
+    let mut image = Patched::open(&made(&images, &["-m", "crc=0"]));
+    let fields = [(48, 0x6000_0000_0000_u64.to_be_bytes()), (84, [0xd0; 8])];
+    image.patches = fields.into_iter().flat_map(|(at, bytes)| (at..).zip(bytes)).collect();
+    let report = check(&image, Depth::Default).unwrap();
+    let found: Vec<_> = report.volumes[0].findings.iter().map(|finding| finding.code).collect();
+    assert_eq!((report.verdict, found), (Verdict::Damaged, vec!["xfs-superblock-bad"]));
+}
