@@ -86,9 +86,10 @@ impl<'l> Log<'l> {
         if self.is_unmounted(&record, head)? {
             return Ok(State::Clean { torn_block: None });
         }
+        let outside = |tail: u64| State::Bad(format!("its tail, block {tail}, is not in it"));
         let tail_block = record.tail_block();
         if tail_block >= self.blocks {
-            return Ok(State::Bad(format!("its tail, block {tail_block}, is not in it")));
+            return Ok(outside(tail_block));
         }
         let (head_block, tail_block, torn_block) = match self.first_torn(tail_block, head)? {
             None => (head, tail_block, None),
@@ -102,6 +103,9 @@ impl<'l> Log<'l> {
                 (torn, record.tail_block(), Some(torn))
             }
         };
+        if tail_block >= self.blocks {
+            return Ok(outside(tail_block));
+        }
         if let Some(bad) = self.first_bad(tail_block, head_block)? {
             let detail = format!("its record at block {bad}, which a mount would replay, does not match its checksum");
             return Ok(State::Bad(detail));

@@ -245,3 +245,22 @@ fn a_log_beyond_all_bytes_is_damage() {
     let found: Vec<_> = report.volumes[0].findings.iter().map(|finding| finding.code).collect();
     assert_eq!((report.verdict, found), (Verdict::Damaged, vec!["xfs-superblock-bad"]));
 }
+
+#[test]
+fn a_tail_outside_of_the_log_is_damage_also_in_the_record_before_a_torn_one() {
+    use std::os::unix::fs::FileExt;
+    for torn in [false, true] {
+        let images = Images::new();
+        let image = with_checkpoints(&images, 4);
+        let places = record_places(&image);
+        let [.., before, last] = places[..] else { panic!("{places:?}") };
+        let file = std::fs::OpenOptions::new().write(true).open(&image).unwrap();
+        if torn {
+            tear(&image, last);
+        }
+        // h_tail_lsn, and no checksum.
+        let changed = if torn { before } else { last };
+        file.write_all_at(&[0, 0, 0, 1, 0x7f, 0, 0, 0, 0, 0, 0, 0], changed + 24).unwrap();
+        assert_eq!(said(&image), (Verdict::Damaged, vec!["xfs-log-bad"]), "torn: {torn}");
+    }
+}
