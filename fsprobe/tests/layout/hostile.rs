@@ -23,12 +23,12 @@ static SUBJECTS: LazyLock<(Images, Vec<Subject>)> = LazyLock::new(|| {
         subjects.push(Subject { path, told: told.to_vec() });
     };
     add("gpt", 16, &[440..2048, (16 << 20) - 512..16 << 20], &|image| {
-        run_with("sfdisk", &["--quiet", image], "label: gpt\nsize=4MiB\nsize=4MiB\n");
+        run_with("sfdisk", &["--quiet", "--no-tell-kernel", image], "label: gpt\nsize=4MiB\nsize=4MiB\n");
     });
     add("mbr", 16, &[446..512, (2 << 20) + 446..(2 << 20) + 512, (3 << 20) + 446..(3 << 20) + 512], &|image| {
         let script = "label: dos\n/dev/x1 : start=2048, size=1MiB\n/dev/x2 : start=2MiB, size=10MiB, type=5\n\
                       /dev/x5 : start=2560KiB, size=512KiB\n/dev/x6 : start=3584KiB, size=512KiB\n";
-        run_with("sfdisk", &["--quiet", image], script);
+        run_with("sfdisk", &["--quiet", "--no-tell-kernel", image], script);
     });
     add("lvm", 32, &[512..1024, 4096..4608, 4608..8192], &|image| {
         let device = Loop::new(image, 0, 32 << 20);

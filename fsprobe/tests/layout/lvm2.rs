@@ -17,7 +17,11 @@ impl Lab {
         let images = Images::new();
         let image = images.blank("disk", 132 * MIB);
         let image = image.to_str().unwrap().to_owned();
-        run_with("sfdisk", &["--quiet", &image], "label: gpt\nstart=2048, size=64MiB\nsize=64MiB\n");
+        run_with(
+            "sfdisk",
+            &["--quiet", "--no-tell-kernel", &image],
+            "label: gpt\nstart=2048, size=64MiB\nsize=64MiB\n",
+        );
         let parts = vec![Loop::new(&image, MIB, 64 * MIB), Loop::new(&image, 65 * MIB, 64 * MIB)];
         Self { _images: images, image, parts }
     }
@@ -214,7 +218,11 @@ fn every_type_of_volume_is_where_device_mapper_has_it_or_said_to_be_unreadable()
     let images = Images::new();
     let image = images.blank("disk", 362 * MIB);
     let path = image.to_str().unwrap();
-    run_with("sfdisk", &["--quiet", path], "label: gpt\nstart=2048, size=120MiB\nsize=120MiB\nsize=120MiB\n");
+    run_with(
+        "sfdisk",
+        &["--quiet", "--no-tell-kernel", path],
+        "label: gpt\nstart=2048, size=120MiB\nsize=120MiB\nsize=120MiB\n",
+    );
     let starts = [MIB, 121 * MIB, 241 * MIB];
     let parts: Vec<_> = starts.iter().map(|start| Loop::new(path, *start, 120 * MIB)).collect();
     let lab = Lab { _images: images, image: path.to_owned(), parts };

@@ -1,4 +1,5 @@
-//! Partition tables, held against what sfdisk and sgdisk make and say.
+//! Partition tables, held against what sfdisk makes and says. It is to tell the kernel nothing: else it waits until all
+//! filesystems of the machine are on their disks.
 
 use crate::support::{Images, run, run_with};
 use fsprobe::{Disk, Table, Verdict, layout};
@@ -9,7 +10,7 @@ fn partitioned(script: &str, size_bytes: u64) -> (Vec<u8>, Vec<(String, u64, u64
     let images = Images::new();
     let image = images.blank("disk", size_bytes);
     let image = image.to_str().unwrap();
-    run_with("sfdisk", &["--quiet", image], script);
+    run_with("sfdisk", &["--quiet", "--no-tell-kernel", image], script);
     let json: serde_json::Value = serde_json::from_str(&run("sfdisk", &["--json", image])).unwrap();
     let table = &json["partitiontable"];
     let sector = table["sectorsize"].as_u64().unwrap_or(512);
@@ -76,7 +77,8 @@ fn a_gpt_of_4096_byte_sectors_is_recognised() {
 fn long_gpt() -> Vec<u8> {
     let images = Images::new();
     let image = images.blank("disk", 8 * MIB);
-    run("sgdisk", &["--resize-table=512", "-n255:2048:+1M", "-n256:6144:+1M", image.to_str().unwrap()]);
+    let script = "label: gpt\ntable-length: 512\n255: start=2048, size=1MiB\n256: start=6144, size=1MiB\n";
+    run_with("sfdisk", &["--quiet", "--no-tell-kernel", image.to_str().unwrap()], script);
     std::fs::read(image).unwrap()
 }
 
@@ -335,7 +337,7 @@ fn partitioned_over(program: &str, args: &[&str], script: &str) -> Vec<u8> {
     let image = image.to_str().unwrap();
     run(program, &[args, &[image]].concat());
     if !script.is_empty() {
-        run_with("sfdisk", &["--quiet", "--wipe", "never", image], script);
+        run_with("sfdisk", &["--quiet", "--no-tell-kernel", "--wipe", "never", image], script);
     }
     std::fs::read(image).unwrap()
 }

@@ -68,7 +68,7 @@ impl Lab {
     pub fn two_filesystems(&self) -> PathBuf {
         let path = self.blank("disk.img", 34 << 20);
         let image = path.to_str().unwrap();
-        run("sfdisk", &["--quiet", image], "label: gpt\nstart=2048, size=16MiB\nsize=16MiB\n");
+        run("sfdisk", &["--quiet", "--no-tell-kernel", image], "label: gpt\nstart=2048, size=16MiB\nsize=16MiB\n");
         for offset in ["1048576", "17825792"] {
             mke2fs(image, offset, "16m");
         }

@@ -40,7 +40,11 @@ fn looked_at(lines: &[String], look: &str, folder: &Path) -> String {
 /// An image whose one partition, of so many MiB, holds the filesystem that is made in a file of its own.
 fn partitioned(lab: &Lab, table: &str, start_bytes: u64, size_mib: u64, make: impl Fn(&Path)) -> PathBuf {
     let image = lab.blank("disk.img", (size_mib + 8) * MIB);
-    run("sfdisk", &["--quiet", image.to_str().unwrap()], &table.replace("SIZE", &format!("{size_mib}MiB")));
+    run(
+        "sfdisk",
+        &["--quiet", "--no-tell-kernel", image.to_str().unwrap()],
+        &table.replace("SIZE", &format!("{size_mib}MiB")),
+    );
     let filesystem = lab.blank("filesystem", size_mib * MIB);
     make(&filesystem);
     let seek = format!("seek={start_bytes}");
