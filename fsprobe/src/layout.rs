@@ -66,7 +66,9 @@ fn recognise(disk: &dyn ReadAt, volume: &mut Volume) {
     let there = Readable { disk, volume };
     match kind::recognise(&there) {
         Ok(found) => {
-            volume.kind = found.kind;
+            // What is cut off may hold anything.
+            let is_cut = there.size_bytes() < volume.size_bytes();
+            volume.kind = if is_cut && found.kind == Kind::Empty { Kind::Unknown } else { found.kind };
             volume.needed_whole |= found.ambiguous.is_some();
             volume.findings.extend(found.ambiguous);
         }

@@ -83,7 +83,7 @@ pub(super) fn read_table(disk: &dyn ReadAt, entries: &[Entry; 4], mut findings: 
         }
         if entry.is_extended() {
             let detail = format!(
-                "partition {number} is extended, type {:#04x}, bytes {} to {}",
+                "it is extended, type {:#04x}, bytes {} to {}",
                 entry.os_type,
                 u64::from(entry.starting_lba) * SECTOR,
                 (u64::from(entry.starting_lba) + u64::from(entry.size_in_lba)) * SECTOR

@@ -2,7 +2,7 @@
 //! filesystems of the machine are on their disks.
 
 use crate::support::{Images, run, run_with};
-use fsprobe::{Disk, Table, Verdict, layout};
+use fsprobe::{Disk, Kind, Table, Verdict, layout};
 
 const MIB: u64 = 1 << 20;
 
@@ -178,6 +178,8 @@ fn a_truncated_image_names_the_partition_that_is_cut() {
     let cut: Vec<_> =
         disk.volumes.iter().map(|v| v.findings.iter().any(|f| f.code == "partition-beyond-end")).collect();
     assert_eq!(cut, [false, true, true]);
+    let kinds: Vec<_> = disk.volumes.iter().map(|volume| volume.kind).collect();
+    assert_eq!(kinds, [Kind::Empty, Kind::Unknown, Kind::Unknown], "what is cut off may hold anything");
     assert_eq!(worst(&disk), Verdict::Damaged);
 }
 
