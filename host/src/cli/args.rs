@@ -1,12 +1,14 @@
 //! The arguments, as typed.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::cow_size::CowSize;
+use crate::files::printable;
 use crate::grade::Grade;
 use crate::job::Asked;
 
@@ -37,8 +39,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Say what an LV, image, snapshot or artifact holds and whether it is consistent: read-only, without mounting.
     ///
-    /// Exit codes: 0 consistent, 3 sound only after a journal replay (or not to be judged), 5 damaged; 2 there is no such
-    /// disk.
+    /// Exit codes: 0 consistent, 3 sound only after a journal replay (or not to be judged), 5 damaged; 1 it cannot be read;
+    /// 2 there is no such disk.
     Check(CheckArgs),
     /// List a folder, or show one file, of an ext2, ext3 or ext4 volume: read-only, without mounting.
     Ls(LsArgs),
@@ -46,8 +48,8 @@ pub enum Command {
     Cat(CatArgs),
     /// Copy a file or folder out, with everything in it: owner, mode, times, links, holes, extended attributes.
     ///
-    /// Exit codes: 0 all of it was copied; 1 something was not (said on stderr); 3 the volume could not be judged whole;
-    /// 5 damage was found.
+    /// Exit codes: 0 every file was copied; 1 one was not; 3 the volume could not be judged whole; 5 damage was found. What
+    /// is left out otherwise is said on stderr: device nodes, and an owner or attribute that the target does not take.
     Cp(CpArgs),
 }
 
@@ -190,6 +192,11 @@ pub struct CpArgs {
     /// Print one JSON document on stdout.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What a command is about, for messages: `check of disk.img`.
+pub(super) fn about(command: &str, target: &Path) -> String {
+    format!("{command} of {}", printable(target.as_os_str().as_bytes()))
 }
 
 impl JobArgs {

@@ -6,7 +6,7 @@ use fsprobe::ReadAt;
 use fsprobe::ext4::FileType;
 use fsprobe::ext4::files::{Content, Follow};
 
-use super::args::CatArgs;
+use super::args::{CatArgs, about};
 use super::check::device_path;
 use super::render;
 use crate::exit::Exit;
@@ -20,7 +20,7 @@ pub(super) fn run(args: &CatArgs) -> Exit {
     match cat(args) {
         Ok(exit) => exit,
         Err(failure) => {
-            render::failure("cat", &failure, false);
+            render::failure(&about("cat", &args.target), &failure, false);
             failure.exit()
         }
     }

@@ -6,15 +6,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use fsprobe::{
-    Depth, Disk, Extent, Finding, Kind, MountHint, Report, Verdict, Volume, VolumeReport, mount_hint, shell_path,
+    Depth, Disk, Ext4Summary, Extent, Finding, Kind, MountHint, Report, Verdict, Volume, VolumeReport, mount_hint,
+    shell_path,
 };
 use serde::Serialize;
 
-use super::args::CheckArgs;
+use super::args::{CheckArgs, about};
 use super::render;
 use crate::artifact::{is_packed, open_disk};
 use crate::exit::Exit;
 use crate::failure::{At, Failure};
+use crate::files::printable_text;
 use crate::lvm::{Bytes, LvName};
 use crate::step::Step;
 use crate::witness::Witness;
@@ -54,7 +56,7 @@ pub(super) fn run(args: &CheckArgs) -> Exit {
             }
         }
         Err(failure) => {
-            render::failure("check", &failure, args.json);
+            render::failure(&about("check", &args.target), &failure, args.json);
             failure.exit()
         }
     }
@@ -118,7 +120,7 @@ pub(super) fn device_path(target: &Path) -> PathBuf {
 fn describe(report: &Report) -> String {
     let mut text = format!(
         "{}: {}, sectors of {} bytes, table: {}\n",
-        report.target.escape_debug(),
+        printable_text(&report.target),
         Bytes(report.size_bytes),
         report.sector_size_bytes,
         word(&report.table)
@@ -127,6 +129,7 @@ fn describe(report: &Report) -> String {
     text += &format!("{:<14} {:<9} {:>16} {:>12}  VERDICT\n", "VOLUME", "KIND", "OFFSET (BYTES)", "SIZE");
     for volume in &report.volumes {
         text += &volume_line(volume);
+        text.extend(volume.ext4.as_ref().and_then(orphans_line));
         text.extend(volume.findings.iter().map(finding_line));
     }
     text + &format!("verdict: {}\n", word(&report.verdict))
@@ -135,7 +138,7 @@ fn describe(report: &Report) -> String {
 fn volume_line(volume: &VolumeReport) -> String {
     format!(
         "{:<14} {:<9} {:>16} {:>12}  {}\n",
-        volume.path.escape_debug().to_string(),
+        printable_text(&volume.path),
         volume.kind.as_str(),
         volume.offset_bytes.map_or("elsewhere".to_owned(), |offset| offset.to_string()),
         Bytes(volume.size_bytes).to_string(),
@@ -143,12 +146,18 @@ fn volume_line(volume: &VolumeReport) -> String {
     )
 }
 
+/// Who knows what e2fsck would say of them is not alarmed.
+fn orphans_line(ext4: &Ext4Summary) -> Option<String> {
+    let count = ext4.orphans;
+    (count > 0).then(|| format!("  orphans: {count} (deleted or cut short while open; a mount releases them)\n"))
+}
+
 fn finding_line(finding: &Finding) -> String {
     format!(
         "  {}: {}: {} ({})\n",
         word(&finding.severity),
-        finding.place.escape_debug(),
-        finding.detail.escape_debug(),
+        printable_text(&finding.place),
+        printable_text(&finding.detail),
         finding.code
     )
 }
@@ -184,7 +193,7 @@ fn mount_hints(target: &Path, layout: &Disk) -> Vec<Hint> {
 fn describe_hints(hints: Option<&[Hint]>) -> String {
     let mut text = String::new();
     for Hint { volume, warning, commands } in hints.unwrap_or_default() {
-        text += &format!("\n# volume {}: {warning}\n", volume.escape_debug());
+        text += &format!("\n# volume {}: {warning}\n", printable_text(volume));
         text.extend(commands.iter().map(|command| format!("{command}\n")));
     }
     text
@@ -195,5 +204,23 @@ fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => "?".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_is_one_line_with_its_quotes_as_they_are() {
+        let finding = Finding::damage("code", "byte 512", "it has no \"EFI PART\"\n\u{1b}[2J");
+        assert_eq!(finding_line(&finding), "  damage: byte 512: it has no \"EFI PART\"\\n\\u{1b}[2J (code)\n");
+    }
+
+    #[test]
+    fn orphans_are_said_and_explained_where_there_are_any() {
+        let of = |orphans| orphans_line(&Ext4Summary { orphans, ..Ext4Summary::default() });
+        assert_eq!(of(0), None);
+        assert_eq!(of(2).unwrap(), "  orphans: 2 (deleted or cut short while open; a mount releases them)\n");
     }
 }

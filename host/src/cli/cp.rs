@@ -2,7 +2,7 @@
 
 use fsprobe::ext4::files::Follow;
 
-use super::args::CpArgs;
+use super::args::{CpArgs, about};
 use super::check::device_path;
 use super::render;
 use crate::exit::Exit;
@@ -26,7 +26,7 @@ pub(super) fn run(args: &CpArgs) -> Exit {
             exit
         }
         Err(failure) => {
-            render::failure("cp", &failure, args.json);
+            render::failure(&about("cp", &args.target), &failure, args.json);
             failure.exit()
         }
     }

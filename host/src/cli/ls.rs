@@ -2,7 +2,7 @@
 
 use fsprobe::ext4::files::Follow;
 
-use super::args::LsArgs;
+use super::args::{LsArgs, about};
 use super::check::device_path;
 use super::render;
 use crate::exit::Exit;
@@ -24,7 +24,7 @@ pub(super) fn run(args: &LsArgs) -> Exit {
             listing.exit
         }
         Err(failure) => {
-            render::failure("ls", &failure, args.json);
+            render::failure(&about("ls", &args.target), &failure, args.json);
             failure.exit()
         }
     }
