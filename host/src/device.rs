@@ -20,6 +20,7 @@ pub struct Device {
     file: File,
     path: PathBuf,
     size_bytes: u64,
+    is_file: bool,
     drop_behind: bool,
 }
 
@@ -38,7 +39,7 @@ impl Device {
         let mut file = OpenOptions::new().read(true).open(path).map_err(failed)?;
         let size_bytes =
             file.seek(SeekFrom::End(0)).map_err(|source| DeviceError::Size { path: path.to_owned(), source })?;
-        Ok(Self { file, path: path.to_owned(), size_bytes, drop_behind: false })
+        Ok(Self { file, path: path.to_owned(), size_bytes, is_file: kind.is_file(), drop_behind: false })
     }
 
     /// Opens `path` to be read once from end to end: what long reads bring into the page cache is given back at once,
@@ -56,6 +57,12 @@ impl Device {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether it is a file, and no block device.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        self.is_file
     }
 
     /// Advice only: a medium that does not take it is read all the same.

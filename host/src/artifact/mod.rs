@@ -24,16 +24,17 @@ use crate::device::Device;
 /// [`ArtifactError::Device`] where it cannot be opened; else what [`ArtifactReader::new`] says of a zstd file.
 pub fn open_disk(path: &Path) -> Result<Box<dyn ReadAt>, ArtifactError> {
     let device = Device::open(path)?;
-    if has_magic(&device) { Ok(Box::new(ArtifactReader::new(device)?)) } else { Ok(Box::new(device)) }
+    if is_artifact(&device) { Ok(Box::new(ArtifactReader::new(device)?)) } else { Ok(Box::new(device)) }
 }
 
 /// Whether `path` holds a packed disk, so that its bytes are not the disk's.
 #[must_use]
 pub fn is_packed(path: &Path) -> bool {
-    Device::open(path).is_ok_and(|device| has_magic(&device))
+    Device::open(path).is_ok_and(|device| is_artifact(&device))
 }
 
-fn has_magic(device: &Device) -> bool {
+/// A block device is none: its first bytes are the guest's, who could show another disk in place of its own.
+fn is_artifact(device: &Device) -> bool {
     let mut magic = [0; 4];
-    device.read_exact_at(&mut magic, 0).is_ok() && magic == MAGICNUMBER.to_le_bytes()
+    device.is_file() && device.read_exact_at(&mut magic, 0).is_ok() && magic == MAGICNUMBER.to_le_bytes()
 }

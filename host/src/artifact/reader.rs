@@ -187,7 +187,8 @@ fn seek_table_bytes(stored: &impl ReadAt) -> Result<usize, ArtifactError> {
     };
     if magic != SEEKABLE_MAGIC_NUMBER.to_le_bytes() {
         return Err(format_error(
-            "it does not end in a seek table; it was cut off, or another program made it".to_owned(),
+            "it does not end in a seek table; it was cut off, or another program made it (`zstd -d` then unpacks it)"
+                .to_owned(),
         ));
     }
     let frames = u32::from_le_bytes([n0, n1, n2, n3]);

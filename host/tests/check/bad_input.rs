@@ -73,6 +73,21 @@ fn a_device_that_fails_half_way_is_damaged_there() {
     assert!(detail.contains("os error 5"), "{detail}");
 }
 
+#[test]
+fn a_guest_cannot_pass_its_device_off_as_an_artifact() {
+    let lab = Lab::new();
+    let image = lab.two_filesystems();
+    OpenOptions::new().write(true).open(&image).unwrap().write_all_at(&[0x28, 0xb5, 0x2f, 0xfd], 0).unwrap();
+    let Checked { code, document, .. } = check(&Loop::new(&["--read-only"], &image).device, &["--mount-hints"]);
+    assert_eq!((code, document["table"].as_str()), (0, Some("gpt")));
+    assert!(!document["mount_hints"].to_string().contains("zstd"), "{document}");
+    // A file with these bytes may be an artifact that was cut off.
+    let Checked { code, document, stderr } = check(&image, &[]);
+    assert_eq!(code, 1);
+    assert!(document["error"]["cause"].as_str().unwrap().contains("does not end in a seek table"), "{document}");
+    assert!(stderr.contains(&format!("check of {} failed", image.display())), "{stderr}");
+}
+
 /// Checks `image` while `write` is called again and again, until a check has a finding of one of these codes.
 fn until_seen(image: &Path, codes: &[&str], write: impl Fn(&File, u64) + Sync) -> (String, String, String) {
     let done = AtomicBool::new(false);
