@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::fields::{array, byte, joined, le32, le64, text};
 use super::superblock::Superblock;
+use super::time::utc;
 
 /// One recorded error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -65,7 +66,7 @@ impl ErrorRecord {
 
 impl std::fmt::Display for RecordedError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} at {} s since 1970 in {}:{}", self.errno, self.time_seconds, self.function, self.line)?;
+        write!(f, "{} at {} in {}:{}", self.errno, utc(self.time_seconds), self.function, self.line)?;
         if self.inode != 0 {
             write!(f, ", inode {}", self.inode)?;
         }

@@ -7,6 +7,7 @@ use super::fault::Fault;
 use super::features::incompat;
 use super::fields::{array, le32, le64, text};
 use super::filesystem::Filesystem;
+use super::time::utc;
 use crate::{Finding, ProbeError};
 
 const MAGIC: u32 = 0x4d_4d50;
@@ -46,7 +47,7 @@ fn read(filesystem: &Filesystem<'_>) -> Result<Option<Finding>, Fault> {
         return Err(Fault::damage("mmp-checksum", place, detail));
     }
     let (mmp_nodename, mmp_bdevname) = (text(&array::<64>(&block, 0x10)), text(&array::<32>(&block, 0x50)));
-    let by = format!("on the machine {mmp_nodename}, as {mmp_bdevname}, at {mmp_time} s since 1970");
+    let by = format!("on the machine {mmp_nodename}, as {mmp_bdevname}, at {}", utc(mmp_time));
     Ok(match mmp_seq {
         SEQ_CLEAN => None,
         SEQ_FSCK => {

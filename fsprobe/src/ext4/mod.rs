@@ -36,6 +36,7 @@ mod orphan_file;
 mod orphans;
 mod overlay;
 mod superblock;
+mod time;
 mod xattr;
 
 pub use allocated::allocated;

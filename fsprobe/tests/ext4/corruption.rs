@@ -281,13 +281,15 @@ fn an_unknown_feature_is_said_and_nothing_is_guessed() {
 #[test]
 fn recorded_errors_are_reported_with_function_and_time() {
     let made = clean();
-    for request in ["ssv error_count 3", "ssv first_error_func ext4_lookup", "ssv first_error_line 1862", "ssv state 3"]
-    {
-        made.debugfs(request);
+    made.debugfs("ssv error_count 3");
+    for request in ["func ext4_lookup", "line 1862", "time 20260102030405"] {
+        made.debugfs(&format!("ssv first_error_{request}"));
     }
+    made.debugfs("ssv state 3");
     let found = check(&made.open());
     assert_eq!((codes(&found), found.verdict), (vec!["errors-recorded"], Verdict::Damaged));
-    assert!(found.findings[0].detail.contains("ext4_lookup:1862"), "{}", found.findings[0].detail);
+    let said = "the first unknown error at 2026-01-02T03:04:05Z in ext4_lookup:1862";
+    assert!(found.findings[0].detail.contains(said), "{}", found.findings[0].detail);
     assert_eq!(found.ext4.unwrap().errors_recorded, 3);
 }
 
@@ -398,7 +400,7 @@ fn who_has_a_filesystem_mounted_is_said() {
         check(&bytes)
     };
     assert_eq!(codes(&found_with(0xff4d_4d50)), [""; 0]);
-    let by = "on the machine db\\u{1b}[host, as vdb1, at 1700000000 s since 1970";
+    let by = "on the machine db\\u{1b}[host, as vdb1, at 2023-11-14T22:13:20Z";
     for (sequence, verdict, code) in
         [(0x1234, Verdict::Consistent, "mmp-in-use"), (0xe24d_4d50, Verdict::Unknown, "mmp-fsck")]
     {

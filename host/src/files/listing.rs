@@ -6,7 +6,6 @@ use fsprobe::ext4::files::{Entry, Node};
 use fsprobe::ext4::{Fault, FileType};
 use serde::Serialize;
 
-use super::time::rfc3339;
 use super::{Source, exit_of, printable};
 use crate::exit::Exit;
 
@@ -196,7 +195,7 @@ fn attributes(source: &Source<'_>, node: &Node) -> Result<Attributes, Fault> {
         user_id: node.user_id(),
         group_id: node.group_id(),
         size_bytes: node.inode.i_size,
-        modified: rfc3339(node.modified()),
+        modified: node.modified().to_string(),
         target: target.map(|target| printable(&target)),
         device: is_device.then(|| node.device_number()),
     })

@@ -4,7 +4,6 @@ mod listing;
 mod place;
 mod printable;
 mod terminal;
-mod time;
 
 use std::path::Path;
 

@@ -10,8 +10,9 @@ mod lookup;
 mod node;
 mod xattr;
 
+pub use super::time::Time;
 pub use content::Content;
 pub use entry::{Entries, Entry};
 pub use lookup::{Follow, LookupError};
-pub use node::{Node, Time};
+pub use node::Node;
 pub use xattr::Xattr;

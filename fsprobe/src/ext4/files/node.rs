@@ -5,6 +5,7 @@
 use crate::ext4::fault::Fault;
 use crate::ext4::fields::{le16, le32};
 use crate::ext4::inode::{ENCRYPT_FL, OLD_SIZE};
+use crate::ext4::time::Time;
 use crate::ext4::{FileType, Filesystem, Inode};
 
 const ROOT_INODE: u32 = 2;
@@ -18,15 +19,6 @@ pub struct Node {
     pub file_type: FileType,
     /// All of the inode's bytes: extended attributes follow the fields.
     pub(super) raw: Vec<u8>,
-}
-
-/// A point in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Time {
-    /// Since 1970, UTC; negative before.
-    pub seconds: i64,
-    /// On top of them, below 10^9.
-    pub nanoseconds: u32,
 }
 
 impl Node {
