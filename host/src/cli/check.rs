@@ -117,6 +117,9 @@ pub(super) fn device_path(target: &Path) -> PathBuf {
     }
 }
 
+/// A longer path moves what is behind it.
+const MAX_PATH_WIDTH: usize = 40;
+
 fn describe(report: &Report) -> String {
     let mut text = format!(
         "{}: {}, sectors of {} bytes, table: {}\n",
@@ -126,18 +129,20 @@ fn describe(report: &Report) -> String {
         word(&report.table)
     );
     text.extend(report.findings.iter().map(finding_line));
-    text += &format!("{:<14} {:<9} {:>16} {:>12}  VERDICT\n", "VOLUME", "KIND", "OFFSET (BYTES)", "SIZE");
+    let width =
+        report.volumes.iter().map(|volume| volume.path.chars().count()).fold(14, usize::max).min(MAX_PATH_WIDTH);
+    text += &format!("{:<width$} {:<11} {:>16} {:>12}  VERDICT\n", "VOLUME", "KIND", "OFFSET (BYTES)", "SIZE");
     for volume in &report.volumes {
-        text += &volume_line(volume);
+        text += &volume_line(volume, width);
         text.extend(volume.ext4.as_ref().and_then(orphans_line));
         text.extend(volume.findings.iter().map(finding_line));
     }
     text + &format!("verdict: {}\n", word(&report.verdict))
 }
 
-fn volume_line(volume: &VolumeReport) -> String {
+fn volume_line(volume: &VolumeReport, width: usize) -> String {
     format!(
-        "{:<14} {:<9} {:>16} {:>12}  {}\n",
+        "{:<width$} {:<11} {:>16} {:>12}  {}\n",
         printable_text(&volume.path),
         volume.kind.as_str(),
         volume.offset_bytes.map_or("elsewhere".to_owned(), |offset| offset.to_string()),
