@@ -12,6 +12,8 @@ use crate::{Extent, Finding, ReadAt};
 
 /// Logical volumes of one disk that are looked into. A metadata area has room for a hundred thousand.
 const MAX_LOGICAL: usize = 1024;
+/// Metadata of one disk that is read, every copy counted: a text takes up to forty times its length while it is understood.
+const MAX_METADATA_BYTES: u64 = 16 << 20;
 
 /// A physical volume on this disk.
 struct Found {
@@ -27,6 +29,7 @@ struct Found {
 /// What is wrong with a physical volume is added to its findings.
 pub(crate) fn assemble(disk: &dyn ReadAt, volumes: &mut [Volume]) -> Vec<Volume> {
     let mut found = Vec::new();
+    let mut left_bytes = MAX_METADATA_BYTES;
     // The newest text of each group, and the volume that it was read from.
     let mut groups: BTreeMap<String, (Vg, usize)> = BTreeMap::new();
     for (index, volume) in volumes.iter_mut().enumerate() {
@@ -41,7 +44,7 @@ pub(crate) fn assemble(disk: &dyn ReadAt, volumes: &mut [Volume]) -> Vec<Volume>
                     let detail = format!("it says that it has {says} bytes, the volume has {is}");
                     findings.push(Finding::damage("lvm-pv-truncated", "LVM2 header", detail));
                 }
-                for vg in read_texts(&volume.open(disk), &header, &mut findings) {
+                for vg in read_texts(&volume.open(disk), &header, &mut left_bytes, &mut findings) {
                     keep_newest(&mut groups, vg, index, &mut findings);
                 }
                 found.push(Found { volume: index, extent, pv_uuid: header.pv_uuid, is_used: header.is_used });
@@ -112,12 +115,12 @@ fn read_header(volume: &Volume, disk: &dyn ReadAt) -> Result<PvHeader, String> {
 }
 
 /// The group as each metadata area of one physical volume describes it.
-fn read_texts(pv: &dyn ReadAt, header: &PvHeader, findings: &mut Vec<Finding>) -> Vec<Vg> {
+fn read_texts(pv: &dyn ReadAt, header: &PvHeader, left_bytes: &mut u64, findings: &mut Vec<Finding>) -> Vec<Vg> {
     let mut groups = Vec::new();
     let mut bad = Vec::new();
     for &(offset, size) in &header.metadata_areas {
         let place = format!("LVM2 metadata area at byte {offset}");
-        let text = mda::text(pv, offset, size);
+        let text = mda::text(pv, offset, size, left_bytes);
         match text.and_then(|text| text.map(|text| Vg::parse(&text)).transpose()) {
             Ok(Some(vg)) => groups.push(vg),
             Ok(None) => {}

@@ -1,6 +1,6 @@
 //! A volume group, out of its metadata text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::text::{Section, Value, parse};
 
@@ -94,6 +94,10 @@ impl Vg {
             .iter()
             .map(|(name, pv)| Ok((name.clone(), Pv::parse(name, pv)?)))
             .collect::<Result<_, String>>()?;
+        let mut ids = BTreeSet::new();
+        if pvs.values().any(|pv| !ids.insert(&pv.id)) {
+            return Err("two of its physical volumes have the same UUID".into());
+        }
         let sections = &vg.sections.get("logical_volumes").unwrap_or(&none).sections;
         let lvs = sections.iter().map(|(name, lv)| Lv::parse(name, lv, &pvs));
         let mut lvs = lvs.collect::<Result<Vec<_>, _>>()?;
@@ -228,4 +232,20 @@ fn sectors(section: &Section, key: &str, of: &str) -> Result<u64, String> {
 
 fn id(section: &Section, of: &str) -> Result<String, String> {
     Ok(section.text("id").ok_or_else(|| format!("{of}: it has no id"))?.replace('-', ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_physical_volumes_of_a_group_have_one_uuid() {
+        let pv = |name: &str, id: &str| format!("{name} {{ id = \"{id}\" pe_start = 2048 pe_count = 1 }}\n");
+        let vg = |pvs: String| {
+            Vg::parse(format!("vg {{ id = \"v\" seqno = 1 extent_size = 8 physical_volumes {{ {pvs} }} }}").as_bytes())
+        };
+        assert_eq!(vg(pv("pv0", "a-b") + &pv("pv1", "ac")).unwrap().pvs.len(), 2);
+        let error = vg(pv("pv0", "a-b") + &pv("pv1", "ab")).unwrap_err();
+        assert_eq!(error, "two of its physical volumes have the same UUID");
+    }
 }
