@@ -48,7 +48,7 @@ fn cat(args: &CatArgs) -> Result<Exit, Failure> {
     })
 }
 
-/// All of the file, its holes as zeros.
+/// All of the file, its holes as zeros; or as much of it as the reader takes, as `head` does.
 fn write(source: &Source<'_>, path: &[u8], content: &Content<'_>, to: &mut dyn Write) -> Result<(), Failure> {
     let mut offset_bytes = 0;
     let mut chunk = Vec::new();
@@ -59,7 +59,10 @@ fn write(source: &Source<'_>, path: &[u8], content: &Content<'_>, to: &mut dyn W
             let what = format!("cannot read {length} bytes at byte {offset_bytes} of it: {error}");
             source.failure(path, &what, Exit::Failed)
         })?;
-        to.write_all(&chunk).map_err(|error| unwritable(source, path, &error))?;
+        match to.write_all(&chunk) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            written => written.map_err(|error| unwritable(source, path, &error))?,
+        }
         offset_bytes += length;
     }
     to.flush().map_err(|error| unwritable(source, path, &error))

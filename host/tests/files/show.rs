@@ -60,6 +60,19 @@ fn content_is_raw_in_a_pipe_and_escaped_on_a_terminal() {
 }
 
 #[test]
+fn a_reader_that_has_enough_is_no_error() {
+    let lab = Lab::new();
+    lab.mke2fs(16, &["-t", "ext4"]);
+    let mounted = lab.mount(&lab.image(), "rw");
+    fs::File::create(mounted.point.join("long")).unwrap().set_len(4 << 20).unwrap();
+    drop(mounted);
+    let script = r#"set -o pipefail; "$0" cat "$1" /long | head -c 1"#;
+    let arguments = ["-c", script, env!("CARGO_BIN_EXE_stillpoint")].map(str::as_ref);
+    let output = run("bash", &[&arguments[..], &[lab.image().as_os_str()]].concat());
+    assert_eq!((output.stdout, String::from_utf8(output.stderr).unwrap()), (vec![0], String::new()));
+}
+
+#[test]
 fn what_is_not_there_is_said_and_where_to_look() {
     let lab = lab();
     let image = lab.image();
