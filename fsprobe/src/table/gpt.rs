@@ -140,8 +140,9 @@ impl Copies {
             );
             findings.push(Finding::warning("gpt-backup-not-at-end", backup_place, detail));
         } else if table_end > last {
-            let detail = format!("the table is for a disk of {sectors} sectors, this one ends after {}", last + 1);
-            findings.push(Finding::warning("gpt-beyond-end", "disk", detail));
+            let detail =
+                format!("the table is for a disk of {sectors} sectors, this one is cut off after {}", last + 1);
+            findings.push(Finding::damage("gpt-beyond-end", "disk", detail));
         }
     }
 }

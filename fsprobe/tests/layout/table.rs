@@ -183,6 +183,16 @@ fn a_truncated_image_names_the_partition_that_is_cut() {
     assert_eq!(worst(&disk), Verdict::Damaged);
 }
 
+#[test]
+fn an_image_that_lacks_its_last_byte_is_damaged_though_its_partitions_are_whole() {
+    let (mut image, expected) = gpt();
+    image.truncate(image.len() - 1);
+    let disk = layout(&image).unwrap();
+    assert_eq!(places(&disk), expected);
+    assert!(codes(&disk).contains(&"gpt-beyond-end"), "{:?}", codes(&disk));
+    assert_eq!(worst(&disk), Verdict::Damaged);
+}
+
 const MBR: &str = "label: dos\n1 : start=2048, size=8192, type=83\n2 : size=4096, type=82\n3 : size=40960, type=5\n\
                    5 : size=8192, type=83\n6 : size=4096, type=8e\n7 : size=10240, type=7\n";
 

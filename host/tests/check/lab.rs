@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::unmount::unmount;
+
 /// Runs a program to its end, which has to be a success, and returns what it printed.
 pub fn run(program: &str, arguments: &[&str], input: &str) -> String {
     let mut command = Command::new(program);
@@ -120,6 +122,6 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        run("umount", &[&self.point], "");
+        unmount(Path::new(&self.point));
     }
 }

@@ -162,11 +162,10 @@ impl FastReplay<'_, '_> {
             return Err(Fault::damage("fast-commit-range", place, detail));
         }
         let filesystem = self.filesystem;
-        if self.load(inode)?.is_in_use {
-            let edited = self.load(inode)?.inode(filesystem);
-            if !edited.maps_blocks() || !edited.has_extents() {
-                return Err(unfollowed(inode, "a fast commit gives it blocks, but it is not mapped by extents"));
-            }
+        let edited = self.load(inode)?;
+        let it = edited.inode(filesystem);
+        if edited.is_in_use && !(it.maps_blocks() && it.has_extents()) {
+            return Err(unfollowed(inode, "a fast commit gives it blocks, but it is not mapped by extents"));
         }
         if let Some(mapping) = self.mapping(inode)? {
             mapping.insert(run);
