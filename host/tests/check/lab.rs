@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -102,17 +103,23 @@ impl Drop for Loop {
     }
 }
 
+/// A mount namespace that is made while something is mounted keeps it mounted after its `umount` here. So those who mount
+/// read this, and who makes a namespace writes.
+pub static NAMESPACE: RwLock<()> = RwLock::new(());
+
 /// A mount, gone when this is.
 pub struct Mount {
     point: String,
+    _one_namespace: RwLockReadGuard<'static, ()>,
 }
 
 impl Mount {
     pub fn new(arguments: &[&str], point: &Path) -> Self {
+        let one_namespace = NAMESPACE.read().unwrap_or_else(PoisonError::into_inner);
         std::fs::create_dir_all(point).unwrap();
         let point = point.to_str().unwrap().to_owned();
         run("mount", &[arguments, &[&point]].concat(), "");
-        Self { point }
+        Self { point, _one_namespace: one_namespace }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

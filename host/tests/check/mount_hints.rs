@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::PoisonError;
 
 use serde_json::Value;
 
-use crate::lab::{Checked, Lab, Mount, check, mke2fs, run};
+use crate::lab::{Checked, Lab, Mount, NAMESPACE, check, mke2fs, run};
 
 const MIB: u64 = 1 << 20;
 
@@ -28,6 +29,7 @@ fn hint(document: &Value, volume: &str) -> (Vec<String>, String) {
 /// Loop devices of a mount go with it.
 fn looked_at(lines: &[String], look: &str, folder: &Path) -> String {
     let script = format!("set -eu\n{}\ncd /mnt\n{look}", lines.join("\n"));
+    let _nothing_is_mounted = NAMESPACE.write().unwrap_or_else(PoisonError::into_inner);
     let output = Command::new("unshare")
         .args(["--mount", "--propagation", "private", "bash", "-c", &script])
         .current_dir(folder)
