@@ -25,21 +25,25 @@ const EA_INODE_FL: u32 = 0x20_0000;
 const HUGE_FILE_FL: u32 = 0x4_0000;
 /// Where the fields begin that `i_extra_isize` counts.
 pub(super) const OLD_SIZE: usize = 128;
-const GENERATION_OFFSET: usize = 0x64;
+/// Where `i_block` is.
+pub(super) const I_BLOCK: std::ops::Range<usize> = 0x28..0x64;
+/// Where `i_generation` is, which tells one file from the next with the same number.
+pub(super) const GENERATION_OFFSET: usize = 0x64;
 const CHECKSUM_LOW: usize = 0x7c;
 const CHECKSUM_HIGH: usize = 0x82;
 
-/// What an inode is, by the top bits of `i_mode`.
+/// What an inode is, by the top bits of `i_mode`. The values are the codes of `file_type` in a directory entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
+#[repr(u8)]
 pub enum FileType {
-    Fifo,
-    CharacterDevice,
-    Directory,
-    BlockDevice,
-    Regular,
-    Symlink,
-    Socket,
+    Regular = 1,
+    Directory = 2,
+    CharacterDevice = 3,
+    BlockDevice = 4,
+    Fifo = 5,
+    Socket = 6,
+    Symlink = 7,
 }
 
 /// An inode. Fields keep the kernel's names, both halves of a number joined.
@@ -165,7 +169,7 @@ impl Filesystem<'_> {
             i_links_count: le16(raw, 0x1a),
             i_blocks: joined(le16(raw, 0x74).into(), le32(raw, 0x1c)),
             i_flags: le32(raw, 0x20),
-            i_block: array(raw, 0x28),
+            i_block: array(raw, I_BLOCK.start),
             i_generation: le32(raw, GENERATION_OFFSET),
             i_file_acl: joined(le16(raw, 0x76).into(), le32(raw, 0x68)),
             i_extra_isize: extra_isize(raw),

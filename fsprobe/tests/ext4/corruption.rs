@@ -1,10 +1,10 @@
 //! One structure changed, one finding: and exactly that one.
 
-use std::io;
 use std::path::Path;
 
-use fsprobe::{Finding, ReadAt, Severity, Verdict, ext4};
+use fsprobe::{Finding, Severity, Verdict, ext4};
 
+use crate::failing::Failing;
 use crate::image::{Made, run};
 use crate::{check, codes};
 
@@ -342,25 +342,6 @@ fn a_truncated_image_is_damage() {
         bytes.resize(size, 0);
         let found: Vec<Finding> = check(&bytes).findings;
         assert!(found.iter().any(|finding| finding.severity == Severity::Damage), "{size} bytes");
-    }
-}
-
-/// A medium that fails from some byte on.
-pub struct Failing<'i> {
-    pub image: &'i [u8],
-    pub from_byte: u64,
-}
-
-impl ReadAt for Failing<'_> {
-    fn size_bytes(&self) -> u64 {
-        self.image.size_bytes()
-    }
-
-    fn read_exact_at(&self, buf: &mut [u8], offset_bytes: u64) -> io::Result<()> {
-        if offset_bytes + buf.len() as u64 > self.from_byte {
-            return Err(io::Error::from_raw_os_error(5));
-        }
-        self.image.read_exact_at(buf, offset_bytes)
     }
 }
 

@@ -4,8 +4,8 @@ use std::fs;
 
 use fsprobe::{Severity, Verdict, ext4};
 
-use crate::corruption::Failing;
 use crate::deep::deep;
+use crate::failing::Failing;
 use crate::image::{Made, run};
 
 /// Two files of 20 blocks, a sparse one, and two directories, one inside the other.

@@ -7,6 +7,8 @@ mod corruption;
 mod deep;
 mod deep_corruption;
 mod deep_hostile;
+#[path = "../failing/mod.rs"]
+mod failing;
 mod fast_commits;
 mod fast_commits_hostile;
 mod files;

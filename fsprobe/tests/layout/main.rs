@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod built;
+#[path = "../failing/mod.rs"]
+mod failing;
 mod hostile;
 mod kinds;
 mod lvm2;

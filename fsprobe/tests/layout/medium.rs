@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use fsprobe::{Depth, ReadAt, Verdict, allocated, check, layout};
 use proptest::prelude::*;
 
+use crate::failing::Failing;
 use crate::support::{Images, run, run_with};
 
 const MIB: usize = 1 << 20;
@@ -22,25 +23,6 @@ fn two_filesystems(digit: u8) -> Vec<u8> {
         run("mke2fs", &["-q", "-F", "-t", "ext4", "-U", &uuid, "-E", &offset, path, "16m"]);
     }
     std::fs::read(image).unwrap()
-}
-
-/// Fails with `EIO` from some byte on.
-struct Failing<'i> {
-    image: &'i [u8],
-    from_byte: u64,
-}
-
-impl ReadAt for Failing<'_> {
-    fn size_bytes(&self) -> u64 {
-        self.image.size_bytes()
-    }
-
-    fn read_exact_at(&self, buf: &mut [u8], offset_bytes: u64) -> io::Result<()> {
-        if offset_bytes + buf.len() as u64 > self.from_byte {
-            return Err(io::Error::from_raw_os_error(5));
-        }
-        self.image.read_exact_at(buf, offset_bytes)
-    }
 }
 
 #[test]

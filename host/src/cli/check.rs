@@ -1,6 +1,5 @@
 //! `stillpoint check`.
 
-use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -169,8 +168,8 @@ fn finding_line(finding: &Finding) -> String {
 
 /// A line for each volume; of an artifact, those for the image that it unpacks to.
 fn mount_hints(target: &Path, layout: &Disk) -> Vec<Hint> {
+    let packed = is_packed(target);
     let target = target.as_os_str().as_bytes();
-    let packed = is_packed(Path::new(OsStr::from_bytes(target)));
     let unpacked = match target.strip_suffix(b".zst") {
         Some(name) if packed => name.to_vec(),
         _ if packed => [target, b".raw"].concat(),

@@ -7,16 +7,13 @@ use super::super::dirent::{self, HEADER_SIZE, Slot, Wrong};
 use super::super::fault::Fault;
 use super::super::features::incompat;
 use super::super::fields::le32;
-use super::super::inode::{ENCRYPT_FL, INDEX_FL, Inode};
+use super::super::inode::{ENCRYPT_FL, I_BLOCK, INDEX_FL, Inode};
 use super::super::xattr;
 use super::Deep;
 use super::htree::{self, Htree};
 use super::inode_map::Use;
 use super::inodes::ROOT_INODE;
 use crate::{Finding, ProbeError};
-
-/// `i_block` in an inode.
-const I_BLOCK: std::ops::Range<usize> = 0x28..0x64;
 
 /// The directory that is being read.
 struct Current {

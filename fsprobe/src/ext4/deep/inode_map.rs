@@ -8,13 +8,13 @@ use super::super::inode::FileType;
 #[repr(u8)]
 pub(super) enum Use {
     Free = 0,
-    Regular = 1,
-    Directory = 2,
-    CharacterDevice = 3,
-    BlockDevice = 4,
-    Fifo = 5,
-    Socket = 6,
-    Symlink = 7,
+    Regular = FileType::Regular as u8,
+    Directory = FileType::Directory as u8,
+    CharacterDevice = FileType::CharacterDevice as u8,
+    BlockDevice = FileType::BlockDevice as u8,
+    Fifo = FileType::Fifo as u8,
+    Socket = FileType::Socket as u8,
+    Symlink = FileType::Symlink as u8,
     /// The value of an extended attribute: it has no name.
     EaInode = 8,
     /// Deleted while open: it has no name and its blocks are still allocated.

@@ -11,10 +11,9 @@ use super::writes::Writes;
 use crate::ext4::dirent;
 use crate::ext4::fault::Fault;
 use crate::ext4::fields::put;
-use crate::ext4::{Filesystem, Inode};
+use crate::ext4::{FileType, Filesystem, Inode};
 
-/// `file_type` of a directory.
-pub(super) const TYPE_DIRECTORY: u8 = 2;
+const TYPE_DIRECTORY: u8 = FileType::Directory as u8;
 
 /// What happens to the names of a directory.
 pub(super) type Names = BTreeMap<Vec<u8>, Change>;

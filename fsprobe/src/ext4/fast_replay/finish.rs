@@ -7,7 +7,7 @@ use super::directory::{self, Directory, Names};
 use super::inode::{Edited, unfollowed};
 use crate::ext4::fault::Fault;
 use crate::ext4::inode::{CASEFOLD_FL, ENCRYPT_FL, INDEX_FL};
-use crate::ext4::{FileType, Inode, Run};
+use crate::ext4::{FileType, Run};
 
 impl FastReplay<'_, '_> {
     /// The blocks that are different then.
@@ -76,7 +76,7 @@ impl FastReplay<'_, '_> {
         let types: BTreeMap<u32, u8> = added
             .filter_map(|number| {
                 let edited = self.inodes.get(&number).filter(|it| it.is_in_use)?;
-                Some((number, dirent_type(&edited.inode(filesystem))))
+                Some((number, edited.inode(filesystem).file_type().map_or(0, |file_type| file_type as u8)))
             })
             .collect();
         let mut directory = Directory {
@@ -129,18 +129,5 @@ impl FastReplay<'_, '_> {
         let i_block = edited.plant(filesystem, &mut self.space, &mut self.writes)?;
         let raw = edited.finish(filesystem, i_block).to_vec();
         self.writes.patch(filesystem.inode_offset_bytes(number)?, &raw)
-    }
-}
-
-fn dirent_type(inode: &Inode) -> u8 {
-    match inode.file_type() {
-        Some(FileType::Regular) => 1,
-        Some(FileType::Directory) => directory::TYPE_DIRECTORY,
-        Some(FileType::CharacterDevice) => 3,
-        Some(FileType::BlockDevice) => 4,
-        Some(FileType::Fifo) => 5,
-        Some(FileType::Socket) => 6,
-        Some(FileType::Symlink) => 7,
-        None => 0,
     }
 }

@@ -6,14 +6,11 @@ use super::writes::Writes;
 use crate::ext4::extent_tree;
 use crate::ext4::fault::Fault;
 use crate::ext4::fields::{le16, le32, put};
+use crate::ext4::inode::{GENERATION_OFFSET, I_BLOCK};
 use crate::ext4::{FileType, Filesystem, Inode};
 
 const DTIME_OFFSET: usize = 0x14;
 const LINKS_OFFSET: usize = 0x1a;
-/// `i_block`: a record has it, but it is not what the file maps after a replay.
-const I_BLOCK: std::ops::Range<usize> = 0x28..0x64;
-/// What follows `i_block`, and tells one file from the next with the same number.
-const GENERATION_OFFSET: usize = 0x64;
 
 /// An inode as it will be.
 pub(super) struct Edited {
@@ -67,14 +64,15 @@ impl Edited {
         filesystem: &Filesystem<'_>,
         runs_left: &mut usize,
     ) -> Result<&mut Mapping, Fault> {
-        if self.mappings.is_none() {
-            let before = match &self.before {
-                Some(inode) => Mapping::of(filesystem, inode, runs_left)?,
-                None => Mapping::default(),
-            };
-            self.mappings = Some((before.clone(), before));
-        }
-        self.mappings.as_mut().map(|(_, now)| now).ok_or_else(|| unfollowed(self.number, "its blocks are unknown"))
+        let mappings = match (self.mappings.take(), &self.before) {
+            (Some(mappings), _) => mappings,
+            (None, Some(inode)) => {
+                let before = Mapping::of(filesystem, inode, runs_left)?;
+                (before.clone(), before)
+            }
+            (None, None) => Default::default(),
+        };
+        Ok(&mut self.mappings.insert(mappings).1)
     }
 
     /// Before and now, where that was asked for.
