@@ -1,18 +1,10 @@
-//! Hostile artifacts. The reader is built from the program's source: all of the program would be much for one module.
-
-#[allow(dead_code)]
-#[path = "../../host/src/artifact/error.rs"]
-mod error;
-#[path = "../../host/src/artifact/reader.rs"]
-mod reader;
+//! Hostile artifacts.
 
 use std::sync::OnceLock;
 
 use fsprobe::ReadAt;
+use image::artifact::{ArtifactReader, MAX_FRAME_BYTES};
 use zeekstd::{EncodeOptions, FrameSizePolicy};
-
-use error::ArtifactError;
-use reader::ArtifactReader;
 
 const FRAME_BYTES: u32 = 3000;
 
@@ -47,7 +39,7 @@ pub fn read(input: &[u8]) {
     assert!(artifact.read_exact_at(&mut [0], size).is_err());
     for frame in 0..artifact.frame_count().min(6) {
         if let Ok(raw) = artifact.unpack(frame) {
-            assert!(!raw.is_empty() && raw.len() <= reader::MAX_FRAME_BYTES as usize);
+            assert!(!raw.is_empty() && raw.len() <= MAX_FRAME_BYTES as usize);
         }
     }
 }

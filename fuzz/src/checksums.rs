@@ -3,7 +3,7 @@
 use crc::{Algorithm, CRC_32_ISO_HDLC, Crc};
 use fsprobe::ReadAt;
 
-use crate::image::Image;
+use crate::disk::Image;
 
 const GPT_CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 /// LVM2's: no final inversion, and a start of its own.

@@ -5,11 +5,8 @@
 
 mod artifact;
 mod checksums;
-#[allow(dead_code)]
-#[path = "../../host/src/device.rs"]
-mod device;
+mod disk;
 mod files;
-mod image;
 mod look;
 
 use std::sync::OnceLock;
@@ -17,7 +14,7 @@ use std::sync::OnceLock;
 use fsprobe::ReadAt;
 
 pub use artifact::read as read_artifact;
-use image::{Image, Seed};
+use disk::{Image, Seed};
 
 /// No input may make the process hold more. A filesystem of a few MiB needs far less than one of a TiB.
 const MEMORY_BYTES: usize = 256 << 20;

@@ -13,19 +13,20 @@ use guest_bridge::agent::{Agent, AgentError, BoxFuture, Fault as AgentFault, Sha
 use guest_bridge::call_log::CallLog;
 use guest_bridge::database::scripted::Outcome as Answer;
 use guest_bridge::database::simulated::SimulatedMariaDb;
+use lvm::programs::{Invocation, Output, ProgramError, Programs};
+use lvm::simulated::{Fault as LvmFault, SimulatedLvm};
+use lvm::{Bytes, Lvm};
 use serde_json::Value;
+use stillpoint::ask::config::Config;
+use stillpoint::ask::connect::World;
+use stillpoint::ask::job::{Asked, Job};
+use stillpoint::backup::destination::Destination;
 use stillpoint::backup::{self, Outcome};
 use stillpoint::clock::Clock;
-use stillpoint::config::Config;
-use stillpoint::exit::Exit;
+use stillpoint::failure::exit::Exit;
 use stillpoint::failure::{Cause, Failure};
 use stillpoint::grade::Grade;
-use stillpoint::job::{Asked, Job};
-use stillpoint::lvm::{Bytes, Lvm};
-use stillpoint::output::Destination;
-use stillpoint::programs::{Fault as LvmFault, Invocation, Output, ProgramError, Programs, SimulatedLvm};
 use stillpoint::stop::Stop;
-use stillpoint::world::World;
 use tempfile::TempDir;
 
 /// The number of signal(7).
@@ -63,6 +64,12 @@ fn live_ext4() -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
+/// Puts what the simulated LVM is asked into the log that all peers share.
+fn recorder(log: &CallLog) -> impl Fn(String) + Send + Sync + 'static {
+    let log = log.clone();
+    move |call| log.record(call)
+}
+
 impl Setting {
     fn new() -> Self {
         Self::of(clean_ext4())
@@ -71,7 +78,7 @@ impl Setting {
     fn of(image: &[u8]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = CallLog::new();
-        let lvm = SimulatedLvm::new(&folder.path().join("dev"), log.clone());
+        let lvm = SimulatedLvm::new(&folder.path().join("dev"), recorder(&log));
         lvm.add_vg("vg", Bytes(400 << 20));
         for disk in ["vg/root", "vg/data"] {
             lvm.add_lv(&disk.parse().unwrap(), image);

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use crate::cow_size::CowSize;
-use crate::files::printable;
+use crate::ask::cow_size::CowSize;
+use crate::ask::job::Asked;
 use crate::grade::Grade;
-use crate::job::Asked;
+use crate::show::printable::printable;
 
 /// Backs up a database VM while it works, and proves what it backed up.
 ///

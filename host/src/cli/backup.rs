@@ -4,14 +4,14 @@ use std::path::Path;
 
 use super::args::BackupArgs;
 use super::render;
+use crate::ask::config::Config;
+use crate::ask::connect::World;
+use crate::ask::job::{Asked, Job};
+use crate::backup::destination::Destination;
 use crate::backup::{self, Outcome};
-use crate::config::Config;
-use crate::exit::Exit;
+use crate::failure::exit::Exit;
 use crate::failure::{At, Cause, Failure};
-use crate::job::{Asked, Job};
-use crate::output::Destination;
 use crate::step::Step;
-use crate::world::World;
 
 pub(super) async fn run(args: BackupArgs) -> Exit {
     let json = args.json;

@@ -7,11 +7,12 @@ use fsprobe::ext4::FileType;
 use fsprobe::ext4::files::{Content, Follow};
 
 use super::args::{CatArgs, about};
-use super::check::device_path;
 use super::render;
-use crate::exit::Exit;
+use crate::failure::exit::Exit;
 use crate::failure::{At, Failure};
-use crate::files::{Place, Source, TerminalSafe, exit_of, with_source};
+use crate::inspect::disk::device_path;
+use crate::inspect::files::{Place, Source, exit_of, with_source};
+use crate::show::terminal::TerminalSafe;
 use crate::step::Step;
 
 const CHUNK_BYTES: u64 = 1 << 20;

@@ -1,47 +1,17 @@
 //! `stillpoint check`.
 
-use std::fs::Metadata;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-
-use fsprobe::{
-    Depth, Disk, Ext4Summary, Extent, Finding, Kind, MountHint, Report, Verdict, Volume, VolumeReport, mount_hint,
-    shell_path,
-};
-use serde::Serialize;
+use fsprobe::{Depth, Ext4Summary, Finding, Report, Verdict, VolumeReport};
+use lvm::Bytes;
 
 use super::args::{CheckArgs, about};
 use super::render;
-use crate::artifact::{is_packed, open_disk};
-use crate::exit::Exit;
-use crate::failure::{At, Failure};
-use crate::files::printable_text;
-use crate::lvm::{Bytes, LvName};
-use crate::step::Step;
-use crate::witness::Witness;
-
-/// What `--json` prints.
-#[derive(Serialize)]
-struct Checked {
-    #[serde(flatten)]
-    report: Report,
-    /// With `--mount-hints`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mount_hints: Option<Vec<Hint>>,
-}
-
-/// How to look into one volume.
-#[derive(Serialize)]
-struct Hint {
-    /// The volume's path.
-    volume: String,
-    /// What would write, or why there are no commands.
-    warning: &'static str,
-    commands: Vec<String>,
-}
+use crate::failure::exit::Exit;
+use crate::inspect::check::{Hint, check};
+use crate::show::printable::printable_text;
 
 pub(super) fn run(args: &CheckArgs) -> Exit {
-    match check(args) {
+    let depth = if args.deep { Depth::Deep } else { Depth::Default };
+    match check(&args.target, depth, args.mount_hints) {
         Ok(checked) => {
             if args.json {
                 render::json(&checked);
@@ -58,61 +28,6 @@ pub(super) fn run(args: &CheckArgs) -> Exit {
             render::failure(&about("check", &args.target), &failure, args.json);
             failure.exit()
         }
-    }
-}
-
-/// The report, and the mount lines where they were asked for.
-fn check(args: &CheckArgs) -> Result<Checked, Failure> {
-    let path = device_path(&args.target);
-    let before = std::fs::metadata(&path).ok();
-    let disk = open_disk(&path).at(Step::Check)?;
-    let witness = Witness::new(&*disk);
-    let layout = fsprobe::layout(&witness).at(Step::Check)?;
-    let depth = if args.deep { Depth::Deep } else { Depth::Default };
-    let mut report = Report { target: args.target.display().to_string(), ..layout.check(&witness, depth) };
-    let written = written_meanwhile(before.as_ref(), std::fs::metadata(&path).ok().as_ref());
-    for finding in witness.changed().map(|changed| changed_meanwhile(&layout, changed)).into_iter().chain(written) {
-        report.verdict = report.verdict.max(finding.severity.verdict());
-        report.findings.push(finding);
-    }
-    let mount_hints = args.mount_hints.then(|| mount_hints(&path, &layout));
-    Ok(Checked { report, mount_hints })
-}
-
-const MEANWHILE: &str = "what is said here may mix two states of it; check a snapshot, or a copy that is done";
-
-/// What was read is not what is there now.
-fn changed_meanwhile(layout: &Disk, Extent { offset_bytes, size_bytes }: Extent) -> Finding {
-    let volumes = layout.volumes.iter().rev().filter_map(|volume| Some((volume, volume.contiguous()?)));
-    let within = volumes
-        .map(|(volume, extent)| (&volume.path, extent))
-        .find(|(_, extent)| (extent.offset_bytes..extent.end_bytes()).contains(&offset_bytes));
-    let place = within.map_or_else(
-        || format!("disk, byte {offset_bytes}"),
-        |(path, extent)| format!("volume {path}, byte {} of it", offset_bytes - extent.offset_bytes),
-    );
-    let detail = format!("the {size_bytes} bytes there changed while they were looked at: it is in use; {MEANWHILE}");
-    Finding::unknown("changed-while-read", place, detail)
-}
-
-/// The file grew, shrank or was written to. A block device does not tell.
-fn written_meanwhile(before: Option<&Metadata>, after: Option<&Metadata>) -> Option<Finding> {
-    let (before, after) = (before.filter(|before| before.is_file())?, after?);
-    let what = if before.len() != after.len() {
-        format!("it had {} bytes, and now has {}", before.len(), after.len())
-    } else if before.modified().ok() != after.modified().ok() {
-        "somebody writes to it".into()
-    } else {
-        return None;
-    };
-    Some(Finding::unknown("written-while-read", "target", format!("{what}; {MEANWHILE}")))
-}
-
-/// A path as it is; `vg/lv` is a device where no such file exists.
-pub(super) fn device_path(target: &Path) -> PathBuf {
-    match target.to_str().and_then(|text| text.parse::<LvName>().ok()) {
-        Some(lv) if !target.exists() => Path::new("/dev").join(lv.vg()).join(lv.lv()),
-        _ => target.to_owned(),
     }
 }
 
@@ -164,34 +79,6 @@ fn finding_line(finding: &Finding) -> String {
         printable_text(&finding.detail),
         finding.code
     )
-}
-
-/// A line for each volume; of an artifact, those for the image that it unpacks to.
-fn mount_hints(target: &Path, layout: &Disk) -> Vec<Hint> {
-    let packed = is_packed(target);
-    let target = target.as_os_str().as_bytes();
-    let unpacked = match target.strip_suffix(b".zst") {
-        Some(name) if packed => name.to_vec(),
-        _ if packed => [target, b".raw"].concat(),
-        _ => target.to_vec(),
-    };
-    let hint = |volume: &Volume| match mount_hint(&unpacked, volume) {
-        Some(MountHint { mut commands, warning }) => {
-            if packed {
-                commands.insert(0, format!("zstd -d {} -o {}", shell_path(target), shell_path(&unpacked)));
-            }
-            Hint { volume: volume.path.clone(), warning, commands }
-        }
-        None if volume.kind == Kind::Empty => {
-            Hint { volume: volume.path.clone(), warning: "there is nothing in it", commands: Vec::new() }
-        }
-        None => Hint {
-            volume: volume.path.clone(),
-            warning: "no line: it is not all on this disk, or in too many pieces",
-            commands: Vec::new(),
-        },
-    };
-    layout.volumes.iter().map(hint).collect()
 }
 
 fn describe_hints(hints: Option<&[Hint]>) -> String {

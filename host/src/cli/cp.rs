@@ -3,12 +3,12 @@
 use fsprobe::ext4::files::Follow;
 
 use super::args::{CpArgs, about};
-use super::check::device_path;
 use super::render;
-use crate::exit::Exit;
-use crate::extract::{Options, Report, extract};
+use crate::failure::exit::Exit;
 use crate::failure::{At, Cause, Failure};
-use crate::files::{Place, with_source};
+use crate::inspect::disk::device_path;
+use crate::inspect::extract::{Options, Report, extract};
+use crate::inspect::files::{Place, with_source};
 use crate::step::Step;
 use crate::stop::Stop;
 

@@ -3,11 +3,11 @@
 use fsprobe::ext4::files::Follow;
 
 use super::args::{LsArgs, about};
-use super::check::device_path;
 use super::render;
-use crate::exit::Exit;
+use crate::failure::exit::Exit;
 use crate::failure::{At, Failure};
-use crate::files::{Listing, Place, with_source};
+use crate::inspect::disk::device_path;
+use crate::inspect::files::{Listing, Place, with_source};
 use crate::step::Step;
 
 pub(super) fn run(args: &LsArgs) -> Exit {

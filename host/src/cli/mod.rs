@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::exit::Exit;
+use crate::failure::exit::Exit;
 use crate::failure::{At, Cause, Failure};
 use crate::step::Step;
 use crate::stop::Stop;

@@ -2,14 +2,14 @@
 
 use super::args::PlanArgs;
 use super::render;
-use crate::config::Config;
-use crate::exit::Exit;
+use crate::ask::config::Config;
+use crate::ask::connect::World;
+use crate::ask::job::Job;
+use crate::backup::plan::Plan;
+use crate::backup::survey::Survey;
+use crate::failure::exit::Exit;
 use crate::failure::{At, Failure};
-use crate::job::Job;
-use crate::plan::Plan;
 use crate::step::Step;
-use crate::survey::Survey;
-use crate::world::World;
 
 pub(super) async fn run(args: PlanArgs) -> Exit {
     let json = args.json;

@@ -5,8 +5,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use stillpoint::artifact::open_disk;
-use stillpoint::copy::{self, Options, Progress};
+use image::artifact::open_disk;
+use image::copy::{self, Options, Progress};
 
 use crate::image::{Lab, stillpoint};
 use crate::tree::{assert_same, described, populate};

@@ -1,0 +1,72 @@
+//! Logical volumes and their snapshots, through LVM's own programs.
+//!
+//! The order that keeps the guest's window short: [`Lvm::origin`] surveys, [`RunVolumes::create_cow`] makes and wipes the COW volume
+//! before anything is locked, [`CowVolume::attach`] is all that happens inside the window, [`SnapshotVolume::wait_for_device`] and
+//! everything else come after it. [`RunVolumes`] is armed before the first volume exists, and removes all of them.
+//!
+//! All calls block the thread.
+
+mod command;
+mod cow;
+mod error;
+mod holders;
+mod name;
+mod origin;
+mod owned;
+pub mod programs;
+mod remove;
+mod report;
+#[cfg(any(test, feature = "scripted"))]
+pub mod simulated;
+mod size;
+mod snapshot;
+mod status;
+mod suspended;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::programs::Programs;
+
+pub use self::cow::CowVolume;
+pub use self::error::LvmError;
+pub use self::holders::Holder;
+pub use self::name::{LvName, NameError};
+pub use self::origin::{Origin, VolumeGroup};
+pub use self::owned::{OwnedVolume, RunId, RunIdError, RunVolumes, UndoError};
+pub use self::size::{Bytes, Sectors};
+pub use self::snapshot::SnapshotVolume;
+pub use self::status::SnapshotState;
+
+/// LVM on this host.
+#[derive(Clone)]
+pub struct Lvm {
+    programs: Arc<dyn Programs>,
+    dev: PathBuf,
+}
+
+impl Lvm {
+    /// LVM through these programs, its device nodes in `/dev`.
+    #[must_use]
+    pub fn new(programs: Arc<dyn Programs>) -> Self {
+        Self::with_device_dir(programs, "/dev")
+    }
+
+    /// LVM whose device nodes are in another folder: what a simulated one needs.
+    #[must_use]
+    pub fn with_device_dir(programs: Arc<dyn Programs>, dev: impl Into<PathBuf>) -> Self {
+        Self { programs, dev: dev.into() }
+    }
+
+    /// Where the device node of a volume is, or will be.
+    #[must_use]
+    pub fn device_path(&self, name: &LvName) -> PathBuf {
+        self.dev.join(name.vg()).join(name.lv())
+    }
+}
+
+impl std::fmt::Debug for Lvm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lvm").field("dev", &self.dev).finish_non_exhaustive()
+    }
+}

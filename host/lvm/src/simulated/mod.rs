@@ -1,0 +1,114 @@
+//! LVM in memory: volume groups, volumes and snapshots that answer the command lines of this package.
+//!
+//! Device nodes are files in a folder of the test, `DIR/vg/lv`; a snapshot's file is a copy of its origin's at the moment of
+//! `lvconvert`. What it cannot show: time, udev, and I/O errors (an invalidated snapshot's file is cut to nothing instead).
+
+mod commands;
+mod state;
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use self::state::State;
+use crate::programs::{Invocation, Output, ProgramError, Programs, Record};
+use crate::{Bytes, LvName};
+
+/// Simulated volume groups.
+pub struct SimulatedLvm {
+    record: Record,
+    state: Mutex<State>,
+}
+
+/// How a call goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails and has done nothing.
+    Refuses,
+    /// It does its work, and then its deadline passes: the answer is lost.
+    LosesReply,
+    /// It does its work, leaves the origin suspended, and its deadline passes.
+    LeavesSuspended,
+    /// It says that the volume is in use.
+    IsBusy,
+}
+
+impl SimulatedLvm {
+    /// No groups yet. Device nodes are made below `dev`; `record` gets each call, as `program: COMMAND LINE`.
+    pub fn new(dev: &Path, record: impl Fn(String) + Send + Sync + 'static) -> Self {
+        Self { record: Box::new(record), state: Mutex::new(State::new(dev)) }
+    }
+
+    /// Adds a group of this size with extents of 4 MiB.
+    pub fn add_vg(&self, vg: &str, size: Bytes) {
+        self.state().add_vg(vg, size);
+    }
+
+    /// Adds an active volume with this content, its size rounded up to extents.
+    pub fn add_lv(&self, name: &LvName, content: &[u8]) {
+        self.state().add_lv(name, content);
+    }
+
+    /// Every volume that there is, as `vg/lv`, sorted.
+    #[must_use]
+    pub fn volumes(&self) -> Vec<String> {
+        self.state().volumes.keys().map(ToString::to_string).collect()
+    }
+
+    /// Whether a volume is suspended.
+    #[must_use]
+    pub fn is_suspended(&self, name: &LvName) -> bool {
+        self.state().volumes.get(name).is_some_and(|volume| volume.suspended)
+    }
+
+    /// How many calls there were.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.state().calls
+    }
+
+    /// Makes the `nth` call of all (from 1) go wrong.
+    pub fn fail_call(&self, nth: usize, fault: Fault) {
+        self.state().faults.push((None, nth, fault));
+    }
+
+    /// Makes the `nth` call of one program (from 1) go wrong.
+    pub fn fail_program(&self, program: &'static str, nth: usize, fault: Fault) {
+        self.state().faults.push((Some(program), nth, fault));
+    }
+
+    /// Sets what a snapshot's COW has in use; more than it has makes it invalid.
+    pub fn fill_cow(&self, name: &LvName, used: Bytes) {
+        self.state().fill_cow(name, used);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Programs for SimulatedLvm {
+    fn output(&self, invocation: &Invocation) -> Result<Output, ProgramError> {
+        let command = invocation.to_string();
+        (self.record)(format!("program: {command}"));
+        let mut state = self.state();
+        let fault = state.count(invocation.program());
+        let fail = |said: &str| Ok(Output { exit_code: 5, stderr: said.as_bytes().to_vec(), ..Output::default() });
+        match fault {
+            Some(Fault::Refuses) => return fail("  the simulated LVM was told to refuse this"),
+            Some(Fault::IsBusy) => return fail("  Logical volume vg/lv in use."),
+            _ => {}
+        }
+        let origin = commands::origin_of(&state, invocation);
+        let output = commands::run(&mut state, invocation);
+        if fault == Some(Fault::LeavesSuspended) {
+            state.suspend(origin);
+        }
+        match fault {
+            None => Ok(output),
+            Some(_) => {
+                let (deadline, said) = (invocation.deadline(), output.last_words());
+                Err(ProgramError::TimedOut { command, deadline, gone: true, said })
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What the simulated groups hold.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Fault;
+use crate::{Bytes, LvName};
+
+/// LVM's default.
+const EXTENT: Bytes = Bytes(4 << 20);
+
+#[derive(Debug)]
+pub(super) struct State {
+    dev: PathBuf,
+    pub groups: BTreeMap<String, Bytes>,
+    pub volumes: BTreeMap<LvName, Volume>,
+    pub faults: Vec<(Option<&'static str>, usize, Fault)>,
+    pub calls: usize,
+    calls_of: BTreeMap<&'static str, usize>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Volume {
+    pub size: Bytes,
+    pub tags: Vec<String>,
+    pub origin: Option<LvName>,
+    pub active: bool,
+    pub suspended: bool,
+    /// Of a snapshot's COW; `None` once it is invalid.
+    pub used: Option<Bytes>,
+}
+
+#[allow(clippy::expect_used)] // a simulated device that cannot be written has to fail the test
+impl State {
+    pub fn new(dev: &Path) -> Self {
+        let (groups, volumes, calls_of) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { dev: dev.to_owned(), groups, volumes, faults: Vec::new(), calls: 0, calls_of }
+    }
+
+    pub fn add_vg(&mut self, vg: &str, size: Bytes) {
+        fs::create_dir_all(self.dev.join(vg)).expect("the simulated /dev is writable");
+        self.groups.insert(vg.to_owned(), size);
+    }
+
+    pub fn add_lv(&mut self, name: &LvName, content: &[u8]) {
+        assert!(self.groups.contains_key(name.vg()), "add the group {} first", name.vg());
+        fs::write(self.node(name), content).expect("the simulated /dev is writable");
+        self.volumes.insert(name.clone(), Volume::new(Bytes(content.len() as u64), Vec::new()));
+    }
+
+    pub fn node(&self, name: &LvName) -> PathBuf {
+        self.dev.join(name.vg()).join(name.lv())
+    }
+
+    pub fn free(&self, vg: &str) -> Bytes {
+        let used = self.volumes.iter().filter(|(name, _)| name.vg() == vg).map(|(_, volume)| volume.size.0).sum();
+        Bytes(self.groups.get(vg).map_or(0, |size| size.0.saturating_sub(used)))
+    }
+
+    /// The snapshots of a volume.
+    pub fn snapshots_of(&self, origin: &LvName) -> usize {
+        self.volumes.values().filter(|volume| volume.origin.as_ref() == Some(origin)).count()
+    }
+
+    pub fn attach(&mut self, origin: &LvName, cow: &LvName) {
+        fs::copy(self.node(origin), self.node(cow)).expect("the origin can be copied");
+        if let Some(volume) = self.volumes.get_mut(cow) {
+            volume.origin = Some(origin.clone());
+            volume.active = true;
+            volume.used = Some(Bytes(8192));
+        }
+    }
+
+    pub fn remove(&mut self, name: &LvName) {
+        self.volumes.remove(name);
+        fs::remove_file(self.node(name)).ok();
+    }
+
+    pub fn fill_cow(&mut self, name: &LvName, used: Bytes) {
+        let node = self.node(name);
+        let volume = self.volumes.get_mut(name).expect("there is such a snapshot");
+        volume.used = Some(used).filter(|used| *used <= volume.size);
+        if volume.used.is_none() {
+            fs::File::create(node).expect("the snapshot's file can be cut to nothing");
+        }
+    }
+
+    pub fn suspend(&mut self, name: Option<LvName>) {
+        if let Some(volume) = name.and_then(|name| self.volumes.get_mut(&name)) {
+            volume.suspended = true;
+        }
+    }
+
+    /// Counts a call, and finds the fault that was ordered for it.
+    pub fn count(&mut self, program: &'static str) -> Option<Fault> {
+        self.calls += 1;
+        let of_program = self.calls_of.entry(program).or_default();
+        *of_program += 1;
+        let (all, of_program) = (self.calls, *of_program);
+        let hit = |(of, nth, _): &(Option<&str>, usize, Fault)| match of {
+            None => *nth == all,
+            Some(name) => *name == program && *nth == of_program,
+        };
+        self.faults.iter().find(|fault| hit(fault)).map(|(_, _, fault)| *fault)
+    }
+}
+
+impl Volume {
+    pub fn new(size: Bytes, tags: Vec<String>) -> Self {
+        Self { size: size.round_up(EXTENT), tags, origin: None, active: true, suspended: false, used: None }
+    }
+}

@@ -1,0 +1,132 @@
+//! The configuration file: what cannot be discovered, and what an admin wants otherwise than by default.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::ask::cow_size::CowSize;
+
+/// Where the configuration is looked for without `--config`.
+pub const DEFAULT_PATH: &str = "/etc/stillpoint.toml";
+
+/// A configuration file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("configuration {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is not the TOML that it should be.
+    #[error("configuration {path}: {source}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what was expected there.
+        source: Box<toml::de::Error>,
+    },
+}
+
+/// `stillpoint.toml`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Run logs live under it; `/var/lib/stillpoint` by default.
+    pub state_dir: Option<PathBuf>,
+    /// Each VM by its name: `[vm.NAME]`.
+    #[serde(default)]
+    pub vm: BTreeMap<String, VmConfig>,
+}
+
+/// `[vm.NAME]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VmConfig {
+    /// `unix:PATH`, `tcp:HOST:PORT` or `vsock:CID:PORT` of the guest agent.
+    pub agent: Option<String>,
+    /// Its disks, each `VG/LV`.
+    #[serde(default)]
+    pub disks: Vec<String>,
+    /// Folder for artifacts.
+    pub target: Option<PathBuf>,
+    /// `[vm.NAME.database]`; without it no tables are locked.
+    pub database: Option<DatabaseConfig>,
+    /// `[vm.NAME.policy]`.
+    #[serde(default)]
+    pub policy: PolicyConfig,
+}
+
+/// `[vm.NAME.database]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseConfig {
+    /// `agent`, `unix:PATH` or `tcp:HOST:PORT`.
+    pub via: String,
+    /// A file with a `[client]` section: `user` and `password`. Readable by its owner alone.
+    pub credentials: Option<PathBuf>,
+}
+
+/// `[vm.NAME.policy]`: each has a default.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyConfig {
+    /// `application`, `filesystem` or `crash`.
+    pub require: Option<String>,
+    /// `10G`, or `20%` of each origin.
+    pub cow_size: Option<CowSize>,
+    /// How long to wait for the tables.
+    pub lock_deadline_s: Option<u64>,
+    /// How long the guest may take to freeze.
+    pub freeze_deadline_s: Option<u64>,
+    /// zstd level.
+    pub level: Option<i32>,
+}
+
+impl Config {
+    /// Reads `path`; where it is `None`, the default file, which may be missing.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with line and column where the text is at fault.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let file = path.unwrap_or(Path::new(DEFAULT_PATH));
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(source) => return Err(ConfigError::Read { path: file.to_owned(), source }),
+        };
+        toml::from_str(&text).map_err(|source| ConfigError::Parse { path: file.to_owned(), source: Box::new(source) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vm_is_read_with_its_database_and_policy() {
+        let config: Config = toml::from_str(
+            r#"
+            [vm.db1]
+            agent = "unix:/run/db1.qga"
+            disks = ["vg/db1-root", "vg/db1-data"]
+            target = "/backup"
+            database = { via = "agent" }
+            policy = { cow_size = "20%", lock_deadline_s = 10 }
+            "#,
+        )
+        .unwrap();
+        let vm = &config.vm["db1"];
+        assert_eq!(vm.disks.len(), 2);
+        assert_eq!(vm.policy.cow_size, Some(CowSize::PercentOfOrigin(20)));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused_by_name() {
+        let error = toml::from_str::<Config>("[vm.db1]\nagnet = \"unix:/x\"").unwrap_err();
+        assert!(error.to_string().contains("agnet"), "{error}");
+    }
+}

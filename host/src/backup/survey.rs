@@ -1,0 +1,185 @@
+//! The survey: what is there, on the host, in the guest and in the database. It changes nothing.
+
+use std::time::Duration;
+
+use crate::blocking::blocking;
+use fsprobe::Kind;
+use guest_bridge::agent::{self, AgentInfo, Filesystem, FreezeStatus};
+use guest_bridge::database::server::{self, Server};
+
+use crate::ask::connect::World;
+use crate::ask::job::{Job, Via};
+use crate::backup::proof::keeps_no_proof;
+use crate::failure::{At, Cause, Failure};
+use crate::step::Step;
+use crate::stop::Stop;
+use image::device::Device;
+use lvm::{LvName, Origin};
+
+/// How long the agent may take for one answer of the survey.
+const AGENT_DEADLINE: Duration = Duration::from_secs(10);
+/// How long the database may take for one.
+const DATABASE_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Needed to freeze, and to be sure of the thaw.
+const FREEZE_COMMANDS: [&str; 3] = ["guest-fsfreeze-freeze", "guest-fsfreeze-thaw", "guest-fsfreeze-status"];
+/// Needed to run a client in the guest.
+const EXEC_COMMANDS: [&str; 2] = ["guest-exec", "guest-exec-status"];
+
+/// What was found.
+#[derive(Debug)]
+pub struct Survey {
+    /// Each disk, in the job's order.
+    pub disks: Vec<DiskSurvey>,
+    /// The guest, where it has an agent.
+    pub guest: Option<GuestSurvey>,
+    /// The database server, where one is configured.
+    pub server: Option<Server>,
+}
+
+/// One disk.
+#[derive(Debug)]
+pub struct DiskSurvey {
+    /// The volume.
+    pub origin: Origin,
+    /// What lies on it. Read from the live origin: good for the layout, no evidence of anything.
+    pub layout: fsprobe::Disk,
+}
+
+/// The guest, as its agent describes it: claims, not facts.
+#[derive(Debug)]
+pub struct GuestSurvey {
+    /// Version and commands.
+    pub info: AgentInfo,
+    /// Mounted filesystems; empty where the agent does not say.
+    pub filesystems: Vec<Filesystem>,
+}
+
+impl Survey {
+    /// Looks at everything that `job` names.
+    ///
+    /// # Errors
+    /// What is not there, or not fit for a backup.
+    pub async fn take(job: &Job, world: &World, stop: &Stop) -> Result<Self, Failure> {
+        Self::look(job, world, stop).await.at(Step::Survey)
+    }
+
+    async fn look(job: &Job, world: &World, stop: &Stop) -> Result<Self, Cause> {
+        let disks = job
+            .disks
+            .iter()
+            .map(|name| blocking(|| DiskSurvey::take(name, world)))
+            .collect::<Result<Vec<_>, Cause>>()?;
+        let guest = stop.or(GuestSurvey::take(job, world)).await??;
+        let server = survey_server(world, stop).await?;
+        Ok(Self { disks, guest, server })
+    }
+
+    /// Whether programs can be run in the guest.
+    #[must_use]
+    pub fn guest_can_exec(&self) -> bool {
+        self.guest.as_ref().is_some_and(|guest| guest.info.missing(&EXEC_COMMANDS).is_empty())
+    }
+
+    /// What an admin should know before a backup.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        for DiskSurvey { origin, layout } in &self.disks {
+            if !origin.snapshots.is_empty() {
+                notes.push(format!(
+                    "{} has {} snapshots already; each makes every write of the guest slower",
+                    origin.name,
+                    origin.snapshots.len()
+                ));
+            }
+            for volume in layout.volumes.iter().filter(|volume| keeps_no_proof(volume.kind)) {
+                notes.push(format!(
+                    "{} volume {} is {:?}: a freeze of it cannot be proven from its bytes",
+                    origin.name, volume.path, volume.kind
+                ));
+            }
+        }
+        if let Some(server) = &self.server {
+            if !server.log_bin {
+                notes.push("the database writes no binlog: the receipt will have no coordinates".to_owned());
+            }
+            if let Some(count @ 1..) = server.non_transactional_tables {
+                notes.push(format!("{count} tables are in an engine without transactions (MyISAM, Aria, ...)"));
+            }
+        }
+        if self.guest.is_some() && !self.guest_can_exec() {
+            notes.push(
+                "the agent blocks guest-exec: dirty pages are not written out beforehand, so the freeze takes longer"
+                    .to_owned(),
+            );
+        }
+        notes
+    }
+}
+
+impl DiskSurvey {
+    fn take(name: &LvName, world: &World) -> Result<Self, Cause> {
+        let origin = world.lvm.origin(name)?;
+        let device = Device::open(&origin.device_path)?;
+        let layout = fsprobe::layout(&device)?;
+        if !layout.volumes.iter().any(|volume| holds_something(volume.kind)) {
+            return Err(Cause::refused(
+                format!("{name} holds no filesystem that is known here, on {} of disk", origin.size),
+                "is it the right LV, and has the guest ever written to it? `stillpoint check` shows what is on it",
+            ));
+        }
+        Ok(Self { origin, layout })
+    }
+}
+
+impl GuestSurvey {
+    async fn take(job: &Job, world: &World) -> Result<Option<Self>, Cause> {
+        let Some(mut agent) = world.agent.clone() else { return Ok(None) };
+        let info = agent::info(&mut agent, AGENT_DEADLINE).await?;
+        if job.freeze.is_some() {
+            let missing = info.missing(&FREEZE_COMMANDS);
+            if !missing.is_empty() {
+                return Err(Cause::refused(
+                    format!("the guest agent {} does not offer {}", info.version, missing.join(", ")),
+                    "allow these commands in the guest's qemu-ga configuration, or use --no-freeze",
+                ));
+            }
+            if agent::freeze_status(&mut agent, AGENT_DEADLINE).await? == FreezeStatus::Frozen {
+                return Err(Cause::refused(
+                    "the guest's filesystems are frozen already, by someone else or by a run that died",
+                    "thaw them first: send guest-fsfreeze-thaw to the agent",
+                ));
+            }
+        }
+        if job.database.as_ref().is_some_and(|database| matches!(database.via, Via::Agent { .. })) {
+            let missing = info.missing(&EXEC_COMMANDS);
+            if !missing.is_empty() {
+                return Err(Cause::refused(
+                    format!("the guest agent blocks {}: no database session can go through it", missing.join(" and ")),
+                    "allow guest-exec and guest-exec-status (block-rpcs or allow-rpcs in qemu-ga.conf, BLACKLIST_RPC in \
+                     /etc/sysconfig/qemu-ga), or reach the database with --db unix:PATH or tcp:HOST:PORT",
+                ));
+            }
+        }
+        let filesystems = if info.supports("guest-get-fsinfo") {
+            agent::fsinfo(&mut agent, AGENT_DEADLINE).await?
+        } else {
+            Vec::new()
+        };
+        Ok(Some(Self { info, filesystems }))
+    }
+}
+
+async fn survey_server(world: &World, stop: &Stop) -> Result<Option<Server>, Cause> {
+    let Some(open) = &world.database else { return Ok(None) };
+    // Opened to the end also after a signal: half open it could not be closed, and its client would stay in the guest.
+    let mut session = open(DATABASE_DEADLINE).await?;
+    let server = stop.or(server::identify(&mut *session, DATABASE_DEADLINE)).await;
+    session.close().await;
+    Ok(Some(server??))
+}
+
+fn holds_something(kind: Kind) -> bool {
+    !matches!(kind, Kind::Empty | Kind::Unknown | Kind::Lvm2Pv)
+}
