@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use super::block_runs::{Piece, Run};
 use super::fault::Fault;
 use super::fields::le32;
 use super::filesystem::Filesystem;
 use super::inode::Inode;
+use super::piece::{Piece, Run};
 
 const DIRECT: usize = 12;
 const POINTER_SIZE: usize = 4;

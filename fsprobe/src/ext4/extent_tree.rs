@@ -2,12 +2,12 @@
 //!
 //! <https://docs.kernel.org/filesystems/ext4/ifork.html#extent-tree>
 
-use super::block_runs::{Piece, Run};
 use super::checksum::crc32c_le;
 use super::fault::Fault;
 use super::fields::{joined, le16, le32};
 use super::filesystem::Filesystem;
 use super::inode::Inode;
+use super::piece::{Piece, Run};
 
 pub(super) const MAGIC: u16 = 0xf30a;
 pub(super) const ENTRY_SIZE: usize = 12;

@@ -2,12 +2,12 @@
 //!
 //! <https://docs.kernel.org/filesystems/ext4/orphan.html>
 
-use super::block_runs::Piece;
 use super::checksum::crc32c_le;
 use super::fault::Fault;
 use super::features::ro_compat;
 use super::fields::le32;
 use super::filesystem::Filesystem;
+use super::piece::Piece;
 use crate::{Finding, Findings, ProbeError};
 
 /// `ob_magic`, in the last eight bytes of each block, with `ob_checksum` after it.

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::super::block_runs::Piece;
 use super::super::fault::Fault;
 use super::super::inode::{ENCRYPT_FL, Inode};
+use super::super::piece::Piece;
 use super::super::xattr::{self, Entry};
 use super::Deep;
 use super::inode_map::Use;

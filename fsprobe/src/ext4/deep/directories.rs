@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::super::block_runs::Piece;
 use super::super::dirent::{self, HEADER_SIZE, Slot, Wrong};
 use super::super::fault::Fault;
 use super::super::features::incompat;
 use super::super::fields::le32;
 use super::super::inode::{ENCRYPT_FL, I_BLOCK, INDEX_FL, Inode};
+use super::super::piece::Piece;
 use super::super::xattr;
 use super::Deep;
 use super::htree::{self, Htree};

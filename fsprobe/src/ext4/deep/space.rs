@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::block_runs::{Piece, Run};
 use super::super::fault::Fault;
+use super::super::piece::{Piece, Run};
 use super::super::superblock::Superblock;
 use super::group_bits::GroupBits;
 use super::metadata::Metadata;

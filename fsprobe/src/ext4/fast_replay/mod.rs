@@ -21,10 +21,10 @@ use self::mapping::Mapping;
 use self::space::Space;
 use self::writes::Writes;
 use super::Filesystem;
-use super::block_runs::Run;
 use super::fault::Fault;
 use super::features::{incompat, ro_compat};
 use super::journal::{Name, Record};
+use super::piece::Run;
 use crate::Finding;
 
 /// Pieces that all files may be in that are changed.

@@ -3,8 +3,8 @@
 use std::io;
 
 use super::node::Node;
-use crate::ext4::block_runs::Run;
 use crate::ext4::fault::Fault;
+use crate::ext4::piece::Run;
 use crate::ext4::{FileType, Filesystem};
 use crate::read_at::end_of_read;
 use crate::{Extent, ProbeError, ReadAt};

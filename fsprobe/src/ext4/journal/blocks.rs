@@ -1,9 +1,9 @@
 //! Blocks of the journal by their number in it.
 
-use super::super::block_runs::Run;
 use super::super::fault::Fault;
 use super::super::fields::put;
 use super::super::filesystem::Filesystem;
+use super::super::piece::Run;
 use super::superblock::{CHECKSUM_OFFSET, JournalSuperblock, SEQUENCE_OFFSET, START_OFFSET, checksum_of};
 
 /// Pieces that a journal may be in: mke2fs makes it of a few; 24 MiB at most.

@@ -3,11 +3,11 @@
 //! <https://docs.kernel.org/filesystems/ext4/journal.html#fast-commits>; its numbers are little-endian. Which of them count
 //! is decided as the kernel's `ext4_fc_replay_scan()` does.
 
-use super::super::block_runs::Run;
 use super::super::checksum::crc32c_le;
 use super::super::extent_tree;
 use super::super::fault::Fault;
 use super::super::fields::{le16, le32};
+use super::super::piece::Run;
 use super::blocks::Log;
 use crate::Finding;
 
