@@ -15,6 +15,7 @@ mod block_runs;
 mod check;
 mod checksum;
 mod deep;
+mod directory_block;
 mod dirent;
 mod error_record;
 mod extent_tree;

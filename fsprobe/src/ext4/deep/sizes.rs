@@ -1,6 +1,6 @@
 //! Sizes: what `i_size` says against what is mapped.
 
-use super::super::dirent;
+use super::super::directory_block;
 use super::super::fault::Fault;
 use super::super::features::ro_compat;
 use super::super::inode::{ENCRYPT_FL, Inode, VERITY_FL};
@@ -38,7 +38,7 @@ impl Deep<'_, '_> {
             } else if tally.has_holes {
                 self.damage("directory-hole", number, format!("one of its {} blocks is missing", tally.end));
             }
-            if let Err((code, detail)) = dirent::check_size(superblock, i_size, tally.end) {
+            if let Err((code, detail)) = directory_block::check_size(superblock, i_size, tally.end) {
                 self.damage(code, number, detail);
             }
         } else if is_file

@@ -8,6 +8,7 @@ use std::iter::Peekable;
 
 use super::inode::unfollowed;
 use super::writes::Writes;
+use crate::ext4::directory_block;
 use crate::ext4::dirent;
 use crate::ext4::fault::Fault;
 use crate::ext4::fields::put;
@@ -175,12 +176,12 @@ impl Directory<'_, '_, '_> {
     }
 
     fn names_length(&self, block_size: usize) -> usize {
-        block_size - if self.filesystem.superblock.has_metadata_csum() { dirent::TAIL_SIZE } else { 0 }
+        block_size - if self.filesystem.superblock.has_metadata_csum() { directory_block::TAIL_SIZE } else { 0 }
     }
 
     fn seal(&self, bytes: &mut [u8]) {
         if self.filesystem.superblock.has_metadata_csum() {
-            dirent::seal(bytes, self.inode.checksum_seed());
+            directory_block::seal(bytes, self.inode.checksum_seed());
         }
     }
 }

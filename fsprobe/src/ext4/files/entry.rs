@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 
 use super::content::Content;
 use super::node::Node;
-use crate::ext4::dirent::{Slot, check_size, slots};
+use crate::ext4::directory_block::check_size;
+use crate::ext4::dirent::{Slot, slots};
 use crate::ext4::fault::Fault;
 use crate::ext4::{FileType, Filesystem};
 
