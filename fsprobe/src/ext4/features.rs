@@ -2,8 +2,6 @@
 //!
 //! <https://docs.kernel.org/filesystems/ext4/super.html>: `s_feature_compat`, `s_feature_incompat`, `s_feature_ro_compat`.
 
-use super::superblock::Superblock;
-
 /// `s_feature_compat`: what an old kernel may ignore.
 pub mod compat {
     #![allow(missing_docs)] // The names are the kernel's.
@@ -109,19 +107,6 @@ pub fn named(bits: u32, names: &Names) -> Vec<String> {
             _ => format!("{:#x}", 1_u32 << bit),
         })
         .collect()
-}
-
-impl Superblock {
-    /// All features that are set, in the names of e2fsprogs.
-    #[must_use]
-    pub fn feature_names(&self) -> Vec<String> {
-        [
-            named(self.s_feature_compat, &COMPAT_NAMES),
-            named(self.s_feature_incompat, &INCOMPAT_NAMES),
-            named(self.s_feature_ro_compat, &RO_COMPAT_NAMES),
-        ]
-        .concat()
-    }
 }
 
 #[cfg(test)]
