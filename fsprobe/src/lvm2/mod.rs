@@ -4,8 +4,11 @@
 //! `lib/format_text/format-text.c`.
 
 mod assemble;
+mod claims;
+mod group;
 mod label;
 mod mda;
+mod physical;
 mod text;
 mod vg;
 
