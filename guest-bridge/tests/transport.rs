@@ -3,7 +3,11 @@
 
 use std::time::Duration;
 
-use guest_bridge::agent::{Agent, AgentError, Endpoint, QgaTransport};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use guest_bridge::agent::{
+    Agent, AgentError, BoxFuture, Endpoint, FreezeScope, Mountpoints, Pid, Program, QgaTransport, READ_COUNT_MAX_BYTES,
+    Request, exec, exec_status, file_close, file_open, file_read, freeze, freeze_status, fsinfo, info, ping, thaw,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
@@ -16,6 +20,11 @@ use tokio::{
 const PLENTY: Duration = Duration::from_secs(30);
 /// Long enough to send and not be answered.
 const SHORT: Duration = Duration::from_millis(300);
+
+/// What a reply may have that has little to say.
+const SHORT_BYTES: usize = 64 << 10;
+/// What the sockets hold between the two, and what is read at once.
+const IN_FLIGHT_BYTES: usize = 1 << 20;
 
 const ONE: &[u8] = b"{\"return\": 1}\n";
 const TWO: &[u8] = b"{\"return\": 2}\n";
@@ -30,12 +39,14 @@ enum Step {
     Expect(&'static str),
     /// Sends this.
     Send(&'static [u8]),
+    /// Returns this.
+    Return(Value),
     /// Sends a line without an end until the client goes away, 2 GiB at most.
     SendEndlessly,
     /// Reads until the client goes away.
     UntilHangup,
 }
-use Step::{Expect, Send, SendEndlessly, Sync, SyncAfter, UntilHangup};
+use Step::{Expect, Return, Send, SendEndlessly, Sync, SyncAfter, UntilHangup};
 
 struct Peer {
     agent: QgaTransport,
@@ -59,8 +70,15 @@ impl Peer {
         Self { agent: QgaTransport::new(Endpoint::Unix(path)), script, _dir: dir }
     }
 
-    async fn call(&mut self, command: &str, deadline: Duration) -> Result<Value, AgentError> {
-        self.agent.call(command, json!({}), deadline).await
+    async fn call(&mut self, command: &'static str, deadline: Duration) -> Result<Value, AgentError> {
+        self.agent.call(request(command), deadline).await
+    }
+
+    /// The script was played to its end, and of its endless line no more was taken than `limit_bytes`, and what was on its
+    /// way.
+    async fn took_no_more_than(self, limit_bytes: usize) {
+        let taken_bytes = self.ended().await;
+        assert!(taken_bytes < (limit_bytes + IN_FLIGHT_BYTES) as u64, "{taken_bytes} bytes were read");
     }
 
     /// The script was played to its end. How much of an endless line was taken.
@@ -68,6 +86,10 @@ impl Peer {
         drop(self.agent);
         tokio::time::timeout(PLENTY, self.script).await.expect("a part of the script was left over").unwrap()
     }
+}
+
+fn request(command: &'static str) -> Request {
+    Request { command, arguments: json!({}), reply_max_bytes: SHORT_BYTES }
 }
 
 async fn play(stream: impl AsyncRead + AsyncWrite + Unpin, steps: Vec<Step>) -> u64 {
@@ -84,8 +106,12 @@ async fn play(stream: impl AsyncRead + AsyncWrite + Unpin, steps: Vec<Step>) -> 
                 assert_eq!(request["execute"], command);
             }
             Send(bytes) => stream.write_all(bytes).await.unwrap(),
+            Return(value) => {
+                let line = json!({ "return": value }).to_string() + "\n";
+                stream.write_all(line.as_bytes()).await.unwrap();
+            }
             SendEndlessly => {
-                let chunk = vec![b'x'; 1 << 20];
+                let chunk = vec![b'x'; 64 << 10];
                 while endless_bytes < 2 << 30 && stream.write_all(&chunk).await.is_ok() {
                     endless_bytes += chunk.len() as u64;
                 }
@@ -104,6 +130,17 @@ async fn sync(stream: &mut BufReader<impl AsyncRead + AsyncWrite + Unpin>, noise
     assert_eq!(request["execute"], "guest-sync-delimited");
     let answer = json!({ "return": request["arguments"]["id"] }).to_string();
     stream.write_all(&[noise, b"\xFF", answer.as_bytes(), b"\n"].concat()).await.unwrap();
+}
+
+fn program() -> Program {
+    Program::new("/bin/true", [""; 0])
+}
+
+fn assert_too_long<T: std::fmt::Debug>(result: Result<T, AgentError>, of: &str, bytes: usize) {
+    match result {
+        Err(AgentError::ReplyTooLong { command, limit_bytes }) => assert_eq!((&*command, limit_bytes), (of, bytes)),
+        other => panic!("{of}: {other:?}"),
+    }
 }
 
 #[tokio::test]
@@ -218,11 +255,84 @@ async fn a_reply_that_breaks_off_is_an_error() {
 #[tokio::test]
 async fn a_line_of_2_gib_is_refused_before_it_is_stored() {
     let mut peer = Peer::that_does(vec![vec![Sync, Expect("a"), SendEndlessly], vec![Sync, Expect("b"), Send(TWO)]]);
-    let error = peer.call("a", PLENTY).await.unwrap_err();
-    assert!(matches!(error, AgentError::ReplyTooLong { .. }), "{error}");
+    assert_too_long(peer.call("a", PLENTY).await, "a", SHORT_BYTES);
     assert_eq!(peer.call("b", PLENTY).await.unwrap(), 2);
-    let taken_bytes = peer.ended().await;
-    assert!(taken_bytes < 80 << 20, "{taken_bytes} bytes were read");
+    peer.took_no_more_than(SHORT_BYTES).await;
+}
+
+type Asking = for<'a> fn(&'a mut QgaTransport) -> BoxFuture<'a, Result<(), AgentError>>;
+
+#[tokio::test]
+async fn an_endless_reply_is_refused_where_that_of_its_command_would_have_ended() {
+    let two_streams_of_16_mib_bytes = (32_usize << 20).div_ceil(3) * 4 + SHORT_BYTES;
+    let commands: [(&str, usize, Asking); 10] = [
+        ("guest-ping", SHORT_BYTES, |agent| Box::pin(async { ping(agent, PLENTY).await })),
+        ("guest-info", SHORT_BYTES, |agent| Box::pin(async { info(agent, PLENTY).await.map(drop) })),
+        ("guest-get-fsinfo", 4 << 20, |agent| Box::pin(async { fsinfo(agent, PLENTY).await.map(drop) })),
+        ("guest-exec", SHORT_BYTES, |agent| Box::pin(async { exec(agent, &program(), PLENTY).await.map(drop) })),
+        ("guest-exec-status", two_streams_of_16_mib_bytes, |agent| {
+            Box::pin(async { exec_status(agent, Pid(77), PLENTY).await.map(drop) })
+        }),
+        ("guest-file-open", SHORT_BYTES, |agent| Box::pin(async { file_open(agent, "/a", PLENTY).await.map(drop) })),
+        ("guest-fsfreeze-freeze", SHORT_BYTES, |agent| {
+            Box::pin(async { freeze(agent, &FreezeScope::All, PLENTY).await.map(drop) })
+        }),
+        ("guest-fsfreeze-freeze-list", SHORT_BYTES, |agent| {
+            let scope = FreezeScope::Mountpoints(Mountpoints::new(vec!["/a".into()]).unwrap());
+            Box::pin(async move { freeze(agent, &scope, PLENTY).await.map(drop) })
+        }),
+        ("guest-fsfreeze-status", SHORT_BYTES, |agent| {
+            Box::pin(async { freeze_status(agent, PLENTY).await.map(drop) })
+        }),
+        ("guest-fsfreeze-thaw", SHORT_BYTES, |agent| Box::pin(async { thaw(agent, PLENTY).await.map(drop) })),
+    ];
+    for (command, limit_bytes, asking) in commands {
+        let mut peer = Peer::that_does(vec![vec![Sync, Expect(command), SendEndlessly]]);
+        assert_too_long(asking(&mut peer.agent).await, command, limit_bytes);
+        peer.took_no_more_than(limit_bytes).await;
+    }
+}
+
+#[tokio::test]
+async fn an_endless_reply_to_a_read_is_refused_after_as_many_bytes_as_were_asked_for() {
+    for count in [1, 200_000, READ_COUNT_MAX_BYTES] {
+        let steps =
+            vec![Sync, Expect("guest-file-open"), Return(json!(1000)), Expect("guest-file-read"), SendEndlessly];
+        let mut peer = Peer::that_does(vec![steps]);
+        let file = file_open(&mut peer.agent, "/a", PLENTY).await.unwrap();
+        let limit_bytes = count.div_ceil(3) * 4 + SHORT_BYTES;
+        let read = file_read(&mut peer.agent, file, count, PLENTY).await;
+        assert_too_long(read, "guest-file-read", limit_bytes);
+        peer.took_no_more_than(limit_bytes).await;
+    }
+}
+
+#[tokio::test]
+async fn an_endless_reply_to_the_end_of_a_read_is_refused() {
+    let steps = vec![Sync, Expect("guest-file-open"), Return(json!(1000)), Expect("guest-file-close"), SendEndlessly];
+    let mut peer = Peer::that_does(vec![steps]);
+    let file = file_open(&mut peer.agent, "/a", PLENTY).await.unwrap();
+    assert_too_long(file_close(&mut peer.agent, file, PLENTY).await, "guest-file-close", SHORT_BYTES);
+    peer.took_no_more_than(SHORT_BYTES).await;
+}
+
+#[tokio::test]
+async fn the_longest_honest_replies_arrive_whole() {
+    let stream = vec![b'x'; 16 << 20];
+    let data = BASE64_STANDARD.encode(&stream);
+    let status = json!({"exited": true, "exitcode": 0, "out-data": data, "err-data": data});
+    let mut peer = Peer::that_does(vec![vec![Sync, Expect("guest-exec-status"), Return(status)]]);
+    let finished = exec_status(&mut peer.agent, Pid(77), PLENTY).await.unwrap().unwrap();
+    assert!(finished.stdout == stream && finished.stderr == stream);
+    peer.ended().await;
+
+    let content = vec![b'x'; READ_COUNT_MAX_BYTES];
+    let read = json!({"count": content.len(), "buf-b64": BASE64_STANDARD.encode(&content), "eof": false});
+    let steps = vec![Sync, Expect("guest-file-open"), Return(json!(1000)), Expect("guest-file-read"), Return(read)];
+    let mut peer = Peer::that_does(vec![steps]);
+    let file = file_open(&mut peer.agent, "/a", PLENTY).await.unwrap();
+    assert!(file_read(&mut peer.agent, file, content.len(), PLENTY).await.unwrap() == content);
+    peer.ended().await;
 }
 
 #[tokio::test]
@@ -264,12 +374,12 @@ async fn a_socket_that_is_not_there_or_not_served_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("qga.sock");
     let mut agent = QgaTransport::new(Endpoint::Unix(path.clone()));
-    let error = agent.call("a", json!({}), PLENTY).await.unwrap_err();
+    let error = agent.call(request("a"), PLENTY).await.unwrap_err();
     assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
     assert!(error.hint().unwrap().contains("no such socket"));
 
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-    let error = agent.call("a", json!({}), PLENTY).await.unwrap_err();
+    let error = agent.call(request("a"), PLENTY).await.unwrap_err();
     assert!(error.hint().unwrap().contains("nobody listens there"), "{error}");
 }
 
@@ -280,7 +390,7 @@ async fn tcp_carries_the_same_protocol() {
     let script = tokio::spawn(async move {
         play(listener.accept().await.unwrap().0, vec![SyncAfter(ONE), Expect("a"), Send(TWO)]).await;
     });
-    assert_eq!(QgaTransport::new(endpoint).call("a", json!({}), PLENTY).await.unwrap(), 2);
+    assert_eq!(QgaTransport::new(endpoint).call(request("a"), PLENTY).await.unwrap(), 2);
     script.await.unwrap();
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use guest_bridge::agent::{Agent, AgentError, BoxFuture, Fault as AgentFault, SharedAgent, SimulatedGuest};
+use guest_bridge::agent::{Agent, AgentError, BoxFuture, Fault as AgentFault, Request, SharedAgent, SimulatedGuest};
 use guest_bridge::call_log::CallLog;
 use guest_bridge::database::scripted::Outcome as Answer;
 use guest_bridge::database::simulated::SimulatedMariaDb;
@@ -472,14 +472,9 @@ impl Programs for Interrupting<Arc<SimulatedLvm>> {
 }
 
 impl Agent for Interrupting<SimulatedGuest> {
-    fn call<'a>(
-        &'a mut self,
-        command: &'a str,
-        arguments: Value,
-        deadline: Duration,
-    ) -> BoxFuture<'a, Result<Value, AgentError>> {
+    fn call(&mut self, request: Request, deadline: Duration) -> BoxFuture<'_, Result<Value, AgentError>> {
         self.arrive();
-        self.inner.call(command, arguments, deadline)
+        self.inner.call(request, deadline)
     }
 }
 

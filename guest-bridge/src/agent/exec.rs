@@ -7,7 +7,8 @@ use qapi::qga::{GuestExec, GuestExecCaptureOutput, guest_exec, guest_exec_status
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
-use super::{Agent, AgentError, ask, millis};
+use super::request::{SHORT_REPLY_MAX_BYTES, ask, base64_reply_max_bytes};
+use super::{Agent, AgentError, millis};
 
 /// The first pause between two looks at a running program; each next one is twice as long.
 const POLL_FIRST: Duration = Duration::from_millis(5);
@@ -15,6 +16,11 @@ const POLL_FIRST: Duration = Duration::from_millis(5);
 const POLL_MAX: Duration = Duration::from_millis(500);
 /// A status call waits this long at most, also when more of the deadline is left.
 const STATUS_CALL: Duration = Duration::from_secs(10);
+
+/// What the agent keeps of each stream of a program, `GUEST_EXEC_MAX_OUTPUT` in QEMU's `qga/commands.c`.
+const STREAM_MAX_BYTES: usize = 16 << 20;
+/// Of both streams.
+const STATUS_REPLY_MAX_BYTES: usize = base64_reply_max_bytes(2 * STREAM_MAX_BYTES);
 
 /// A process of the guest, as its agent numbers it: a Linux pid, a Windows handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,7 +126,7 @@ pub async fn exec(agent: &mut dyn Agent, program: &Program, deadline: Duration) 
         input_data: (!program.input.is_empty()).then(|| program.input.clone()),
         capture_output: Some(GuestExecCaptureOutput::flag(program.capture)),
     };
-    let GuestExec { pid } = ask(agent, &command, deadline).await?;
+    let GuestExec { pid } = ask(agent, &command, SHORT_REPLY_MAX_BYTES, deadline).await?;
     Ok(Pid(pid))
 }
 
@@ -131,7 +137,8 @@ pub async fn exec(agent: &mut dyn Agent, program: &Program, deadline: Duration) 
 /// # Errors
 /// See [`AgentError`]; [`AgentError::OutputTruncated`] if the agent dropped a part of what the program printed.
 pub async fn exec_status(agent: &mut dyn Agent, pid: Pid, deadline: Duration) -> Result<Option<Finished>, AgentError> {
-    let status: Status = ask(agent, &guest_exec_status { pid: pid.0 }, deadline).await?;
+    let command = guest_exec_status { pid: pid.0 };
+    let status: Status = ask(agent, &command, STATUS_REPLY_MAX_BYTES, deadline).await?;
     status.finished(pid)
 }
 

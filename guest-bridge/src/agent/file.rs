@@ -7,7 +7,8 @@ use qapi::qga::{guest_file_close, guest_file_open, guest_file_read};
 use serde::{Deserialize, de::IgnoredAny};
 use tokio::time::Instant;
 
-use super::{Agent, AgentError, ask};
+use super::request::{SHORT_REPLY_MAX_BYTES, ask, base64_reply_max_bytes};
+use super::{Agent, AgentError};
 
 /// What one [`file_read`] may ask for: reads are fastest from 64 KiB to 1 MiB.
 pub const READ_COUNT_MAX_BYTES: usize = 1 << 20;
@@ -21,7 +22,8 @@ pub struct FileHandle(i64);
 /// # Errors
 /// See [`AgentError`].
 pub async fn file_open(agent: &mut dyn Agent, path: &str, deadline: Duration) -> Result<FileHandle, AgentError> {
-    ask(agent, &guest_file_open { path: path.to_owned(), mode: Some("r".into()) }, deadline).await.map(FileHandle)
+    let command = guest_file_open { path: path.to_owned(), mode: Some("r".into()) };
+    ask(agent, &command, SHORT_REPLY_MAX_BYTES, deadline).await.map(FileHandle)
 }
 
 /// `guest-file-read`: the next bytes, at most `count` and at most [`READ_COUNT_MAX_BYTES`]; empty at the end.
@@ -41,7 +43,7 @@ pub async fn file_read(
     }
     let count = count.min(READ_COUNT_MAX_BYTES);
     let command = guest_file_read { handle: file.0, count: Some(count as i64) };
-    let Read { buf_b64 } = ask(agent, &command, deadline).await?;
+    let Read { buf_b64 } = ask(agent, &command, base64_reply_max_bytes(count), deadline).await?;
     let bytes = BASE64_STANDARD
         .decode(buf_b64)
         .map_err(|error| AgentError::unexpected("guest-file-read", format!("buf-b64 is no base64: {error}")))?;
@@ -56,7 +58,7 @@ pub async fn file_read(
 /// # Errors
 /// See [`AgentError`].
 pub async fn file_close(agent: &mut dyn Agent, file: FileHandle, deadline: Duration) -> Result<(), AgentError> {
-    ask::<_, IgnoredAny>(agent, &guest_file_close { handle: file.0 }, deadline).await.map(drop)
+    ask::<_, IgnoredAny>(agent, &guest_file_close { handle: file.0 }, SHORT_REPLY_MAX_BYTES, deadline).await.map(drop)
 }
 
 /// The whole of a regular file, of `limit_bytes` at most.

@@ -5,7 +5,10 @@ use std::time::Duration;
 use qapi::qga::guest_get_fsinfo;
 use serde::Deserialize;
 
-use super::{Agent, AgentError, ask};
+use super::{Agent, AgentError, request::ask};
+
+/// Room for thousands of mounts: one on a plain disk takes 260 bytes.
+const REPLY_MAX_BYTES: usize = 4 << 20;
 
 /// A mounted filesystem of the guest.
 ///
@@ -75,5 +78,5 @@ pub struct PciAddress {
 /// # Errors
 /// See [`AgentError`].
 pub async fn fsinfo(agent: &mut dyn Agent, deadline: Duration) -> Result<Vec<Filesystem>, AgentError> {
-    ask(agent, &guest_get_fsinfo {}, deadline).await
+    ask(agent, &guest_get_fsinfo {}, REPLY_MAX_BYTES, deadline).await
 }

@@ -7,7 +7,8 @@ use qapi::qga::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Agent, AgentError, ask, millis};
+use super::request::{SHORT_REPLY_MAX_BYTES, ask};
+use super::{Agent, AgentError, millis};
 
 /// One attempt to thaw, or to ask for the status, waits this long at most.
 const ATTEMPT: Duration = Duration::from_secs(5);
@@ -72,10 +73,10 @@ pub struct Thawed {
 /// See [`AgentError`].
 pub async fn freeze(agent: &mut dyn Agent, scope: &FreezeScope, deadline: Duration) -> Result<u64, AgentError> {
     match scope {
-        FreezeScope::All => ask(agent, &guest_fsfreeze_freeze {}, deadline).await,
+        FreezeScope::All => ask(agent, &guest_fsfreeze_freeze {}, SHORT_REPLY_MAX_BYTES, deadline).await,
         FreezeScope::Mountpoints(list) => {
             let command = guest_fsfreeze_freeze_list { mountpoints: Some(list.0.clone()) };
-            ask(agent, &command, deadline).await
+            ask(agent, &command, SHORT_REPLY_MAX_BYTES, deadline).await
         }
     }
 }
@@ -85,7 +86,7 @@ pub async fn freeze(agent: &mut dyn Agent, scope: &FreezeScope, deadline: Durati
 /// # Errors
 /// See [`AgentError`].
 pub async fn freeze_status(agent: &mut dyn Agent, deadline: Duration) -> Result<FreezeStatus, AgentError> {
-    Ok(match ask(agent, &guest_fsfreeze_status {}, deadline).await? {
+    Ok(match ask(agent, &guest_fsfreeze_status {}, SHORT_REPLY_MAX_BYTES, deadline).await? {
         GuestFsfreezeStatus::thawed => FreezeStatus::Thawed,
         GuestFsfreezeStatus::frozen => FreezeStatus::Frozen,
     })
@@ -96,7 +97,7 @@ pub async fn freeze_status(agent: &mut dyn Agent, deadline: Duration) -> Result<
 /// # Errors
 /// See [`AgentError`].
 pub async fn thaw(agent: &mut dyn Agent, deadline: Duration) -> Result<u64, AgentError> {
-    ask(agent, &guest_fsfreeze_thaw {}, deadline).await
+    ask(agent, &guest_fsfreeze_thaw {}, SHORT_REPLY_MAX_BYTES, deadline).await
 }
 
 /// Thaws until the agent says that it is thawed, and says so again a moment later.

@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use qapi::qga::{GuestAgentInfo, guest_info, guest_ping};
 use serde::de::IgnoredAny;
 
-use super::{Agent, AgentError, ask, error::guest_text};
+use super::request::{SHORT_REPLY_MAX_BYTES, ask};
+use super::{Agent, AgentError, error::guest_text};
 
 /// The agent's version and the commands that it executes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl AgentInfo {
 /// # Errors
 /// See [`AgentError`].
 pub async fn info(agent: &mut dyn Agent, deadline: Duration) -> Result<AgentInfo, AgentError> {
-    let info: GuestAgentInfo = ask(agent, &guest_info {}, deadline).await?;
+    let info: GuestAgentInfo = ask(agent, &guest_info {}, SHORT_REPLY_MAX_BYTES, deadline).await?;
     let supported = info.supported_commands.into_iter().filter(|command| command.enabled).map(|command| command.name);
     Ok(AgentInfo { version: guest_text(&info.version), supported: supported.collect() })
 }
@@ -43,5 +44,5 @@ pub async fn info(agent: &mut dyn Agent, deadline: Duration) -> Result<AgentInfo
 /// # Errors
 /// See [`AgentError`].
 pub async fn ping(agent: &mut dyn Agent, deadline: Duration) -> Result<(), AgentError> {
-    ask::<_, IgnoredAny>(agent, &guest_ping {}, deadline).await.map(drop)
+    ask::<_, IgnoredAny>(agent, &guest_ping {}, SHORT_REPLY_MAX_BYTES, deadline).await.map(drop)
 }

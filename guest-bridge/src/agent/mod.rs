@@ -17,6 +17,7 @@ mod filesystems;
 mod freeze;
 mod info;
 mod reply;
+mod request;
 #[cfg(any(test, feature = "scripted"))]
 mod scripted;
 mod shared;
@@ -27,8 +28,6 @@ mod transport;
 use std::time::Duration;
 
 pub use futures_util::future::BoxFuture;
-use qapi::qga::QgaCommand;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use endpoint::{Endpoint, EndpointError};
@@ -38,6 +37,7 @@ pub use file::{FileHandle, READ_COUNT_MAX_BYTES, file_close, file_open, file_rea
 pub use filesystems::{Disk, Filesystem, PciAddress, fsinfo};
 pub use freeze::{FreezeScope, FreezeStatus, Mountpoints, Thawed, freeze, freeze_status, thaw, thaw_until_sure};
 pub use info::{AgentInfo, info, ping};
+pub use request::Request;
 #[cfg(any(test, feature = "scripted"))]
 pub use scripted::{Line, ScriptedAgent, expect};
 pub use shared::SharedAgent;
@@ -47,7 +47,8 @@ pub use transport::QgaTransport;
 
 /// A connection to a guest's agent.
 pub trait Agent: Send {
-    /// Sends one QGA command and returns the `return` value of its reply.
+    /// Sends one QGA command and returns the `return` value of its reply. A reply longer than the request allows is
+    /// [`AgentError::ReplyTooLong`], and is not stored.
     ///
     /// `deadline` bounds the whole call, from connecting (where that is needed) to the last byte of the reply.
     /// A call that is dropped, times out or fails on the wire makes the next one reconnect and resynchronise, so that
@@ -56,24 +57,7 @@ pub trait Agent: Send {
     ///
     /// # Errors
     /// See [`AgentError`].
-    fn call<'a>(
-        &'a mut self,
-        command: &'a str,
-        arguments: Value,
-        deadline: Duration,
-    ) -> BoxFuture<'a, Result<Value, AgentError>>;
-}
-
-/// Sends a command of qapi's and reads its reply as a type of ours, or of qapi's where that one holds.
-async fn ask<C: QgaCommand, R: DeserializeOwned>(
-    agent: &mut dyn Agent,
-    command: &C,
-    deadline: Duration,
-) -> Result<R, AgentError> {
-    let arguments = serde_json::to_value(command)
-        .map_err(|error| AgentError::Protocol { command: C::NAME.into(), detail: format!("cannot encode: {error}") })?;
-    let reply = agent.call(C::NAME, arguments, deadline).await?;
-    serde_json::from_value(reply).map_err(|error| AgentError::unexpected(C::NAME, error))
+    fn call(&mut self, request: Request, deadline: Duration) -> BoxFuture<'_, Result<Value, AgentError>>;
 }
 
 /// Whole milliseconds, for messages.

@@ -6,7 +6,7 @@ use std::{collections::VecDeque, io, thread, time::Duration};
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::{Agent, AgentError, BoxFuture, millis, reply};
+use super::{Agent, AgentError, BoxFuture, Request, millis, reply};
 use crate::call_log::CallLog;
 
 /// One command that is expected, and what comes of it. Begin with [`expect`].
@@ -79,7 +79,8 @@ impl ScriptedAgent {
         Self { script: script.into_iter().collect(), log }
     }
 
-    async fn play(&mut self, command: &str, arguments: Value, deadline: Duration) -> Result<Value, AgentError> {
+    async fn play(&mut self, request: Request, deadline: Duration) -> Result<Value, AgentError> {
+        let Request { command, arguments, .. } = request;
         self.log.record(format!("agent: {command}"));
         let Some(line) = self.script.pop_front() else {
             panic!("the agent's script has ended, and {command} {arguments} came");
@@ -105,13 +106,8 @@ impl ScriptedAgent {
 }
 
 impl Agent for ScriptedAgent {
-    fn call<'a>(
-        &'a mut self,
-        command: &'a str,
-        arguments: Value,
-        deadline: Duration,
-    ) -> BoxFuture<'a, Result<Value, AgentError>> {
-        Box::pin(self.play(command, arguments, deadline))
+    fn call(&mut self, request: Request, deadline: Duration) -> BoxFuture<'_, Result<Value, AgentError>> {
+        Box::pin(self.play(request, deadline))
     }
 }
 

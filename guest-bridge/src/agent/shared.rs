@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{Agent, AgentError};
+use super::{Agent, AgentError, Request};
 
 /// A handle to an agent that others hold too. Calls queue up: qemu-ga serves one client, and that client one command.
 #[derive(Clone)]
@@ -24,12 +24,7 @@ impl SharedAgent {
 
 impl Agent for SharedAgent {
     /// The wait for another holder's call is not counted in `deadline`: it is bounded by that call's own.
-    fn call<'a>(
-        &'a mut self,
-        command: &'a str,
-        arguments: Value,
-        deadline: Duration,
-    ) -> BoxFuture<'a, Result<Value, AgentError>> {
-        Box::pin(async move { self.agent.lock().await.call(command, arguments, deadline).await })
+    fn call(&mut self, request: Request, deadline: Duration) -> BoxFuture<'_, Result<Value, AgentError>> {
+        Box::pin(async move { self.agent.lock().await.call(request, deadline).await })
     }
 }

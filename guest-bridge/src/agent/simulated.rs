@@ -11,7 +11,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::{Agent, AgentError, BoxFuture, Endpoint, Exit, Finished, Program, millis, reply};
+use super::{Agent, AgentError, BoxFuture, Endpoint, Exit, Finished, Program, Request, millis, reply};
 use crate::call_log::CallLog;
 
 /// What an agent accepts while it believes its filesystems frozen (`ga_freeze_allowlist` in QEMU's `qga/main.c`).
@@ -144,7 +144,8 @@ impl SimulatedGuest {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn answer(&self, command: &str, arguments: Value, deadline: Duration) -> Result<Value, AgentError> {
+    async fn answer(&self, request: Request, deadline: Duration) -> Result<Value, AgentError> {
+        let Request { command, arguments, .. } = request;
         let fault = self.guest().arrive(command, &arguments);
         let name = || command.to_owned();
         match fault {
@@ -175,13 +176,8 @@ impl SimulatedGuest {
 }
 
 impl Agent for SimulatedGuest {
-    fn call<'a>(
-        &'a mut self,
-        command: &'a str,
-        arguments: Value,
-        deadline: Duration,
-    ) -> BoxFuture<'a, Result<Value, AgentError>> {
-        Box::pin(self.answer(command, arguments, deadline))
+    fn call(&mut self, request: Request, deadline: Duration) -> BoxFuture<'_, Result<Value, AgentError>> {
+        Box::pin(self.answer(request, deadline))
     }
 }
 

@@ -6,14 +6,10 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Agent, AgentError, BoxFuture, Endpoint,
+    Agent, AgentError, BoxFuture, Endpoint, Request,
     channel::{Channel, ChannelError},
     millis, reply,
 };
-
-/// A reply is at most this long. The longest honest ones are 48 MiB of a file and 16 MiB each of a program's two
-/// streams; in base64, both fit.
-const REPLY_MAX_BYTES: usize = (64 << 20) + 4096;
 
 /// A longer deadline is cut to this: a clock cannot hold them all.
 const DEADLINE_MAX: Duration = Duration::from_secs(7 * 86_400);
@@ -66,7 +62,8 @@ impl QgaTransport {
         }
     }
 
-    async fn exchange(&mut self, command: &str, arguments: Value, deadline: Duration) -> Result<Value, AgentError> {
+    async fn exchange(&mut self, request: Request, deadline: Duration) -> Result<Value, AgentError> {
+        let Request { command, arguments, reply_max_bytes } = request;
         let start = Instant::now();
         let end = start + deadline.min(DEADLINE_MAX);
         let mut channel = match self.channel.take().and_then(Channel::if_quiet) {
@@ -77,11 +74,11 @@ impl QgaTransport {
             Value::Null => json!({ "execute": command }),
             arguments => json!({ "execute": command, "arguments": arguments }),
         };
-        let line = match timeout_at(end, channel.exchange(&request.to_string(), REPLY_MAX_BYTES)).await {
+        let line = match timeout_at(end, channel.exchange(&request.to_string(), reply_max_bytes)).await {
             Ok(Ok(line)) => line,
             Ok(Err(ChannelError::Io(source))) => return Err(AgentError::Lost { command: command.to_owned(), source }),
             Ok(Err(ChannelError::TooLong | ChannelError::Qmp)) => {
-                return Err(AgentError::ReplyTooLong { command: command.to_owned(), limit_bytes: REPLY_MAX_BYTES });
+                return Err(AgentError::ReplyTooLong { command: command.to_owned(), limit_bytes: reply_max_bytes });
             }
             Err(_) => {
                 let waited_ms = millis(start.elapsed());
@@ -97,12 +94,7 @@ impl QgaTransport {
 }
 
 impl Agent for QgaTransport {
-    fn call<'a>(
-        &'a mut self,
-        command: &'a str,
-        arguments: Value,
-        deadline: Duration,
-    ) -> BoxFuture<'a, Result<Value, AgentError>> {
-        Box::pin(self.exchange(command, arguments, deadline))
+    fn call(&mut self, request: Request, deadline: Duration) -> BoxFuture<'_, Result<Value, AgentError>> {
+        Box::pin(self.exchange(request, deadline))
     }
 }

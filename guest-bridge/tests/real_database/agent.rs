@@ -8,7 +8,7 @@ use std::{
 };
 
 use guest_bridge::{
-    agent::{Agent, AgentError, BoxFuture, Endpoint, QgaTransport, SharedAgent},
+    agent::{Agent, AgentError, BoxFuture, Endpoint, QgaTransport, Request, SharedAgent},
     database::{
         Credentials, DatabaseError, OpenSession,
         agent_session::AgentSession,
@@ -178,14 +178,10 @@ struct LosesTheFirstReply {
 }
 
 impl Agent for LosesTheFirstReply {
-    fn call<'a>(
-        &'a mut self,
-        command: &'a str,
-        arguments: Value,
-        deadline: Duration,
-    ) -> BoxFuture<'a, Result<Value, AgentError>> {
+    fn call(&mut self, request: Request, deadline: Duration) -> BoxFuture<'_, Result<Value, AgentError>> {
         Box::pin(async move {
-            let reply = self.agent.call(command, arguments, deadline).await?;
+            let command = request.command;
+            let reply = self.agent.call(request, deadline).await?;
             if command == "guest-exec" && !std::mem::replace(&mut self.lost, true) {
                 return Err(AgentError::Timeout { command: command.to_owned(), waited_ms: 1 });
             }
