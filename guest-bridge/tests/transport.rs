@@ -6,7 +6,8 @@ use std::time::Duration;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use guest_bridge::agent::{
     Agent, AgentError, BoxFuture, Endpoint, FreezeScope, Mountpoints, Pid, Program, QgaTransport, READ_COUNT_MAX_BYTES,
-    Request, exec, exec_status, file_close, file_open, file_read, freeze, freeze_status, fsinfo, info, ping, thaw,
+    Request, SharedAgent, exec, exec_status, file_close, file_open, file_read, freeze, freeze_status, fsinfo, info,
+    ping, thaw,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -41,12 +42,14 @@ enum Step {
     Send(&'static [u8]),
     /// Returns this.
     Return(Value),
+    /// Lets time pass in which nothing is sent.
+    Pause,
     /// Sends a line without an end until the client goes away, 2 GiB at most.
     SendEndlessly,
     /// Reads until the client goes away.
     UntilHangup,
 }
-use Step::{Expect, Return, Send, SendEndlessly, Sync, SyncAfter, UntilHangup};
+use Step::{Expect, Pause, Return, Send, SendEndlessly, Sync, SyncAfter, UntilHangup};
 
 struct Peer {
     agent: QgaTransport,
@@ -110,6 +113,7 @@ async fn play(stream: impl AsyncRead + AsyncWrite + Unpin, steps: Vec<Step>) -> 
                 let line = json!({ "return": value }).to_string() + "\n";
                 stream.write_all(line.as_bytes()).await.unwrap();
             }
+            Pause => tokio::time::sleep(SHORT).await,
             SendEndlessly => {
                 let chunk = vec![b'x'; 64 << 10];
                 while endless_bytes < 2 << 30 && stream.write_all(&chunk).await.is_ok() {
@@ -215,6 +219,38 @@ async fn a_connection_that_ended_between_two_calls_is_opened_again() {
     // Lets the peer hang up first.
     tokio::time::sleep(SHORT).await;
     assert_eq!(peer.call("b", PLENTY).await.unwrap(), 2);
+    peer.ended().await;
+}
+
+#[tokio::test]
+async fn a_released_channel_is_another_clients_until_the_next_call_opens_it_again() {
+    let mut peer = Peer::that_does(vec![
+        vec![Sync, Expect("a"), Send(ONE), UntilHangup],
+        vec![Sync, Expect("of another client"), Send(ONE), UntilHangup],
+        vec![SyncAfter(ONE), Expect("b"), Send(TWO)],
+    ]);
+    let mut other = QgaTransport::new(peer.agent.endpoint().clone());
+    assert_eq!(peer.call("a", PLENTY).await.unwrap(), 1);
+    peer.agent.release().await;
+    assert_eq!(other.call(request("of another client"), PLENTY).await.unwrap(), 1);
+    drop(other);
+    assert_eq!(peer.call("b", PLENTY).await.unwrap(), 2);
+    peer.ended().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_several_hold_is_released_after_the_call_that_is_under_way() {
+    let mut peer = Peer::that_does(vec![
+        vec![Sync, Expect("slow"), Pause, Send(ONE), UntilHangup],
+        vec![Sync, Expect("b"), Send(TWO)],
+    ]);
+    let endpoint = peer.agent.endpoint().clone();
+    let shared = SharedAgent::new(std::mem::replace(&mut peer.agent, QgaTransport::new(endpoint)));
+    let (mut asking, mut releasing) = (shared.clone(), shared);
+    let asked = asking.call(request("slow"), PLENTY);
+    let (answer, ()) = tokio::join!(asked, releasing.release());
+    assert_eq!(answer.unwrap(), 1);
+    assert_eq!(releasing.call(request("b"), PLENTY).await.unwrap(), 2);
     peer.ended().await;
 }
 

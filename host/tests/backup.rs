@@ -476,6 +476,10 @@ impl Agent for Interrupting<SimulatedGuest> {
         self.arrive();
         self.inner.call(request, deadline)
     }
+
+    fn release(&mut self) -> BoxFuture<'_, ()> {
+        self.inner.release()
+    }
 }
 
 fn assert_stopped(setting: &Setting, result: Result<Outcome, Failure>, case: &str) {

@@ -58,6 +58,10 @@ pub trait Agent: Send {
     /// # Errors
     /// See [`AgentError`].
     fn call(&mut self, request: Request, deadline: Duration) -> BoxFuture<'_, Result<Value, AgentError>>;
+
+    /// Closes the connection: an agent serves one client, and nobody else gets a word in while this one keeps it open. The
+    /// next call opens another.
+    fn release(&mut self) -> BoxFuture<'_, ()>;
 }
 
 /// Whole milliseconds, for messages.

@@ -74,7 +74,7 @@ pub struct ScriptedAgent {
 }
 
 impl ScriptedAgent {
-    /// An agent that records each command in `log`, as `agent: COMMAND`.
+    /// An agent that records each command in `log`, as `agent: COMMAND`, and the end of a connection as `agent: released`.
     pub fn new(log: CallLog, script: impl IntoIterator<Item = Line>) -> Self {
         Self { script: script.into_iter().collect(), log }
     }
@@ -108,6 +108,11 @@ impl ScriptedAgent {
 impl Agent for ScriptedAgent {
     fn call(&mut self, request: Request, deadline: Duration) -> BoxFuture<'_, Result<Value, AgentError>> {
         Box::pin(self.play(request, deadline))
+    }
+
+    fn release(&mut self) -> BoxFuture<'_, ()> {
+        self.log.record("agent: released");
+        Box::pin(std::future::ready(()))
     }
 }
 

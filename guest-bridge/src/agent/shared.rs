@@ -27,4 +27,9 @@ impl Agent for SharedAgent {
     fn call(&mut self, request: Request, deadline: Duration) -> BoxFuture<'_, Result<Value, AgentError>> {
         Box::pin(async move { self.agent.lock().await.call(request, deadline).await })
     }
+
+    /// For all holders. A call that is under way is answered first.
+    fn release(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(async move { self.agent.lock().await.release().await })
+    }
 }

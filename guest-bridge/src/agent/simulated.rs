@@ -74,8 +74,8 @@ struct Guest {
 pub struct SimulatedGuest(Arc<Mutex<Guest>>);
 
 impl SimulatedGuest {
-    /// A guest with ext4 on each of `mountpoints`, whose agent records in `log` each command as `agent: COMMAND`, and
-    /// behind it what is frozen or executed.
+    /// A guest with ext4 on each of `mountpoints`, whose agent records in `log` each command as `agent: COMMAND`, behind it
+    /// what is frozen or executed, and the end of a connection as `agent: released`.
     pub fn new<'m>(log: CallLog, mountpoints: impl IntoIterator<Item = &'m str>) -> Self {
         Self(Arc::new(Mutex::new(Guest {
             log,
@@ -178,6 +178,11 @@ impl SimulatedGuest {
 impl Agent for SimulatedGuest {
     fn call(&mut self, request: Request, deadline: Duration) -> BoxFuture<'_, Result<Value, AgentError>> {
         Box::pin(self.answer(request, deadline))
+    }
+
+    fn release(&mut self) -> BoxFuture<'_, ()> {
+        self.guest().log.record("agent: released");
+        Box::pin(std::future::ready(()))
     }
 }
 

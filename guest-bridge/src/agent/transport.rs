@@ -97,4 +97,9 @@ impl Agent for QgaTransport {
     fn call(&mut self, request: Request, deadline: Duration) -> BoxFuture<'_, Result<Value, AgentError>> {
         Box::pin(self.exchange(request, deadline))
     }
+
+    fn release(&mut self) -> BoxFuture<'_, ()> {
+        self.channel = None;
+        Box::pin(std::future::ready(()))
+    }
 }

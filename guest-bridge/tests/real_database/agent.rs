@@ -188,6 +188,10 @@ impl Agent for LosesTheFirstReply {
             Ok(reply)
         })
     }
+
+    fn release(&mut self) -> BoxFuture<'_, ()> {
+        self.agent.release()
+    }
 }
 
 #[tokio::test]
