@@ -2,6 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -235,6 +236,45 @@ async fn dropping_the_lock_frees_it() {
     let mut writer = server.open()(SOON).await.unwrap();
     writer.query("INSERT INTO shop.orders VALUES (2)", SOON).await.unwrap();
     until("the end of all clients", || server.agent_clients().is_empty()).await;
+}
+
+#[test]
+fn a_panic_under_the_lock_is_over_only_when_the_lock_is_free() {
+    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            let open = through(&agent, &server);
+            let described = identify(&mut *open(SOON).await.unwrap(), SOON).await.unwrap();
+            let _lock = TablesLock::take(&open, &described, &TERMS).await.unwrap();
+            panic!("a bug of ours");
+        })
+    }));
+    assert!(panicked.is_err());
+    // The process would end here, and with it every task.
+    runtime.shutdown_background();
+    assert!(server.agent_clients().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_dropped_only_when_its_statement_and_its_client_are_ended() {
+    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let mut session = through(&agent, &server)(SOON).await.unwrap();
+    let waited = tokio::time::timeout(Duration::from_millis(500), session.query("SELECT SLEEP(600), 'late'", SOON));
+    assert!(waited.await.is_err());
+    drop(session);
+    let running =
+        "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '%late%' AND ID <> CONNECTION_ID()";
+    assert_eq!(server.sql(running), "0");
+    assert!(server.agent_clients().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_farewell_that_is_given_up_is_still_said() {
+    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let session = through(&agent, &server)(SOON).await.unwrap();
+    assert!(tokio::time::timeout(Duration::ZERO, session.close()).await.is_err());
+    assert!(server.agent_clients().is_empty());
 }
 
 #[tokio::test]

@@ -14,18 +14,25 @@
 mod answer;
 mod way;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use futures_util::{FutureExt, future::BoxFuture};
-use tokio::task::JoinHandle;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::{JoinHandle, block_in_place};
 
 use super::{Credentials, Database, DatabaseError, OpenSession, Rows, Statement};
 use crate::agent::SharedAgent;
 use answer::{ClientError, parse};
-use way::{ANSWERED, NO_ANSWER, Way};
+use way::{ANSWERED, CLOSE_DEADLINE, NO_ANSWER, Way};
 
 /// How often to look for a session that was given up while it was being opened, every 50 ms.
 const OPENING_PATIENCE: u32 = 40;
+
+/// How long a session that is dropped waits for its end. A little longer than that may take, so that its failure is said.
+const DROP_PATIENCE: Duration = CLOSE_DEADLINE.saturating_add(Duration::from_secs(1));
 
 /// The longest statement. One write to a FIFO of 64 KiB takes it whole.
 const MAX_STATEMENT_BYTES: usize = 32 << 10;
@@ -41,7 +48,7 @@ pub struct AgentSession {
     patience: u32,
     /// Cleared while a statement runs, and for good once one was given up.
     usable: bool,
-    /// Ends the client after a statement that was given up.
+    /// Ends the client.
     ending: Option<JoinHandle<()>>,
 }
 
@@ -164,30 +171,47 @@ struct Running<'s>(Option<&'s mut AgentSession>);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        if let Some(session) = self.0.take()
-            && let Some(ending) = session.end(session.connection_id)
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            session.ending = Some(runtime.spawn(ending));
+        if let Some(session) = self.0.take() {
+            session.end(session.connection_id);
         }
     }
 }
 
 impl AgentSession {
-    /// What ends the client; once.
-    fn end(&mut self, killing: Option<u64>) -> Option<impl Future<Output = ()> + use<>> {
+    /// Begins to end the client; once. It goes on if nobody waits for it.
+    fn end(&mut self, killing: Option<u64>) {
         let name = std::mem::take(&mut self.name);
-        (!name.is_empty()).then(|| self.way.clone().close(name, self.patience, killing))
+        if !name.is_empty()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            self.ending = Some(runtime.spawn(self.way.clone().close(name, self.patience, killing)));
+        }
     }
 }
 
 impl Drop for AgentSession {
+    /// Waits until the client is ended: after a panic the process ends next, and whatever it has not done by then is left
+    /// undone. The client would keep its lock.
     fn drop(&mut self) {
-        if let Some(ending) = self.end(None)
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            runtime.spawn(ending);
+        self.end(None);
+        if let Some(ending) = self.ending.take() {
+            wait_here(ending);
         }
+    }
+}
+
+/// Waits for `ending` where nothing can be awaited, for [`DROP_PATIENCE`] at most. The only thread of a runtime does not
+/// wait: it is the one that ends the client.
+fn wait_here(ending: JoinHandle<()>) {
+    let Ok(runtime) = Handle::try_current() else { return };
+    if runtime.runtime_flavor() == RuntimeFlavor::MultiThread {
+        let (unended, ended) = mpsc::channel::<()>();
+        runtime.spawn(async move {
+            ending.await.ok();
+            drop(unended);
+        });
+        // Nothing is ever sent. A runtime that shuts down drops its tasks, and the wait is over, too.
+        block_in_place(|| ended.recv_timeout(DROP_PATIENCE)).ok();
     }
 }
 
@@ -198,12 +222,11 @@ impl Database for AgentSession {
 
     fn close(mut self: Box<Self>) -> BoxFuture<'static, ()> {
         async move {
-            if let Some(ending) = self.end(None) {
-                ending.await;
-            }
-            if let Some(ending) = self.ending.take() {
+            self.end(None);
+            if let Some(ending) = &mut self.ending {
                 ending.await.ok();
             }
+            self.ending = None;
         }
         .boxed()
     }

@@ -12,7 +12,7 @@ const SCRIPT: &str = include_str!("session.sh");
 const ADDRESS: &str = "the guest's own socket, through the guest agent";
 
 /// Killing, ending the client, and removing its directory.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(15);
+pub(super) const CLOSE_DEADLINE: Duration = Duration::from_secs(15);
 
 /// How the script ends when all is well.
 pub(super) const ANSWERED: Exit = Exit::Code(0);
