@@ -102,3 +102,124 @@ pub struct Ext4Check {
     /// Journal and orphans; `None` where no superblock could be read.
     pub ext4: Option<Ext4Summary>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Severity;
+    use crate::ext4::{ErrorRecord, RecordedError};
+
+    fn recorded(inode: u32, errno: &'static str) -> RecordedError {
+        let function = "ext4_lookup".to_owned();
+        RecordedError { time_seconds: 1_700_000_000, inode, block: 7, function, line: 1609, errno }
+    }
+
+    fn report() -> Report {
+        let ext4 = Ext4Summary {
+            needs_recovery: true,
+            journal_start: 1,
+            replay_transactions: 2,
+            replay_blocks: 3,
+            orphans: 4,
+            errors_recorded: 5,
+            journal_sequence: 6,
+            fast_commits: 7,
+            label: "root".to_owned(),
+            uuid: "aa".to_owned(),
+            last_mounted: "/".to_owned(),
+            block_size_bytes: 4096,
+            blocks: 1 << 40,
+            inodes: 8,
+            features: vec!["has_journal".to_owned(), "0x80000000".to_owned()],
+            error_record: Some(ErrorRecord {
+                count: 5,
+                first: recorded(12, "EIO"),
+                last: recorded(0, "unknown error"),
+            }),
+        };
+        let ext = VolumeReport {
+            path: "2/vg/root".to_owned(),
+            offset_bytes: Some(1_048_576),
+            size_bytes: 8_589_934_592,
+            kind: Kind::Ext4,
+            partition_type: None,
+            verdict: Verdict::Replay,
+            findings: vec![Finding::replay("journal-needs-replay", "journal", "2 transactions")],
+            ext4: Some(ext4),
+        };
+        let elsewhere = VolumeReport {
+            path: "3".to_owned(),
+            offset_bytes: None,
+            size_bytes: 512,
+            kind: Kind::Lvm2Pv,
+            partition_type: Some("8e".to_owned()),
+            verdict: Verdict::Unknown,
+            findings: Vec::new(),
+            ext4: None,
+        };
+        Report {
+            target: "disk.img".to_owned(),
+            size_bytes: 10_737_418_240,
+            sector_size_bytes: 512,
+            table: Table::Gpt,
+            verdict: Verdict::Replay,
+            findings: vec![Finding::note("n", "here", "\"quoted\"")],
+            volumes: vec![ext, elsewhere],
+        }
+    }
+
+    /// Programs read it, and receipts that were written are read again: a name is not renamed.
+    const JSON: &str = concat!(
+        r#"{"target":"disk.img","size_bytes":10737418240,"sector_size_bytes":512,"table":"gpt","verdict":"replay","#,
+        r#""findings":[{"code":"n","where":"here","detail":"\"quoted\"","severity":"note"}],"volumes":["#,
+        r#"{"path":"2/vg/root","offset_bytes":1048576,"size_bytes":8589934592,"kind":"ext4","verdict":"replay","#,
+        r#""findings":[{"code":"journal-needs-replay","where":"journal","detail":"2 transactions","severity":"replay"}],"#,
+        r#""ext4":{"needs_recovery":true,"journal_start":1,"replay_transactions":2,"replay_blocks":3,"orphans":4,"#,
+        r#""errors_recorded":5,"journal_sequence":6,"fast_commits":7,"label":"root","uuid":"aa","last_mounted":"/","#,
+        r#""block_size_bytes":4096,"blocks":1099511627776,"inodes":8,"features":["has_journal","0x80000000"],"#,
+        r#""error_record":{"count":5,"#,
+        r#""first":{"time_seconds":1700000000,"inode":12,"block":7,"function":"ext4_lookup","line":1609,"errno":"EIO"},"#,
+        r#""last":{"time_seconds":1700000000,"inode":0,"block":7,"function":"ext4_lookup","line":1609,"#,
+        r#""errno":"unknown error"}}}},"#,
+        r#"{"path":"3","offset_bytes":null,"size_bytes":512,"kind":"lvm2-pv","partition_type":"8e","#,
+        r#""verdict":"unknown","findings":[],"ext4":null}]}"#,
+    );
+
+    #[test]
+    fn a_report_is_written_in_the_same_bytes_as_ever() {
+        assert_eq!(serde_json::to_string(&report()).unwrap(), JSON);
+    }
+
+    #[test]
+    fn every_word_of_a_report_is_the_same_as_ever() {
+        let word = |value: serde_json::Value| value.as_str().unwrap().to_owned();
+        let kinds = [
+            (Kind::Ext2, "ext2"),
+            (Kind::Ext3, "ext3"),
+            (Kind::Ext4, "ext4"),
+            (Kind::ExtJournal, "ext-journal"),
+            (Kind::Xfs, "xfs"),
+            (Kind::Ntfs, "ntfs"),
+            (Kind::Fat, "fat"),
+            (Kind::Exfat, "exfat"),
+            (Kind::Btrfs, "btrfs"),
+            (Kind::Swap, "swap"),
+            (Kind::Luks, "luks"),
+            (Kind::Lvm2Pv, "lvm2-pv"),
+            (Kind::LinuxRaid, "linux-raid"),
+            (Kind::Empty, "empty"),
+            (Kind::Unknown, "unknown"),
+        ];
+        for (kind, written) in kinds {
+            assert_eq!((word(serde_json::to_value(kind).unwrap()).as_str(), kind.as_str()), (written, written));
+        }
+        let verdicts = [Verdict::Consistent, Verdict::Unknown, Verdict::Replay, Verdict::Damaged];
+        let written = verdicts.map(|verdict| word(serde_json::to_value(verdict).unwrap()));
+        assert_eq!(written, ["consistent", "unknown", "replay", "damaged"]);
+        let severities = [Severity::Note, Severity::Warning, Severity::Unknown, Severity::Replay, Severity::Damage];
+        let written = severities.map(|severity| word(serde_json::to_value(severity).unwrap()));
+        assert_eq!(written, ["note", "warning", "unknown", "replay", "damage"]);
+        let written = [Table::Gpt, Table::Mbr, Table::None].map(|table| word(serde_json::to_value(table).unwrap()));
+        assert_eq!(written, ["gpt", "mbr", "none"]);
+    }
+}

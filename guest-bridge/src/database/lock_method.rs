@@ -75,3 +75,21 @@ impl fmt::Display for LockMethod {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Receipts hold it: a name is not renamed.
+    #[test]
+    fn a_method_is_written_in_the_same_bytes_as_ever() {
+        for (method, word) in [
+            (LockMethod::BackupStage, "backup-stage"),
+            (LockMethod::PerconaBackupLocks, "percona-backup-locks"),
+            (LockMethod::FlushTablesWithReadLock, "flush-tables-with-read-lock"),
+        ] {
+            assert_eq!(serde_json::to_value(method).unwrap(), word);
+            assert_eq!(serde_json::from_value::<LockMethod>(word.into()).unwrap(), method);
+        }
+    }
+}

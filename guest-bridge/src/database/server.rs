@@ -220,3 +220,52 @@ pub async fn coordinates(
     };
     Ok(Some(Coordinates { file: file.to_owned(), position, gtid: gtid.filter(|gtid| !gtid.is_empty()) }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server() -> Server {
+        Server {
+            flavour: Flavour::MariaDb,
+            version: Version { major: 10, minor: 11, patch: 19 },
+            version_text: "10.11.19-MariaDB Debian 12".to_owned(),
+            hostname: "db1".to_owned(),
+            datadir: "/var/lib/mysql/".into(),
+            other_data_directories: vec!["/srv/binlog".into()],
+            log_bin: true,
+            gtid_mode: None,
+            read_only: false,
+            galera: false,
+            has_percona_backup_locks: false,
+            non_transactional_tables: Some(3),
+        }
+    }
+
+    /// Receipts hold it: a name is not renamed.
+    #[test]
+    fn a_server_is_written_in_the_same_bytes_as_ever() {
+        let json = concat!(
+            r#"{"flavour":"maria-db","version":{"major":10,"minor":11,"patch":19},"#,
+            r#""version_text":"10.11.19-MariaDB Debian 12","hostname":"db1","datadir":"/var/lib/mysql/","#,
+            r#""other_data_directories":["/srv/binlog"],"log_bin":true,"gtid_mode":null,"read_only":false,"#,
+            r#""galera":false,"has_percona_backup_locks":false,"non_transactional_tables":3}"#,
+        );
+        assert_eq!(serde_json::to_string(&server()).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Server>(json).unwrap(), server());
+        for (flavour, word) in
+            [(Flavour::MariaDb, "maria-db"), (Flavour::MySql, "my-sql"), (Flavour::Percona, "percona")]
+        {
+            assert_eq!(serde_json::to_value(flavour).unwrap(), word);
+        }
+    }
+
+    #[test]
+    fn coordinates_are_written_in_the_same_bytes_as_ever() {
+        let coordinates =
+            Coordinates { file: "binlog.000004".to_owned(), position: 325, gtid: Some("0-1-7".to_owned()) };
+        let json = r#"{"file":"binlog.000004","position":325,"gtid":"0-1-7"}"#;
+        assert_eq!(serde_json::to_string(&coordinates).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Coordinates>(json).unwrap(), coordinates);
+    }
+}
