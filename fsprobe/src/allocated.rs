@@ -50,7 +50,7 @@ pub fn allocated(disk: &dyn ReadAt, layout: &Disk) -> Result<Vec<Extent>, ProbeE
 /// Whether some bytes belong to two volumes, so that neither can say that they are unused.
 fn is_claimed_twice(layout: &Disk) -> bool {
     let codes = ["partition-overlap", "lvm-extent-claimed-twice", "table-and-filesystem"];
-    let overlap = |findings: &[crate::Finding]| findings.iter().any(|finding| codes.contains(&finding.code));
+    let overlap = |findings: &[crate::Finding]| findings.iter().any(|finding| codes.contains(&&*finding.code));
     overlap(&layout.findings) || layout.volumes.iter().any(|volume| overlap(&volume.findings))
 }
 

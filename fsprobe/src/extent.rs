@@ -1,9 +1,9 @@
 //! Byte ranges, and a set of them that stays small.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A range of bytes of a disk or volume.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Extent {
     /// Its first byte.
     pub offset_bytes: u64,

@@ -1,6 +1,8 @@
 //! What was seen on a disk, and what it does to the verdict.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// How far a volume can be trusted as it is. Ordered: the worst of several is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
@@ -9,12 +11,23 @@ pub enum Verdict {
     /// Sound as it is.
     #[default]
     Consistent,
-    /// Nothing in the bytes tells.
+    /// Nothing in the bytes tells; or, read from a file, a newer version's word.
     Unknown,
     /// Sound only after its journal is replayed.
     Replay,
     /// Not sound, or not readable.
     Damaged,
+}
+
+impl<'de> Deserialize<'de> for Verdict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match &*String::deserialize(deserializer)? {
+            "consistent" => Self::Consistent,
+            "replay" => Self::Replay,
+            "damaged" => Self::Damaged,
+            _ => Self::Unknown,
+        })
+    }
 }
 
 /// How much a finding weighs. Ordered, least first.
@@ -25,7 +38,7 @@ pub enum Severity {
     Note,
     /// Someone should look at it; the data is sound.
     Warning,
-    /// It keeps the volume from being judged.
+    /// It keeps the volume from being judged. So does a weight that is a newer version's.
     Unknown,
     /// The journal has to be replayed.
     Replay,
@@ -46,11 +59,23 @@ impl Severity {
     }
 }
 
+impl<'de> Deserialize<'de> for Severity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match &*String::deserialize(deserializer)? {
+            "note" => Self::Note,
+            "warning" => Self::Warning,
+            "replay" => Self::Replay,
+            "damage" => Self::Damage,
+            _ => Self::Unknown,
+        })
+    }
+}
+
 /// One thing that was seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// A stable name for programs, as `gpt-primary-crc`.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// The structure and its place, as `inode 12` or `primary GPT header at byte 512`.
     #[serde(rename = "where")]
     pub place: String,
@@ -63,7 +88,7 @@ pub struct Finding {
 impl Finding {
     /// A finding of the given weight.
     pub fn new(severity: Severity, code: &'static str, place: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { code, place: place.into(), detail: detail.into(), severity }
+        Self { code: code.into(), place: place.into(), detail: detail.into(), severity }
     }
 
     /// A [`Severity::Note`].
@@ -160,7 +185,7 @@ mod tests {
         let listed = findings.into_vec();
         assert_eq!(listed.len(), Findings::LIMIT + 1);
         let last = listed.last().unwrap();
-        assert_eq!((last.code, last.severity), ("more-findings", Severity::Damage));
+        assert_eq!((&*last.code, last.severity), ("more-findings", Severity::Damage));
         assert_eq!(last.detail, "2 further findings are not listed");
     }
 }

@@ -1,11 +1,14 @@
-//! The result of a check, as `stillpoint check --json` prints it.
+//! The result of a check, as `stillpoint check --json` prints it and a receipt keeps it.
+//!
+//! What a newer version wrote can be read: names that are not known are skipped, and a kind, verdict or weight that is not
+//! known is `unknown`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Finding, Kind, Table, Verdict};
 
 /// What a check found, in the names of `stillpoint check --json`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// What was checked, as the user named it: for the caller to fill in.
     pub target: String,
@@ -24,7 +27,7 @@ pub struct Report {
 }
 
 /// What was found of one volume.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeReport {
     /// As in [`Volume::path`](crate::Volume::path).
     pub path: String,
@@ -46,7 +49,7 @@ pub struct VolumeReport {
 }
 
 /// What the journal and the orphan lists of an ext2, ext3 or ext4 volume say.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ext4Summary {
     /// `INCOMPAT_RECOVER`: the superblock says that the journal has to be replayed.
     pub needs_recovery: bool,
@@ -105,13 +108,15 @@ pub struct Ext4Check {
 
 #[cfg(test)]
 mod tests {
+    use serde::de::DeserializeOwned;
+
     use super::*;
     use crate::Severity;
     use crate::ext4::{ErrorRecord, RecordedError};
 
     fn recorded(inode: u32, errno: &'static str) -> RecordedError {
         let function = "ext4_lookup".to_owned();
-        RecordedError { time_seconds: 1_700_000_000, inode, block: 7, function, line: 1609, errno }
+        RecordedError { time_seconds: 1_700_000_000, inode, block: 7, function, line: 1609, errno: errno.into() }
     }
 
     fn report() -> Report {
@@ -191,8 +196,26 @@ mod tests {
     }
 
     #[test]
+    fn a_report_is_read_as_it_was_written() {
+        // From a reader, as from a file: nothing is borrowed from what is read.
+        assert_eq!(serde_json::from_reader::<_, Report>(JSON.as_bytes()).unwrap(), report());
+    }
+
+    #[test]
+    fn what_a_newer_version_wrote_is_read_as_far_as_it_is_known() {
+        let newer = JSON
+            .replace(r#""kind":"ext4""#, r#""kind":"zfs","pool":{"name":"tank"}"#)
+            .replace(r#""verdict":"replay""#, r#""verdict":"suspicious""#)
+            .replace(r#""severity":"replay""#, r#""severity":"grave""#);
+        let read: Report = serde_json::from_str(&newer).unwrap();
+        let [volume, _] = read.volumes.as_slice() else { panic!("two volumes") };
+        assert_eq!((volume.kind, volume.verdict), (Kind::Unknown, Verdict::Unknown));
+        assert_eq!(volume.findings[0].severity, Severity::Unknown);
+        assert_eq!(volume.ext4, report().volumes[0].ext4);
+    }
+
+    #[test]
     fn every_word_of_a_report_is_the_same_as_ever() {
-        let word = |value: serde_json::Value| value.as_str().unwrap().to_owned();
         let kinds = [
             (Kind::Ext2, "ext2"),
             (Kind::Ext3, "ext3"),
@@ -210,16 +233,17 @@ mod tests {
             (Kind::Empty, "empty"),
             (Kind::Unknown, "unknown"),
         ];
-        for (kind, written) in kinds {
-            assert_eq!((word(serde_json::to_value(kind).unwrap()).as_str(), kind.as_str()), (written, written));
-        }
+        assert_words(&kinds.map(|(kind, _)| kind), &kinds.map(|(_, word)| word));
+        assert_eq!(kinds.map(|(kind, _)| kind.as_str()), kinds.map(|(_, word)| word));
         let verdicts = [Verdict::Consistent, Verdict::Unknown, Verdict::Replay, Verdict::Damaged];
-        let written = verdicts.map(|verdict| word(serde_json::to_value(verdict).unwrap()));
-        assert_eq!(written, ["consistent", "unknown", "replay", "damaged"]);
+        assert_words(&verdicts, &["consistent", "unknown", "replay", "damaged"]);
         let severities = [Severity::Note, Severity::Warning, Severity::Unknown, Severity::Replay, Severity::Damage];
-        let written = severities.map(|severity| word(serde_json::to_value(severity).unwrap()));
-        assert_eq!(written, ["note", "warning", "unknown", "replay", "damage"]);
-        let written = [Table::Gpt, Table::Mbr, Table::None].map(|table| word(serde_json::to_value(table).unwrap()));
-        assert_eq!(written, ["gpt", "mbr", "none"]);
+        assert_words(&severities, &["note", "warning", "unknown", "replay", "damage"]);
+        assert_words(&[Table::Gpt, Table::Mbr, Table::None], &["gpt", "mbr", "none"]);
+    }
+
+    fn assert_words<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(values: &[T], words: &[&str]) {
+        assert_eq!(serde_json::to_value(values).unwrap(), serde_json::json!(words));
+        assert_eq!(serde_json::from_value::<Vec<T>>(serde_json::json!(words)).unwrap(), values);
     }
 }

@@ -2,14 +2,16 @@
 //!
 //! <https://docs.kernel.org/filesystems/ext4/super.html>: `s_error_count` and the `s_first_error_*`, `s_last_error_*` fields.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 
 use super::fields::{array, byte, joined, le32, le64, text};
 use super::superblock::Superblock;
 use super::time::utc;
 
 /// One recorded error.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedError {
     /// When, in seconds since 1970.
     pub time_seconds: u64,
@@ -22,11 +24,11 @@ pub struct RecordedError {
     /// The source line in it.
     pub line: u32,
     /// What kind of error, as ext4 numbers them (`EXT4_ERR_*`), by its errno name.
-    pub errno: &'static str,
+    pub errno: Cow<'static, str>,
 }
 
 /// The first and the last error, and how many there were.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorRecord {
     /// `s_error_count`: since the last e2fsck.
     pub count: u32,
@@ -50,7 +52,7 @@ impl ErrorRecord {
                 block: le64(raw, 0x1a0),
                 function: text(&array::<32>(raw, 0x1a8)),
                 line: le32(raw, 0x1c8),
-                errno: errno_name(byte(raw, 0x27a)),
+                errno: errno_name(byte(raw, 0x27a)).into(),
             },
             last: RecordedError {
                 time_seconds: joined(byte(raw, 0x279).into(), le32(raw, 0x1cc)),
@@ -58,7 +60,7 @@ impl ErrorRecord {
                 line: le32(raw, 0x1d4),
                 block: le64(raw, 0x1d8),
                 function: text(&array::<32>(raw, 0x1e0)),
-                errno: errno_name(byte(raw, 0x27b)),
+                errno: errno_name(byte(raw, 0x27b)).into(),
             },
         })
     }

@@ -8,7 +8,7 @@ mod fat;
 mod raid;
 mod swap;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::bytes::{has, le64, u8_at};
 use crate::read_at::read;
@@ -18,7 +18,8 @@ pub(crate) use fat::state as fat_state;
 pub(crate) use swap::swap_of;
 
 /// What a volume holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Kind {
     /// ext2: no journal.
@@ -50,6 +51,7 @@ pub enum Kind {
     /// No signature, and nothing but zeros in the first mebibyte.
     Empty,
     /// None of these.
+    #[serde(other)]
     Unknown,
 }
 
@@ -92,12 +94,6 @@ impl Kind {
 impl std::fmt::Display for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-impl Serialize for Kind {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
     }
 }
 

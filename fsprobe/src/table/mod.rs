@@ -4,13 +4,13 @@ mod gpt;
 mod gpt_header;
 mod mbr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::read_at::read;
 use crate::{Finding, Findings, Kind, ProbeError, ReadAt, kind};
 
 /// Which partition table a disk has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Table {
     /// GUID partition table (UEFI specification, chapter 5).

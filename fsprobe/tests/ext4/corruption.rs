@@ -6,7 +6,7 @@ use fsprobe::{Finding, Severity, Verdict, ext4};
 
 use crate::failing::Failing;
 use crate::image::{Made, run};
-use crate::{check, codes};
+use crate::{check, code, codes};
 
 const BLOCK: u64 = 1024;
 const SUPERBLOCK: u64 = 1024;
@@ -428,7 +428,7 @@ fn a_journal_and_its_filesystem_on_two_devices_are_each_judged_as_far_as_that_go
             assert_eq!((volume.kind, volume.verdict), (fsprobe::Kind::ExtJournal, report.verdict));
             let [finding] = volume.findings.as_slice() else { panic!("{report:#?}") };
             assert!(finding.detail.contains("UUID abababab-abab-abab-abab-abababababab"), "{finding:?}");
-            (report.verdict, finding.code)
+            (report.verdict, code(finding))
         };
         assert_eq!(judged(&bytes), (Verdict::Consistent, "journal-device"));
         bytes[journal + 0x1f] = 7;

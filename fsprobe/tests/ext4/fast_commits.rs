@@ -16,6 +16,7 @@ use fsprobe::ext4::{FileType, Filesystem};
 use fsprobe::{Depth, ReadAt, Severity, Verdict, ext4};
 use rustix::fs::{FallocateFlags, fallocate};
 
+use crate::code;
 use crate::image::{Made, Mounted, run};
 
 fn filesystem(options: &[&str]) -> Made {
@@ -64,7 +65,7 @@ fn assert_replays_to(live: &Made, mounted: &Mounted, what: &str) -> u32 {
     let image = live.open();
     let found = ext4::check(&image, Depth::Deep);
     let graver: Vec<_> = found.findings.iter().filter(|it| it.severity >= Severity::Unknown).collect();
-    assert_eq!(graver.iter().map(|it| it.code).collect::<Vec<_>>(), ["journal-needs-replay"], "{what}: {graver:#?}");
+    assert_eq!(graver.iter().map(|it| code(it)).collect::<Vec<_>>(), ["journal-needs-replay"], "{what}: {graver:#?}");
     assert_eq!(found.verdict, Verdict::Replay, "{what}");
 
     let opened = ext4::open(&image).unwrap();

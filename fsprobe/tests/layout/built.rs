@@ -7,7 +7,7 @@ use std::ops::Range;
 use fsprobe::{Disk, Extent, Table, layout};
 use proptest::prelude::*;
 
-use crate::support::lvm_crc;
+use crate::support::{code, lvm_crc};
 
 const DISK_SECTORS: u32 = 8 << 10;
 
@@ -204,10 +204,7 @@ fn logical_volumes_beyond_all_measure_are_said_and_copied_whole() {
     let image = physical_volume(&metadata(&lvs), 512);
     let disk = layout(&image).unwrap();
     assert_eq!(disk.volumes.len(), 1 + 1024);
-    assert_eq!(
-        disk.volumes[0].findings.iter().map(|finding| finding.code).collect::<Vec<_>>(),
-        ["lvm-too-many-volumes"]
-    );
+    assert_eq!(disk.volumes[0].findings.iter().map(code).collect::<Vec<_>>(), ["lvm-too-many-volumes"]);
     assert_eq!(
         fsprobe::allocated(&image, &disk).unwrap(),
         [Extent::new(0, (PE_START_SECTORS + 1030 * EXTENT_SECTORS) * 512)]
@@ -253,7 +250,7 @@ proptest! {
         let disk = layout(&image).unwrap();
         let places = |disk: &Disk| disk.volumes.iter().map(|v| (v.path.clone(), v.contiguous())).collect::<Vec<_>>();
         prop_assert_eq!(places(&disk), places(&whole));
-        prop_assert_eq!(disk.findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["gpt-primary-bad"]);
+        prop_assert_eq!(disk.findings.iter().map(code).collect::<Vec<_>>(), ["gpt-primary-bad"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! LVM2 inside a disk, made by the real LVM on loop devices and held against what `lvs` says. Needs root.
 
-use crate::support::{Images, Loop, Patched, lvm_crc, run, run_with};
+use crate::support::{Images, Loop, Patched, code, lvm_crc, run, run_with};
 use fsprobe::{Depth, Disk, Extent, Kind, ReadAt, Verdict, Volume, allocated, check, layout};
 
 const MIB: u64 = 1 << 20;
@@ -130,7 +130,7 @@ fn a_volume_on_another_disk_is_said_to_need_it() {
     let report = check(&bytes, Depth::Default).unwrap();
     let both = report.volumes.iter().find(|volume| volume.path == "1/vg0/both").unwrap();
     assert_eq!(
-        (both.kind, both.verdict, both.findings[0].code),
+        (both.kind, both.verdict, both.findings[0].code.as_ref()),
         (Kind::Unknown, Verdict::Unknown, "lv-needs-other-pv")
     );
     assert_eq!(report.verdict, Verdict::Unknown);
@@ -145,7 +145,7 @@ fn a_volume_of_a_type_that_cannot_be_read_is_said_to_be_so() {
     lab.edit("vg0", |text| text.replace("type = \"striped\"", "type = \"zero\""));
     let disk = layout(&lab.bytes()).unwrap();
     let root = volume(&disk, "1/vg0/root");
-    assert_eq!((root.findings[0].code, root.is_whole()), ("lv-type-unsupported", false));
+    assert_eq!((root.findings[0].code.as_ref(), root.is_whole()), ("lv-type-unsupported", false));
     assert!(root.findings[0].detail.contains("\"zero\""));
 }
 
@@ -194,7 +194,7 @@ fn bad_metadata_is_damage_and_everything_is_copied() {
     let text = header + u64::from_le_bytes(bytes[header + 40..][..8].try_into().unwrap()) as usize;
     bytes[text + 20] ^= 1;
     let report = check(&bytes, Depth::Default).unwrap();
-    assert_eq!((report.verdict, report.volumes[0].findings[0].code), (Verdict::Damaged, "lvm-metadata-bad"));
+    assert_eq!((report.verdict, report.volumes[0].findings[0].code.as_ref()), (Verdict::Damaged, "lvm-metadata-bad"));
     let disk = layout(&bytes).unwrap();
     assert_eq!(allocated(&bytes, &disk).unwrap(), [Extent::new(0, bytes.len() as u64)]);
 }
@@ -243,7 +243,7 @@ fn every_type_of_volume_is_where_device_mapper_has_it_or_said_to_be_unreadable()
     assert_eq!(found, shown);
     for volume in disk.volumes.iter().skip(3) {
         let name = volume.path.strip_prefix("1/vg0/").unwrap();
-        let codes: Vec<_> = volume.findings.iter().map(|finding| finding.code).collect();
+        let codes: Vec<_> = volume.findings.iter().map(code).collect();
         let Some((_, pieces)) = BY_DEVICE_MAPPER.iter().find(|(here, _)| *here == name) else {
             assert_eq!((codes, volume.is_whole()), (vec!["lv-type-unsupported"], false), "{name}");
             continue;
@@ -289,7 +289,7 @@ fn an_extent_that_two_volumes_claim_is_damage_and_everything_is_copied_at_once()
     bytes[area..][..4].copy_from_slice(&checksum.to_le_bytes());
 
     let disk = layout(&bytes).unwrap();
-    let found: Vec<_> = disk.volumes[0].findings.iter().map(|finding| finding.code).collect();
+    let found: Vec<_> = disk.volumes[0].findings.iter().map(code).collect();
     assert_eq!(found, ["lvm-extent-claimed-twice"]);
     assert_eq!(disk.volumes.iter().filter(|volume| volume.kind == Kind::Ext4).count(), 1001);
     let reads = Counted { bytes: &bytes, reads: 0.into() };
@@ -322,7 +322,7 @@ fn a_physical_volume_that_is_cut_is_damage() {
     let whole: Vec<u8> = lab.bytes()[MIB as usize..(MIB + size) as usize].to_vec();
     let report = check(&whole, Depth::Default).unwrap();
     let said = &report.volumes[0].findings[0];
-    assert_eq!((report.verdict, said.code), (Verdict::Damaged, "lvm-pv-truncated"));
+    assert_eq!((report.verdict, said.code.as_ref()), (Verdict::Damaged, "lvm-pv-truncated"));
     let detail = format!("it says that it has {} bytes, the volume has {size}", 64 * MIB);
     assert_eq!(said.detail, detail);
 }
@@ -333,7 +333,7 @@ fn a_physical_volume_whose_group_is_described_elsewhere_is_unknown() {
     let [one, two] = [&lab.parts[0].device, &lab.parts[1].device];
     lab.lvm(&["pvcreate", "-q", "--metadatacopies", "0", two]);
     let unused = check(&lab.bytes(), Depth::Default).unwrap();
-    assert_eq!((unused.verdict, unused.volumes[1].findings[0].code), (Verdict::Consistent, "lvm-pv-unused"));
+    assert_eq!((unused.verdict, unused.volumes[1].findings[0].code.as_ref()), (Verdict::Consistent, "lvm-pv-unused"));
 
     lab.lvm(&["vgcreate", "-q", "vg0", one, two]);
     lab.create("vg0", "root", &["-l", "2"]);
@@ -341,7 +341,10 @@ fn a_physical_volume_whose_group_is_described_elsewhere_is_unknown() {
     assert_eq!(check(&bytes, Depth::Default).unwrap().verdict, Verdict::Consistent);
     bytes[MIB as usize..65 * MIB as usize].fill(0);
     let report = check(&bytes, Depth::Default).unwrap();
-    assert_eq!((report.verdict, report.volumes[1].findings[0].code), (Verdict::Unknown, "lvm-group-elsewhere"));
+    assert_eq!(
+        (report.verdict, report.volumes[1].findings[0].code.as_ref()),
+        (Verdict::Unknown, "lvm-group-elsewhere")
+    );
 }
 
 #[test]
@@ -352,7 +355,7 @@ fn of_two_copies_of_a_physical_volume_the_second_is_said_and_not_used() {
     let mut bytes = lab.bytes();
     bytes.copy_within(MIB as usize..65 * MIB as usize, 65 * MIB as usize);
     let report = check(&bytes, Depth::Default).unwrap();
-    assert_eq!((report.verdict, report.volumes[1].findings[0].code), (Verdict::Unknown, "lvm-duplicate-pv"));
+    assert_eq!((report.verdict, report.volumes[1].findings[0].code.as_ref()), (Verdict::Unknown, "lvm-duplicate-pv"));
     assert_eq!(report.volumes[2].path, "1/vg0/root");
 }
 
@@ -370,7 +373,7 @@ fn with_one_of_two_metadata_areas_bad_or_stale_the_other_counts() {
     let second = second.unwrap();
     let said = |bytes: &Vec<u8>| {
         let report = check(bytes, Depth::Default).unwrap();
-        let codes: Vec<_> = report.volumes[0].findings.iter().map(|finding| finding.code).collect();
+        let codes: Vec<_> = report.volumes[0].findings.iter().map(code).collect();
         let paths: Vec<_> = report.volumes.iter().skip(2).map(|volume| volume.path.clone()).collect();
         (report.verdict, codes, paths)
     };

@@ -34,7 +34,7 @@ fn a_disk_that_fails_half_way_is_damage_in_the_volume_that_cannot_be_read() {
     let [first, second] = report.volumes.as_slice() else { panic!("{:#?}", report.volumes) };
     assert_eq!((first.verdict, first.path.as_str()), (Verdict::Consistent, "1"));
     assert_eq!((second.verdict, second.path.as_str()), (Verdict::Damaged, "2"));
-    let said: Vec<_> = second.findings.iter().map(|finding| (finding.code, finding.detail.as_str())).collect();
+    let said: Vec<_> = second.findings.iter().map(|finding| (finding.code.as_ref(), finding.detail.as_str())).collect();
     let [("unreadable", detail)] = said.as_slice() else { panic!("{said:?}") };
     assert!(detail.contains("signatures") && detail.contains("byte 0") && detail.contains("os error 5"), "{detail}");
     // What cannot be recognised is copied whole: the copy will say that it cannot be read.
@@ -50,7 +50,7 @@ fn a_filesystem_that_fails_half_way_is_damage_with_the_structure_and_the_byte() 
     let disk = Failing { image: &image, from_byte: 17 * MIB as u64 + 100 * 1024 };
     let report = check(&disk, Depth::Default).unwrap();
     let second = &report.volumes[1];
-    let said: Vec<_> = second.findings.iter().map(|finding| (finding.code, finding.detail.as_str())).collect();
+    let said: Vec<_> = second.findings.iter().map(|finding| (finding.code.as_ref(), finding.detail.as_str())).collect();
     let [("unreadable", detail)] = said.as_slice() else { panic!("{said:?}") };
     assert!(detail.contains("ext4") && detail.contains("at byte ") && detail.contains("os error 5"), "{detail}");
     let error = allocated(&disk, &layout(&disk).unwrap()).unwrap_err().to_string();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::{Images, Patched, run};
+use crate::support::{Images, Patched, code, run};
 use fsprobe::{Depth, Verdict, check};
 
 fn made(images: &Images, options: &[&str]) -> PathBuf {
@@ -13,7 +13,7 @@ fn made(images: &Images, options: &[&str]) -> PathBuf {
 
 fn judged(image: &Patched) -> (Verdict, Vec<&'static str>) {
     let report = check(image, Depth::Default).unwrap();
-    (report.verdict, report.volumes[0].findings.iter().map(|finding| finding.code).collect())
+    (report.verdict, report.volumes[0].findings.iter().map(code).collect())
 }
 
 fn with_hibernation_file(images: &Images, image: &Path, content: &[u8]) {

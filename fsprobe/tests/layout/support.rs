@@ -1,7 +1,10 @@
 //! Images made by the real tools, in a folder that goes away with the test.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+
+use fsprobe::Finding;
 
 use crate::unmount::unmount;
 
@@ -23,6 +26,14 @@ impl Images {
         let path = self.path(name);
         std::fs::File::create(&path).unwrap().set_len(size_bytes).unwrap();
         path
+    }
+}
+
+/// The code of a finding that was made here, and not read from a file.
+pub fn code(finding: &Finding) -> &'static str {
+    match finding.code {
+        Cow::Borrowed(code) => code,
+        Cow::Owned(_) => panic!("{finding:?} was read from a file"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Partition tables, held against what sfdisk makes and says. It is to tell the kernel nothing: else it waits until all
 //! filesystems of the machine are on their disks.
 
-use crate::support::{Images, run, run_with};
+use crate::support::{Images, code, run, run_with};
 use fsprobe::{Disk, Kind, Table, Verdict, layout};
 
 const MIB: u64 = 1 << 20;
@@ -27,7 +27,7 @@ fn places(disk: &Disk) -> Vec<(String, u64, u64)> {
 }
 
 fn codes(disk: &Disk) -> Vec<&'static str> {
-    disk.findings.iter().chain(disk.volumes.iter().flat_map(|v| &v.findings)).map(|finding| finding.code).collect()
+    disk.findings.iter().chain(disk.volumes.iter().flat_map(|v| &v.findings)).map(code).collect()
 }
 
 fn worst(disk: &Disk) -> Verdict {

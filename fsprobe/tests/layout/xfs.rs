@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::{Images, Mount, Patched, run};
+use crate::support::{Images, Mount, Patched, code, run};
 use fsprobe::{Depth, Verdict, check};
 
 /// The verdict and the codes of the findings, after `xfs_logprint` has said the same of the log.
@@ -12,7 +12,7 @@ fn judged(image: &Path) -> (Verdict, Vec<&'static str>) {
     let said = run("xfs_logprint", &["-t", image.to_str().unwrap()]);
     let expected = if said.contains("<CLEAN>") { Verdict::Consistent } else { Verdict::Replay };
     assert_eq!(volume.verdict, expected, "{:?}\n{said}", volume.findings);
-    (volume.verdict, volume.findings.iter().map(|finding| finding.code).collect())
+    (volume.verdict, volume.findings.iter().map(code).collect())
 }
 
 fn made(images: &Images, options: &[&str]) -> PathBuf {
@@ -86,7 +86,7 @@ fn an_external_log_is_unknown() {
     let log = images.blank("log", 70 << 20);
     let image = made(&images, &["-l", &format!("logdev={},size=64m", log.to_str().unwrap())]);
     let report = check(&Patched::open(&image), Depth::Default).unwrap();
-    assert_eq!((report.verdict, report.volumes[0].findings[0].code), (Verdict::Unknown, "xfs-external-log"));
+    assert_eq!((report.verdict, report.volumes[0].findings[0].code.as_ref()), (Verdict::Unknown, "xfs-external-log"));
 }
 
 #[test]
@@ -96,10 +96,10 @@ fn a_changed_superblock_and_a_cut_image_are_damaged() {
     let mut changed = Patched::open(&image);
     changed.patches.push((8, 0xff));
     let report = check(&changed, Depth::Default).unwrap();
-    assert_eq!((report.verdict, report.volumes[0].findings[0].code), (Verdict::Damaged, "xfs-superblock-bad"));
+    assert_eq!((report.verdict, report.volumes[0].findings[0].code.as_ref()), (Verdict::Damaged, "xfs-superblock-bad"));
 
     let report = check(&Patched::open(&image).truncated(100 << 20), Depth::Default).unwrap();
-    assert_eq!((report.verdict, report.volumes[0].findings[0].code), (Verdict::Damaged, "xfs-truncated"));
+    assert_eq!((report.verdict, report.volumes[0].findings[0].code.as_ref()), (Verdict::Damaged, "xfs-truncated"));
 }
 
 /// Where the records begin that a mount of `image` would replay.
@@ -157,7 +157,7 @@ fn mounted(images: &Images, image: &Path) -> Option<usize> {
 
 fn said(image: &Path) -> (Verdict, Vec<&'static str>) {
     let report = check(&Patched::open(image), Depth::Default).unwrap();
-    (report.verdict, report.volumes[0].findings.iter().map(|finding| finding.code).collect())
+    (report.verdict, report.volumes[0].findings.iter().map(code).collect())
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn features_that_nobody_here_knows_are_said_and_those_of_today_are_not() {
     let image = made(&images, &[]);
     let judged = |at: usize, bits: u32| {
         let report = check(&with_superblock(&image, at, &bits.to_be_bytes()), Depth::Default).unwrap();
-        (report.verdict, report.volumes[0].findings.iter().map(|finding| finding.code).collect::<Vec<_>>())
+        (report.verdict, report.volumes[0].findings.iter().map(code).collect::<Vec<_>>())
     };
     // Without needsrepair, bit 4, all up to that of zone gaps.
     assert_eq!(judged(216, 0x7ef), (Verdict::Consistent, vec![]));
@@ -242,7 +242,7 @@ fn a_log_beyond_all_bytes_is_damage() {
     let fields = [(48, 0x6000_0000_0000_u64.to_be_bytes()), (84, [0xd0; 8])];
     image.patches = fields.into_iter().flat_map(|(at, bytes)| (at..).zip(bytes)).collect();
     let report = check(&image, Depth::Default).unwrap();
-    let found: Vec<_> = report.volumes[0].findings.iter().map(|finding| finding.code).collect();
+    let found: Vec<_> = report.volumes[0].findings.iter().map(code).collect();
     assert_eq!((report.verdict, found), (Verdict::Damaged, vec!["xfs-superblock-bad"]));
 }
 

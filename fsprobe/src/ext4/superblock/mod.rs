@@ -158,6 +158,8 @@ pub(super) fn checksum_of(raw: &[u8; SIZE_BYTES]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
 
     fn valid() -> [u8; SIZE_BYTES] {
@@ -169,11 +171,11 @@ mod tests {
         raw
     }
 
-    fn code(raw: &[u8; SIZE_BYTES]) -> &'static str {
+    fn code(raw: &[u8; SIZE_BYTES]) -> Cow<'static, str> {
         match Superblock::parse(raw, "here") {
-            Ok(_) => "ok",
+            Ok(_) => "ok".into(),
             Err(Fault::Bad(finding)) => finding.code,
-            Err(Fault::Io(_)) => "io",
+            Err(Fault::Io(_)) => "io".into(),
         }
     }
 
