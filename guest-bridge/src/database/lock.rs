@@ -5,18 +5,22 @@ use std::time::{Duration, Instant};
 use super::{
     Database, DatabaseError, OpenSession, Statement, holder,
     lock_method::LockMethod,
+    milliseconds,
     server::{self, Coordinates, Server},
 };
 
-/// How long to wait and how long to hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How long to wait and how long to hold. Written as whole milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LockTerms {
     /// How long the server may take to grant the lock. While it waits, later writers may queue behind it. Rounded up to seconds.
+    #[serde(rename = "lock_deadline_ms", with = "milliseconds")]
     pub lock_deadline: Duration,
     /// How long the lock may outlive a coordinator that vanished: the session's `wait_timeout`, rounded up to seconds. Longer than
     /// the window may take, or the lock runs out inside it.
+    #[serde(rename = "expiry_ms", with = "milliseconds")]
     pub expiry: Duration,
     /// How long every other statement may take.
+    #[serde(rename = "statement_deadline_ms", with = "milliseconds")]
     pub statement_deadline: Duration,
 }
 
@@ -246,4 +250,21 @@ async fn connection_id(session: &mut dyn Database, deadline: Duration) -> Result
 /// Both variables count seconds, and 0 would mean the shortest possible, not "none".
 fn whole_seconds(duration: Duration) -> u64 {
     (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).clamp(1, 31_536_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_are_read_as_they_were_written_in_milliseconds() {
+        let terms = LockTerms {
+            lock_deadline: Duration::from_secs(30),
+            expiry: Duration::from_millis(45_500),
+            statement_deadline: Duration::from_secs(5),
+        };
+        let json = r#"{"lock_deadline_ms":30000,"expiry_ms":45500,"statement_deadline_ms":5000}"#;
+        assert_eq!(serde_json::to_string(&terms).unwrap(), json);
+        assert_eq!(serde_json::from_str::<LockTerms>(json).unwrap(), terms);
+    }
 }

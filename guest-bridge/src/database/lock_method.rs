@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::server::{Flavour, Server};
 
-/// The statements that hold a server's writers still across a storage snapshot.
+/// The statements that hold a server's writers still across a storage snapshot. Read from a file, one that is not known is an error:
+/// none of these can stand for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LockMethod {
@@ -17,7 +18,7 @@ pub enum LockMethod {
 }
 
 /// A lock method and why it is the one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LockChoice {
     /// The method.
     pub method: LockMethod,
@@ -91,5 +92,18 @@ mod tests {
             assert_eq!(serde_json::to_value(method).unwrap(), word);
             assert_eq!(serde_json::from_value::<LockMethod>(word.into()).unwrap(), method);
         }
+    }
+
+    #[test]
+    fn a_choice_is_read_as_it_was_written() {
+        let choice = LockChoice { method: LockMethod::BackupStage, reason: "it is the gentlest".to_owned() };
+        let json = r#"{"method":"backup-stage","reason":"it is the gentlest"}"#;
+        assert_eq!(serde_json::to_string(&choice).unwrap(), json);
+        assert_eq!(serde_json::from_str::<LockChoice>(json).unwrap(), choice);
+    }
+
+    #[test]
+    fn a_method_that_is_not_known_is_no_other() {
+        serde_json::from_value::<LockMethod>("clone-donor".into()).unwrap_err();
     }
 }

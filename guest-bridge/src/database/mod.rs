@@ -10,6 +10,7 @@ mod error;
 pub mod holder;
 pub mod lock;
 pub mod lock_method;
+mod milliseconds;
 pub mod net;
 mod rows;
 #[cfg(any(test, feature = "scripted"))]

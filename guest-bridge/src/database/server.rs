@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use super::{Database, DatabaseError, Rows, Statement};
 
-/// Who forked it.
+/// Who forked it. Read from a file, one that is not known is an error: what holds for these need not hold for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flavour {
