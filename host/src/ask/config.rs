@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::ask::cow_size::CowSize;
 
@@ -37,6 +37,9 @@ pub enum ConfigError {
 pub struct Config {
     /// Run logs live under it; `/var/lib/stillpoint` by default.
     pub state_dir: Option<PathBuf>,
+    /// What every VM does that says nothing else: `[defaults]`.
+    #[serde(default)]
+    pub defaults: PolicyConfig,
     /// Each VM by its name: `[vm.NAME]`.
     #[serde(default)]
     pub vm: BTreeMap<String, VmConfig>,
@@ -56,7 +59,7 @@ pub struct VmConfig {
     /// `[vm.NAME.database]`; without it no tables are locked.
     pub database: Option<DatabaseConfig>,
     /// `[vm.NAME.policy]`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "of_a_vm")]
     pub policy: PolicyConfig,
 }
 
@@ -70,7 +73,8 @@ pub struct DatabaseConfig {
     pub credentials: Option<PathBuf>,
 }
 
-/// `[vm.NAME.policy]`: each has a default.
+/// `[vm.NAME.policy]`, and `[defaults]`: everything in it may be left out. What each bounds, and what it is then, says
+/// [`Policy`](super::policy::Policy).
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyConfig {
@@ -78,12 +82,41 @@ pub struct PolicyConfig {
     pub require: Option<String>,
     /// `10G`, or `20%` of each origin.
     pub cow_size: Option<CowSize>,
-    /// How long to wait for the tables.
-    pub lock_deadline_s: Option<u64>,
-    /// How long the guest may take to freeze.
-    pub freeze_deadline_s: Option<u64>,
     /// zstd level.
     pub level: Option<i32>,
+    /// How many threads copy.
+    pub threads: Option<usize>,
+    /// How long the agent may take for an answer to the survey.
+    pub survey_agent_deadline_s: Option<u64>,
+    /// How long the database may take for one.
+    pub survey_database_deadline_s: Option<u64>,
+    /// How long the guest may write out its dirty pages before the window.
+    pub guest_sync_deadline_s: Option<u64>,
+    /// How long to wait for the tables.
+    pub lock_deadline_s: Option<u64>,
+    /// How long any other statement of the locking session may take.
+    pub statement_deadline_s: Option<u64>,
+    /// How long the guest may take to freeze.
+    pub freeze_deadline_s: Option<u64>,
+    /// How long the attach of one disk's snapshot may take.
+    pub attach_deadline_s: Option<u64>,
+    /// How long to wait for the answer to the first thaw.
+    pub first_thaw_deadline_s: Option<u64>,
+    /// How long a thaw is repeated before a person is called.
+    pub thaw_deadline_s: Option<u64>,
+    /// How long udev may take to make a snapshot's device node.
+    pub node_deadline_s: Option<u64>,
+    /// Folder for artifacts. In `[defaults]` alone: a VM's own is no matter of policy, and stands in `[vm.NAME]`.
+    pub target: Option<PathBuf>,
+}
+
+/// `[vm.NAME.policy]`, which has no target beside the VM's own.
+fn of_a_vm<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PolicyConfig, D::Error> {
+    let policy = PolicyConfig::deserialize(deserializer)?;
+    match policy.target {
+        None => Ok(policy),
+        Some(_) => Err(serde::de::Error::custom("`target` stands in [vm.NAME] itself, not in its policy")),
+    }
 }
 
 impl Config {

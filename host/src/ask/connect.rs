@@ -8,7 +8,8 @@ use guest_bridge::database::agent_session::AgentSession;
 use guest_bridge::database::net::NetSession;
 use guest_bridge::database::{Credentials, DatabaseError, OpenSession};
 
-use crate::ask::job::{DatabaseRoute, Job, Via};
+use crate::ask::database::{DatabaseRoute, Via};
+use crate::ask::job::Job;
 use crate::clock::Clock;
 use crate::failure::Cause;
 use lvm::Lvm;
@@ -33,14 +34,38 @@ impl World {
     /// # Errors
     /// Where the database's credentials cannot be read, or its address is malformed.
     pub fn of(job: &Job) -> Result<Self, Cause> {
-        let agent = job.agent.clone().map(|endpoint| SharedAgent::new(QgaTransport::new(endpoint)));
-        let database = job.database.as_ref().map(|route| opener(route, agent.as_ref())).transpose()?;
+        let agent = job.agent.value.clone().map(|endpoint| SharedAgent::new(QgaTransport::new(endpoint)));
+        let database = job.database.value.as_ref().map(|route| opener(route, agent.as_ref())).transpose()?;
         Ok(Self { lvm: Lvm::new(Arc::new(HostPrograms)), agent, database, clock: Clock::system() })
+    }
+
+    /// The agent, for what cannot be done without it.
+    ///
+    /// # Errors
+    /// Where the job has none: `what` is refused, and not left out.
+    pub fn agent_for(&self, what: &str) -> Result<SharedAgent, Cause> {
+        let none =
+            || Cause::usage(format!("{what} needs the guest agent, and the job has none"), "give --agent unix:PATH");
+        self.agent.clone().ok_or_else(none)
+    }
+
+    /// The database, for what cannot be done without it.
+    ///
+    /// # Errors
+    /// Where the job has none: `what` is refused, and not left out.
+    pub fn database_for(&self, what: &str) -> Result<OpenSession, Cause> {
+        let none = || {
+            Cause::usage(
+                format!("{what} needs a database, and the job has none"),
+                "give --db agent, unix:PATH or tcp:HOST:PORT",
+            )
+        };
+        self.database.clone().ok_or_else(none)
     }
 }
 
 fn opener(route: &DatabaseRoute, agent: Option<&SharedAgent>) -> Result<OpenSession, Cause> {
-    let credentials = route.credentials.as_deref().map(credentials).transpose()?;
+    let credentials = route.credentials.as_ref().map(|file| credentials(&file.value)).transpose()?;
     match (&route.via, agent) {
         (Via::Agent { socket }, Some(agent)) => Ok(AgentSession::opener(agent.clone(), credentials, socket.clone())),
         (Via::Agent { .. }, None) => {

@@ -40,8 +40,8 @@ use crate::stop::Stop;
 pub async fn run(job: &Job, destination: &Destination, world: &World, stop: &Stop) -> Result<Outcome, Failure> {
     let survey = Survey::take(job, world, stop).await?;
     let plan = Plan::make(job, &survey).at(Step::Plan)?;
-    let log = RunLog::create(&job.state_dir, &job.vm, world.clock).at(Step::Plan)?;
-    let mut output = Output::create(destination, &job.disks, &log).await?;
+    let log = RunLog::create(&job.state_dir.value, &job.vm, world.clock).at(Step::Plan)?;
+    let mut output = Output::create(destination, &job.disks.value, &log).await?;
     let mut snapshots = Snapshots::prepare(&world.lvm, &survey, &plan, &log, stop).await?;
 
     let made = async {

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::ask::cow_size::CowSize;
 use crate::ask::job::Job;
+use crate::ask::lock_expiry::lock_expiry;
 use crate::backup::survey::Survey;
 use crate::clock::millis;
 use crate::failure::Cause;
@@ -17,12 +18,6 @@ use lvm::{Bytes, LvmError, Origin};
 
 /// Smaller than this a COW volume is filled by a handful of log writes.
 const COW_MIN: Bytes = Bytes(64 << 20);
-/// How long the thaw is repeated before a person is called.
-const THAW_DEADLINE: Duration = Duration::from_secs(60);
-/// One statement, or one look at the session that holds the lock.
-const STATEMENT_DEADLINE: Duration = Duration::from_secs(15);
-/// What the attach of one disk may add to the window; the lock's expiry has to outlast it.
-const ATTACH_ALLOWANCE: Duration = Duration::from_secs(10);
 
 /// What a backup is going to do.
 #[derive(Clone, Debug, Serialize)]
@@ -99,7 +94,7 @@ impl Plan {
         let mut disks = Vec::new();
         let mut needed_in: Vec<(&Origin, Bytes)> = Vec::new();
         for disk in &survey.disks {
-            let (cow, cow_reason) = cow_size(job.policy.cow_size, &disk.origin);
+            let (cow, cow_reason) = cow_size(job.policy.cow_size.value, &disk.origin);
             match needed_in.iter_mut().find(|(origin, _)| origin.vg.name == disk.origin.vg.name) {
                 Some((_, needed)) => needed.0 = needed.0.saturating_add(cow.0),
                 None => needed_in.push((&disk.origin, cow)),
@@ -127,16 +122,16 @@ impl Plan {
             vm: job.vm.clone(),
             window: WindowPlan {
                 lock: survey.server.as_ref().map(|server| lock_plan(job, server, disks.len())),
-                freeze: job.freeze.as_ref().map(|freeze| FreezePlan {
+                freeze: job.freeze_through().map(|freeze| FreezePlan {
                     endpoint: freeze.to_string(),
-                    deadline: job.policy.freeze_deadline,
-                    thaw_deadline: THAW_DEADLINE,
+                    deadline: job.policy.freeze.value,
+                    thaw_deadline: job.policy.thaw.value,
                 }),
             },
             guest_sync: survey.guest_can_exec(),
             disks,
-            require: job.policy.require,
-            level: job.policy.level,
+            require: job.policy.require.value,
+            level: job.policy.level.value,
             notes: survey.notes(),
         })
     }
@@ -179,15 +174,15 @@ fn count(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
-/// The lock expires by itself only after what happens under it has had the time that it needs as a rule. Where LVM or a
-/// thaw takes longer still, the lock is lost, which is noticed and graded: better than writers that wait for minutes.
 fn lock_plan(job: &Job, server: &Server, disks: usize) -> LockPlan {
-    let attach = ATTACH_ALLOWANCE.saturating_mul(u32::try_from(disks).unwrap_or(u32::MAX));
-    let expiry = job.policy.freeze_deadline + attach + STATEMENT_DEADLINE;
     LockPlan {
         server: server.clone(),
         choice: LockMethod::choose(server),
-        terms: LockTerms { lock_deadline: job.policy.lock_deadline, expiry, statement_deadline: STATEMENT_DEADLINE },
+        terms: LockTerms {
+            lock_deadline: job.policy.lock.value,
+            expiry: lock_expiry(&job.policy, disks).after,
+            statement_deadline: job.policy.statement.value,
+        },
     }
 }
 

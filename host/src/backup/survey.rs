@@ -1,25 +1,19 @@
 //! The survey: what is there, on the host, in the guest and in the database. It changes nothing.
 
-use std::time::Duration;
-
 use crate::blocking::blocking;
 use fsprobe::Kind;
 use guest_bridge::agent::{self, AgentInfo, Filesystem, FreezeStatus};
 use guest_bridge::database::server::{self, Server};
 
 use crate::ask::connect::World;
-use crate::ask::job::{Job, Via};
+use crate::ask::database::Via;
+use crate::ask::job::Job;
 use crate::backup::proof::keeps_no_proof;
 use crate::failure::{At, Cause, Failure};
 use crate::step::Step;
 use crate::stop::Stop;
 use image::device::Device;
 use lvm::{LvName, Origin};
-
-/// How long the agent may take for one answer of the survey.
-const AGENT_DEADLINE: Duration = Duration::from_secs(10);
-/// How long the database may take for one.
-const DATABASE_DEADLINE: Duration = Duration::from_secs(15);
 
 /// Needed to freeze, and to be sure of the thaw.
 const FREEZE_COMMANDS: [&str; 3] = ["guest-fsfreeze-freeze", "guest-fsfreeze-thaw", "guest-fsfreeze-status"];
@@ -67,11 +61,12 @@ impl Survey {
     async fn look(job: &Job, world: &World, stop: &Stop) -> Result<Self, Cause> {
         let disks = job
             .disks
+            .value
             .iter()
             .map(|name| blocking(|| DiskSurvey::take(name, world)))
             .collect::<Result<Vec<_>, Cause>>()?;
         let guest = stop.or(GuestSurvey::take(job, world)).await??;
-        let server = survey_server(world, stop).await?;
+        let server = survey_server(job, world, stop).await?;
         Ok(Self { disks, guest, server })
     }
 
@@ -136,8 +131,9 @@ impl DiskSurvey {
 impl GuestSurvey {
     async fn take(job: &Job, world: &World) -> Result<Option<Self>, Cause> {
         let Some(mut agent) = world.agent.clone() else { return Ok(None) };
-        let info = agent::info(&mut agent, AGENT_DEADLINE).await?;
-        if job.freeze.is_some() {
+        let deadline = job.policy.survey_agent.value;
+        let info = agent::info(&mut agent, deadline).await?;
+        if job.freeze.value {
             let missing = info.missing(&FREEZE_COMMANDS);
             if !missing.is_empty() {
                 return Err(Cause::refused(
@@ -145,14 +141,14 @@ impl GuestSurvey {
                     "allow these commands in the guest's qemu-ga configuration, or use --no-freeze",
                 ));
             }
-            if agent::freeze_status(&mut agent, AGENT_DEADLINE).await? == FreezeStatus::Frozen {
+            if agent::freeze_status(&mut agent, deadline).await? == FreezeStatus::Frozen {
                 return Err(Cause::refused(
                     "the guest's filesystems are frozen already, by someone else or by a run that died",
                     "thaw them first: send guest-fsfreeze-thaw to the agent",
                 ));
             }
         }
-        if job.database.as_ref().is_some_and(|database| matches!(database.via, Via::Agent { .. })) {
+        if job.database.value.as_ref().is_some_and(|database| matches!(database.via, Via::Agent { .. })) {
             let missing = info.missing(&EXEC_COMMANDS);
             if !missing.is_empty() {
                 return Err(Cause::refused(
@@ -162,20 +158,18 @@ impl GuestSurvey {
                 ));
             }
         }
-        let filesystems = if info.supports("guest-get-fsinfo") {
-            agent::fsinfo(&mut agent, AGENT_DEADLINE).await?
-        } else {
-            Vec::new()
-        };
+        let filesystems =
+            if info.supports("guest-get-fsinfo") { agent::fsinfo(&mut agent, deadline).await? } else { Vec::new() };
         Ok(Some(Self { info, filesystems }))
     }
 }
 
-async fn survey_server(world: &World, stop: &Stop) -> Result<Option<Server>, Cause> {
+async fn survey_server(job: &Job, world: &World, stop: &Stop) -> Result<Option<Server>, Cause> {
     let Some(open) = &world.database else { return Ok(None) };
+    let deadline = job.policy.survey_database.value;
     // Opened to the end also after a signal: half open it could not be closed, and its client would stay in the guest.
-    let mut session = open(DATABASE_DEADLINE).await?;
-    let server = stop.or(server::identify(&mut *session, DATABASE_DEADLINE)).await;
+    let mut session = open(deadline).await?;
+    let server = stop.or(server::identify(&mut *session, deadline)).await;
     session.close().await;
     Ok(Some(server??))
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser, Subcommand};
 
+use crate::ask::asked::Asked;
 use crate::ask::cow_size::CowSize;
-use crate::ask::job::Asked;
 use crate::grade::Grade;
 use crate::show::printable::printable;
 
@@ -220,6 +220,7 @@ impl JobArgs {
             no_freeze: self.no_freeze,
             database: self.database,
             credentials: self.credentials,
+            to: None,
             require: None,
             cow_size: self.cow_size,
             lock_deadline: self.lock_deadline,

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use super::args::BackupArgs;
 use super::render;
+use crate::ask::asked::Asked;
 use crate::ask::config::Config;
 use crate::ask::connect::World;
-use crate::ask::job::{Asked, Job};
+use crate::ask::job::{Job, Target};
 use crate::backup::destination::Destination;
 use crate::backup::{self, Outcome};
 use crate::failure::exit::Exit;
-use crate::failure::{At, Cause, Failure};
+use crate::failure::{At, Failure};
 use crate::step::Step;
 
 pub(super) async fn run(args: BackupArgs) -> Exit {
@@ -40,20 +41,15 @@ pub(super) async fn run(args: BackupArgs) -> Exit {
 async fn back_up(args: BackupArgs) -> Result<Outcome, Failure> {
     let stop = super::stop_on_signals()?;
     let config = Config::load(args.job.config.as_deref()).at(Step::Job)?;
-    let configured_target = args.job.vm.as_ref().and_then(|vm| config.vm.get(vm)?.target.clone());
-    let asked = Asked { require: args.require, level: args.level, ..args.job.asked() };
+    let asked = Asked { to: args.to, require: args.require, level: args.level, ..args.job.asked() };
     let job = Job::new(asked, &config).at(Step::Job)?;
     let world = World::of(&job).at(Step::Job)?;
 
-    let destination = match args.to.or(configured_target) {
-        None => {
-            let hint = "give --to FOLDER, or --to - for standard output";
-            return Err(Cause::usage("no target is named", hint)).at(Step::Job);
-        }
-        Some(stdout) if stdout == Path::new("-") => Destination::Stdout { receipt: args.receipt },
-        Some(folder) => {
+    let destination = match job.target().at(Step::Job)? {
+        Target::Stdout => Destination::Stdout { receipt: args.receipt },
+        Target::Folder(folder) => {
             let name = args.name.unwrap_or_else(|| format!("{}-{}", job.vm, world.clock.stamp()));
-            Destination::Folder { folder, name }
+            Destination::Folder { folder: folder.clone(), name }
         }
     };
     backup::run(&job, &destination, &world, &stop).await

@@ -1,0 +1,43 @@
+//! What the command line says.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::ask::cow_size::CowSize;
+use crate::grade::Grade;
+
+/// What the command line says; each overrides the configuration's.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// The VM, of the configuration.
+    pub vm: Option<String>,
+    /// `--disk`, `vg/lv`.
+    pub disks: Vec<String>,
+    /// `--agent`: its endpoint.
+    pub agent: Option<String>,
+    /// `--no-freeze`: decline the freeze.
+    pub no_freeze: bool,
+    /// `--db`: `agent`, `unix:PATH`, `tcp:HOST:PORT` or `none`.
+    pub database: Option<String>,
+    /// `--db-credentials`.
+    pub credentials: Option<PathBuf>,
+    /// `--to`: a folder, or `-`.
+    pub to: Option<PathBuf>,
+    /// `--require`.
+    pub require: Option<Grade>,
+    /// `--cow-size`.
+    pub cow_size: Option<CowSize>,
+    /// `--lock-deadline`.
+    pub lock_deadline: Option<Duration>,
+    /// `--freeze-deadline`.
+    pub freeze_deadline: Option<Duration>,
+    /// `--level`.
+    pub level: Option<i32>,
+    /// `--state-dir`.
+    pub state_dir: Option<PathBuf>,
+}
+
+/// What a flag says, with its name.
+pub(super) fn flag<T>(name: &'static str, value: Option<T>) -> Option<(&'static str, T)> {
+    value.map(|value| (name, value))
+}

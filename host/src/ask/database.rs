@@ -1,0 +1,45 @@
+//! The way to the database, as people write it.
+
+use std::path::PathBuf;
+
+use guest_bridge::database::net::Address;
+
+use crate::ask::setting::Setting;
+
+/// The way to the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseRoute {
+    /// Through what.
+    pub via: Via,
+    /// A file with user and password, or `env:USER_VARIABLE:PASSWORD_VARIABLE`.
+    pub credentials: Option<Setting<PathBuf>>,
+}
+
+/// Through what the database is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// A client inside the guest, fed through the agent.
+    Agent {
+        /// The server's socket, a path in the guest; `None` where the client finds it.
+        socket: Option<String>,
+    },
+    /// A socket on this host, or an address in the network.
+    Net(Address),
+}
+
+impl Via {
+    /// How it is written.
+    pub(super) const FORMS: &str = "write agent, agent:/PATH-IN-THE-GUEST, unix:/PATH, tcp:HOST:PORT or none";
+
+    /// Reads it; `none` is a way of saying that there is no database.
+    pub(super) fn read(text: &str) -> Result<Option<Self>, String> {
+        match text {
+            "none" => Ok(None),
+            "agent" => Ok(Some(Self::Agent { socket: None })),
+            _ => match text.strip_prefix("agent:") {
+                Some(socket) if socket.starts_with('/') => Ok(Some(Self::Agent { socket: Some(socket.to_owned()) })),
+                _ => text.parse().map(|address| Some(Self::Net(address))).map_err(|error| format!("{error}")),
+            },
+        }
+    }
+}

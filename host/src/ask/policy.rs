@@ -1,0 +1,144 @@
+//! How a backup is done: every deadline and every choice of it, each with its reason and with who chose it.
+
+use std::fmt;
+use std::num::NonZero;
+use std::thread;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::ask::asked::{Asked, flag};
+use crate::ask::bounds::{self, BOUNDS, MAX_THREADS};
+use crate::ask::config::PolicyConfig;
+use crate::ask::cow_size::CowSize;
+use crate::ask::setting::{Given, Setting};
+use crate::failure::Cause;
+use crate::grade::Grade;
+
+/// How a backup is done. What each number may be, the table in `bounds.rs` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The weakest grade that is a success. Where there is a database, anything less than a lock is not what is hoped for.
+    pub require: Setting<Grade>,
+    /// Size of each COW volume: what the guest may write during the copy. A fifth of a disk outlasts most copies.
+    pub cow_size: Setting<CowSize>,
+    /// zstd level. 1: the copy's length is what the COW has to survive, and level 1 halves it.
+    pub level: Setting<i32>,
+    /// How many threads copy. As many as this host has cores: the sooner the copy is done, the less the COW has to take.
+    pub threads: Setting<usize>,
+    /// One answer of the agent to the survey. 10 s: it answers in milliseconds, and nobody waits for it yet.
+    pub survey_agent: Setting<Duration>,
+    /// One answer of the database to the survey. 15 s: through the agent, a client has to be started first.
+    pub survey_database: Setting<Duration>,
+    /// The guest's `sync` before the window. 120 s of dirty pages; what is left then, the freeze writes, and takes longer.
+    pub guest_sync: Setting<Duration>,
+    /// The tables' lock. 30 s: while it waits behind a long query, the database's writers queue behind it.
+    pub lock: Setting<Duration>,
+    /// Any other statement of the session that holds the lock. 15 s: it reads a few words, through a slow agent at worst.
+    pub statement: Setting<Duration>,
+    /// The guest's freeze. 20 s: a guest that has more to write than that is better thawed than left standing.
+    pub freeze: Setting<Duration>,
+    /// The attach of one disk's snapshot. 30 s: LVM needs a fraction of one, and more only where another command of the
+    /// host holds the volume group. The guest stands still meanwhile.
+    pub attach: Setting<Duration>,
+    /// The answer to the first thaw. 5 s: it takes milliseconds where nothing is wrong, and else a second one is due.
+    pub first_thaw: Setting<Duration>,
+    /// All attempts to thaw, before a person is called. 60 s: long enough for an agent that starts again.
+    pub thaw: Setting<Duration>,
+    /// The device node of a snapshot, after the window. 30 s: udev on a busy host; the guest does not wait for it.
+    pub node: Setting<Duration>,
+}
+
+/// The tables of the configuration that may say something of a policy.
+#[derive(Clone, Copy, Debug)]
+pub struct Tables<'c> {
+    /// `[vm.NAME.policy]`, with the VM's name.
+    pub vm: Option<(&'c str, &'c PolicyConfig)>,
+    /// `[defaults]`.
+    pub defaults: &'c PolicyConfig,
+}
+
+/// One setting, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Stated {
+    /// Its key in the configuration.
+    pub key: &'static str,
+    /// Its value in words.
+    pub value: String,
+    /// Who chose it.
+    pub from: Given,
+}
+
+impl Policy {
+    /// Picks every setting from where it is said.
+    ///
+    /// # Errors
+    /// Where one means nothing, or is out of its range.
+    pub fn new(asked: &Asked, tables: Tables<'_>, has_database: bool) -> Result<Self, Cause> {
+        let seconds = |flag, key: fn(&PolicyConfig) -> Option<u64>, built_in| {
+            tables.pick(flag, |table| key(table).map(Duration::from_secs), Duration::from_secs(built_in))
+        };
+        let (lock, freeze) = (asked.lock_deadline, asked.freeze_deadline);
+        let require = tables.pick(
+            flag("--require", asked.require.map(Ok)),
+            |table| table.require.as_deref().map(str::parse),
+            Ok(if has_database { Grade::Application } else { Grade::Filesystem }),
+        );
+        let policy = Self {
+            require: require.read(("policy", "require"), "name one of these", |grade: Result<_, String>| grade)?,
+            cow_size: tables.pick(
+                flag("--cow-size", asked.cow_size),
+                |table| table.cow_size,
+                CowSize::PercentOfOrigin(20),
+            ),
+            level: tables.pick(flag("--level", asked.level), |table| table.level, 1),
+            threads: tables.pick(None, |table| table.threads, cores()),
+            survey_agent: seconds(None, |table| table.survey_agent_deadline_s, 10),
+            survey_database: seconds(None, |table| table.survey_database_deadline_s, 15),
+            guest_sync: seconds(None, |table| table.guest_sync_deadline_s, 120),
+            lock: seconds(flag("--lock-deadline", lock), |table| table.lock_deadline_s, 30),
+            statement: seconds(None, |table| table.statement_deadline_s, 15),
+            freeze: seconds(flag("--freeze-deadline", freeze), |table| table.freeze_deadline_s, 20),
+            attach: seconds(None, |table| table.attach_deadline_s, 30),
+            first_thaw: seconds(None, |table| table.first_thaw_deadline_s, 5),
+            thaw: seconds(None, |table| table.thaw_deadline_s, 60),
+            node: seconds(None, |table| table.node_deadline_s, 30),
+        };
+        bounds::check(&policy)?;
+        Ok(policy)
+    }
+
+    /// Every setting in words, for whoever asks what a backup would do and why.
+    #[must_use]
+    pub fn stated(&self) -> Vec<Stated> {
+        let stated =
+            |key, value: &dyn fmt::Display, from: &Given| Stated { key, value: value.to_string(), from: from.clone() };
+        let mut all = vec![
+            stated("require", &self.require.value, &self.require.from),
+            stated("cow_size", &self.cow_size.value, &self.cow_size.from),
+        ];
+        all.extend(BOUNDS.iter().map(|bound| {
+            let (amount, from) = (bound.of)(self);
+            stated(bound.key, &amount, from)
+        }));
+        all
+    }
+}
+
+impl Tables<'_> {
+    /// The one rule of precedence, for a key of these tables.
+    fn pick<T>(
+        self,
+        flag: Option<(&'static str, T)>,
+        key: impl Fn(&PolicyConfig) -> Option<T>,
+        built_in: T,
+    ) -> Setting<T> {
+        let vm = self.vm.and_then(|(name, table)| Some((name, key(table)?)));
+        Setting::pick(flag, vm, key(self.defaults), || Setting::built_in(built_in))
+    }
+}
+
+/// The cores that this process may use, no more than the most threads that are allowed.
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS)
+}
