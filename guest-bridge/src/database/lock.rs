@@ -66,23 +66,24 @@ impl TablesLock {
     /// # Errors
     /// [`DatabaseError::LockNotGranted`] where the deadline passes, naming who held it; else those of the session.
     pub async fn take(open: &OpenSession, server: &Server, terms: &LockTerms) -> Result<Self, DatabaseError> {
-        let lock = Self::take_unless(open, server, terms, std::future::pending()).await?;
+        let method = LockMethod::choose(server).method;
+        let lock = Self::take_unless(open, method, server, terms, std::future::pending()).await?;
         lock.ok_or_else(|| DatabaseError::Closed { statement: Statement::new("the lock") })
     }
 
-    /// The same, given up when `stopped` ends before the lock is granted. `None` says so, and that the session is closed: dropping
+    /// The same with the lock of `method`, given up when `stopped` ends before the lock is granted. `None` says so, and that the session is closed: dropping
     /// this future would leave that to a task which nobody waits for.
     ///
     /// # Errors
     /// Those of [`TablesLock::take`].
     pub async fn take_unless(
         open: &OpenSession,
+        method: LockMethod,
         server: &Server,
         terms: &LockTerms,
         stopped: impl Future<Output = ()>,
     ) -> Result<Option<Self>, DatabaseError> {
         let started = Instant::now();
-        let method = LockMethod::choose(server).method;
         let mut session = open(terms.statement_deadline).await?;
         let held = tokio::select! {
             held = Self::hold(&mut *session, server, method, terms) => held,

@@ -274,7 +274,18 @@ mod tests {
             }
         };
         let patient = LockTerms { lock_deadline: Duration::from_secs(3600), ..TERMS };
-        assert!(TablesLock::take_unless(&server.opener(), &description, &patient, asked).await.unwrap().is_none());
+        assert!(
+            TablesLock::take_unless(
+                &server.opener(),
+                crate::database::lock_method::LockMethod::BackupStage,
+                &description,
+                &patient,
+                asked
+            )
+            .await
+            .unwrap()
+            .is_none()
+        );
         assert_eq!(log.entries().last().map(String::as_str), Some("database: close"));
         assert!(!server.is_locked());
     }

@@ -11,7 +11,7 @@ use crate::programs::Invocation;
 /// at random 4 KiB blocks, 1.0 times their size; it was 1.7 times with chunks of 16 KiB, and more with larger ones.
 const CHUNK: &str = "4k";
 
-/// An empty COW volume for one origin. [`RunVolumes`](super::RunVolumes) removes it.
+/// An empty COW volume for one origin. [`Lvm::remove`] removes it.
 #[derive(Debug, Clone)]
 pub struct CowVolume {
     lvm: Lvm,
@@ -22,7 +22,11 @@ pub struct CowVolume {
 }
 
 impl Lvm {
-    pub(super) fn create_cow(&self, origin: &Origin, name: LvName, size: Bytes) -> Result<CowVolume, LvmError> {
+    /// Makes and wipes a COW volume called `name` for a snapshot of `origin`, of at least `size`. Takes seconds: before the window.
+    ///
+    /// # Errors
+    /// Where the group has no room, or LVM refuses. The volume may be there all the same: remove it.
+    pub fn create_cow(&self, origin: &Origin, name: LvName, size: Bytes) -> Result<CowVolume, LvmError> {
         let vg = self.volume_group(origin.name.vg())?;
         let size = size.round_up(vg.extent_size);
         if size > vg.free {

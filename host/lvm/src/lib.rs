@@ -1,8 +1,8 @@
 //! Logical volumes and their snapshots, through LVM's own programs.
 //!
-//! The order that keeps the guest's window short: [`Lvm::origin`] surveys, [`RunVolumes::create_cow`] makes and wipes the COW volume
+//! The order that keeps the guest's window short: [`Lvm::origin`] surveys, [`Lvm::create_cow`] makes and wipes the COW volume
 //! before anything is locked, [`CowVolume::attach`] is all that happens inside the window, [`SnapshotVolume::wait_for_device`] and
-//! everything else come after it. [`RunVolumes`] is armed before the first volume exists, and removes all of them.
+//! everything else come after it. [`Lvm::remove`] takes away, by its name, what this program made, and nothing else.
 //!
 //! All calls block the thread.
 
@@ -33,7 +33,7 @@ pub use self::error::LvmError;
 pub use self::holders::Holder;
 pub use self::name::{LvName, NameError};
 pub use self::origin::{Origin, VolumeGroup};
-pub use self::owned::{OwnedVolume, RunId, RunIdError, RunVolumes, UndoError};
+pub use self::owned::{RunId, RunIdError};
 pub use self::size::{Bytes, Sectors};
 pub use self::snapshot::SnapshotVolume;
 pub use self::status::SnapshotState;

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// `vg/lv`, both valid by LVM's rules: safe as an argument and as part of a path.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// `vg/lv`, both valid by LVM's rules: safe as an argument and as part of a path. Serialised as that text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct LvName {
     vg: String,
     lv: String,
@@ -79,6 +81,20 @@ impl LvName {
 impl fmt::Display for LvName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.vg, self.lv)
+    }
+}
+
+impl From<LvName> for String {
+    fn from(name: LvName) -> Self {
+        name.to_string()
+    }
+}
+
+impl TryFrom<String> for LvName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
     }
 }
 

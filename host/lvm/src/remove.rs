@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::command::{DEADLINE, QUIET};
-use super::owned::{TAG, run_of};
+use super::owned::{TAG, is_ours};
 use super::{LvName, Lvm, LvmError};
 use crate::programs::{Invocation, ProgramError};
 
@@ -19,7 +19,7 @@ impl Lvm {
     /// is tried again.
     pub fn remove(&self, name: &LvName) -> Result<(), LvmError> {
         let Some(row) = self.lv_if_there(name)? else { return Ok(()) };
-        if run_of(name).is_none() || !row.has_tag(TAG) {
+        if !is_ours(name) || !row.has_tag(TAG) {
             return Err(LvmError::NotOurs(name.clone()));
         }
         let origin = LvName::new(name.vg(), &row.origin).ok();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{LvName, Lvm, LvmError, SnapshotState};
 
-/// A snapshot of an origin. [`RunVolumes`](super::RunVolumes) removes it, if [`remove`](Self::remove) has not.
+/// A snapshot of an origin. [`Lvm::remove`] removes it.
 #[derive(Debug, Clone)]
 pub struct SnapshotVolume {
     lvm: Lvm,
@@ -54,10 +54,5 @@ impl SnapshotVolume {
     /// How it is now.
     pub fn state(&self) -> Result<SnapshotState, LvmError> {
         self.lvm.snapshot_state(&self.name)
-    }
-
-    /// Removes it.
-    pub fn remove(&self) -> Result<(), LvmError> {
-        self.lvm.remove(&self.name)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lvm::programs::ProgramError;
 use lvm::simulated::{Fault, SimulatedLvm};
-use lvm::{Bytes, LvName, Lvm, LvmError, RunId, RunVolumes, SnapshotState};
+use lvm::{Bytes, CowVolume, LvName, Lvm, LvmError, RunId, SnapshotState};
 use tempfile::TempDir;
 
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -41,10 +41,19 @@ fn run() -> RunId {
     "r1".parse().unwrap()
 }
 
+/// The run's `number`th volume.
+fn volume(number: usize) -> LvName {
+    run().volume("vg", number).unwrap()
+}
+
+/// A COW volume for `origin`, the run's `number`th.
+fn cow_of(lvm: &Lvm, origin: &str, number: usize) -> Result<CowVolume, LvmError> {
+    lvm.create_cow(&lvm.origin(&name(origin))?, volume(number), COW)
+}
+
 /// What a backup of both disks does with LVM.
-fn snapshot_both(lvm: &Lvm, volumes: &mut RunVolumes) -> Result<(), LvmError> {
-    let origins = [lvm.origin(&name("vg/root"))?, lvm.origin(&name("vg/data"))?];
-    let cows = [volumes.create_cow(&origins[0], COW)?, volumes.create_cow(&origins[1], COW)?];
+fn snapshot_both(lvm: &Lvm) -> Result<(), LvmError> {
+    let cows = [cow_of(lvm, "vg/root", 0)?, cow_of(lvm, "vg/data", 1)?];
     let snapshots = [cows[0].attach(DEADLINE)?, cows[1].attach(DEADLINE)?];
     for snapshot in snapshots {
         snapshot.wait_for_device(DEADLINE)?;
@@ -53,11 +62,15 @@ fn snapshot_both(lvm: &Lvm, volumes: &mut RunVolumes) -> Result<(), LvmError> {
     Ok(())
 }
 
+fn remove_both(lvm: &Lvm) {
+    lvm.remove(&volume(0)).unwrap();
+    lvm.remove(&volume(1)).unwrap();
+}
+
 #[test]
 fn the_window_costs_one_command_a_disk() {
     let host = host();
-    let mut volumes = host.lvm.run_volumes(&run());
-    let cow = volumes.create_cow(&host.lvm.origin(&name("vg/data")).unwrap(), COW).unwrap();
+    let cow = cow_of(&host.lvm, "vg/data", 0).unwrap();
     let before = host.calls.lock().unwrap().len();
     cow.attach(DEADLINE).unwrap();
     assert_eq!(
@@ -73,8 +86,7 @@ fn the_window_costs_one_command_a_disk() {
 #[test]
 fn a_snapshot_shows_the_origin_as_it_was() {
     let host = host();
-    let mut volumes = host.lvm.run_volumes(&run());
-    let cow = volumes.create_cow(&host.lvm.origin(&name("vg/data")).unwrap(), COW).unwrap();
+    let cow = cow_of(&host.lvm, "vg/data", 0).unwrap();
     let path = cow.attach(DEADLINE).unwrap().wait_for_device(DEADLINE).unwrap();
     std::fs::write(host.lvm.device_path(&name("vg/data")), [9; 4096]).unwrap();
     assert_eq!(std::fs::read(path).unwrap(), [2; 4096]);
@@ -84,20 +96,18 @@ fn a_snapshot_shows_the_origin_as_it_was() {
 fn whichever_call_goes_wrong_everything_is_removed_and_the_origins_go_on() {
     let calls = {
         let host = host();
-        let mut volumes = host.lvm.run_volumes(&run());
-        snapshot_both(&host.lvm, &mut volumes).unwrap();
+        snapshot_both(&host.lvm).unwrap();
         host.simulated.calls()
     };
     for fault in [Fault::Refuses, Fault::LosesReply, Fault::LeavesSuspended] {
         for nth in 1..=calls {
             let host = host();
             host.simulated.fail_call(nth, fault);
-            let mut volumes = host.lvm.run_volumes(&run());
             // That udev does not settle is no failure: what counts is the device.
-            let settled = snapshot_both(&host.lvm, &mut volumes);
+            let settled = snapshot_both(&host.lvm);
             let failed = host.calls.lock().unwrap()[nth - 1].clone();
             assert_eq!(settled.is_ok(), failed.starts_with("program: udevadm settle"), "{fault:?} in {failed}");
-            volumes.remove().unwrap();
+            remove_both(&host.lvm);
             assert_eq!(host.simulated.volumes(), ["vg/data", "vg/root"], "{fault:?} in {failed}");
             if failed.contains("lvconvert") {
                 assert!(!host.simulated.is_suspended(&name("vg/root")), "{fault:?} in {failed}");
@@ -111,31 +121,13 @@ fn whichever_call_goes_wrong_everything_is_removed_and_the_origins_go_on() {
 fn a_snapshot_whose_answer_was_lost_is_found_and_removed() {
     let host = host();
     host.simulated.fail_program("lvconvert", 1, Fault::LosesReply);
-    let mut volumes = host.lvm.run_volumes(&run());
-    let cow = volumes.create_cow(&host.lvm.origin(&name("vg/data")).unwrap(), COW).unwrap();
+    let cow = cow_of(&host.lvm, "vg/data", 0).unwrap();
     let error = cow.attach(DEADLINE).unwrap_err();
     assert!(matches!(error, LvmError::Program(ProgramError::TimedOut { .. })), "{error}");
-    assert_eq!(host.lvm.owned().unwrap()[0].origin, Some(name("vg/data")), "it was attached all the same");
-    assert_eq!(volumes.remove().unwrap(), [name("vg/stillpoint-r1-0")]);
-    assert_eq!(volumes.remove().unwrap(), [], "nothing is left to remove");
-}
-
-#[test]
-fn a_guard_that_is_dropped_removes_its_volumes() {
-    let host = host();
-    let mut volumes = host.lvm.run_volumes(&run());
-    snapshot_both(&host.lvm, &mut volumes).unwrap();
-    drop(volumes);
+    assert_eq!(host.lvm.origin(&name("vg/data")).unwrap().snapshots, [volume(0)], "it was attached all the same");
+    host.lvm.remove(&volume(0)).unwrap();
+    host.lvm.remove(&volume(0)).expect("what is gone is as good as removed");
     assert_eq!(host.simulated.volumes(), ["vg/data", "vg/root"]);
-}
-
-#[test]
-fn another_runs_volumes_are_left_alone() {
-    let host = host();
-    let mut theirs = host.lvm.run_volumes(&"r2".parse().unwrap());
-    let cow = theirs.create_cow(&host.lvm.origin(&name("vg/data")).unwrap(), COW).unwrap();
-    assert_eq!(host.lvm.undo(&run()).unwrap(), []);
-    assert!(host.simulated.volumes().contains(&cow.name().to_string()));
 }
 
 #[test]
@@ -146,7 +138,6 @@ fn a_volume_that_is_not_ours_is_never_removed() {
     for name in [name("vg/data"), name("vg/stillpoint-r1-0")] {
         assert!(matches!(host.lvm.remove(&name), Err(LvmError::NotOurs(_))));
     }
-    assert_eq!(host.lvm.undo(&run()).unwrap(), []);
     assert_eq!(host.simulated.volumes(), ["vg/data", "vg/root", "vg/stillpoint-r1-0"]);
     assert!(!host.calls.lock().unwrap().iter().any(|entry| entry.contains("lvremove")));
 }
@@ -154,32 +145,18 @@ fn a_volume_that_is_not_ours_is_never_removed() {
 #[test]
 fn a_removal_that_is_busy_for_a_moment_is_tried_again() {
     let host = host();
-    let mut volumes = host.lvm.run_volumes(&run());
-    snapshot_both(&host.lvm, &mut volumes).unwrap();
+    snapshot_both(&host.lvm).unwrap();
     host.simulated.fail_program("lvremove", 1, Fault::IsBusy);
-    volumes.remove().unwrap();
+    remove_both(&host.lvm);
     assert_eq!(host.simulated.volumes(), ["vg/data", "vg/root"]);
     assert_eq!(host.calls.lock().unwrap().iter().filter(|entry| entry.contains("lvremove")).count(), 3);
 }
 
 #[test]
-fn one_volume_that_cannot_be_removed_does_not_keep_the_others() {
-    let host = host();
-    let mut volumes = host.lvm.run_volumes(&run());
-    snapshot_both(&host.lvm, &mut volumes).unwrap();
-    host.simulated.fail_program("lvremove", 1, Fault::Refuses);
-    let error = volumes.remove().unwrap_err();
-    assert_eq!(error.removed, [name("vg/stillpoint-r1-1")]);
-    assert!(error.to_string().contains("told to refuse"), "{error}");
-    volumes.remove().unwrap();
-}
-
-#[test]
 fn a_group_without_room_says_how_much_is_missing_and_nothing_is_made() {
     let host = host();
-    let mut volumes = host.lvm.run_volumes(&run());
     let origin = host.lvm.origin(&name("vg/data")).unwrap();
-    let error = volumes.create_cow(&origin, Bytes(500 << 20)).unwrap_err().to_string();
+    let error = host.lvm.create_cow(&origin, volume(0), Bytes(500 << 20)).unwrap_err().to_string();
     assert!(error.contains("no room for a COW volume of 500 MiB: 192 MiB free, 308 MiB missing"), "{error}");
     assert_eq!(host.simulated.volumes(), ["vg/data", "vg/root"]);
 }
@@ -187,8 +164,8 @@ fn a_group_without_room_says_how_much_is_missing_and_nothing_is_made() {
 #[test]
 fn a_cow_is_made_in_whole_extents() {
     let host = host();
-    let mut volumes = host.lvm.run_volumes(&run());
-    let cow = volumes.create_cow(&host.lvm.origin(&name("vg/data")).unwrap(), Bytes((5 << 20) + 1)).unwrap();
+    let origin = host.lvm.origin(&name("vg/data")).unwrap();
+    let cow = host.lvm.create_cow(&origin, volume(0), Bytes((5 << 20) + 1)).unwrap();
     assert_eq!(cow.size(), Bytes(8 << 20));
 }
 
@@ -204,8 +181,7 @@ fn a_missing_volume_is_said_with_the_names_near_it() {
 #[test]
 fn a_snapshot_is_no_origin() {
     let host = host();
-    let mut volumes = host.lvm.run_volumes(&run());
-    snapshot_both(&host.lvm, &mut volumes).unwrap();
+    snapshot_both(&host.lvm).unwrap();
     let error = host.lvm.origin(&name("vg/stillpoint-r1-0")).unwrap_err().to_string();
     assert_eq!(error, "vg/stillpoint-r1-0 cannot be backed up through a snapshot: it is itself a snapshot, of root");
     assert_eq!(host.lvm.origin(&name("vg/root")).unwrap().snapshots, [name("vg/stillpoint-r1-0")]);
@@ -214,13 +190,12 @@ fn a_snapshot_is_no_origin() {
 #[test]
 fn a_cow_that_filled_up_is_invalid_and_a_removed_one_missing() {
     let host = host();
-    let mut volumes = host.lvm.run_volumes(&run());
-    let cow = volumes.create_cow(&host.lvm.origin(&name("vg/data")).unwrap(), COW).unwrap();
+    let cow = cow_of(&host.lvm, "vg/data", 0).unwrap();
     let snapshot = cow.attach(DEADLINE).unwrap();
     host.simulated.fill_cow(snapshot.name(), Bytes(10 << 20));
     assert_eq!(snapshot.state().unwrap().used_ratio(), Some(0.5));
     host.simulated.fill_cow(snapshot.name(), Bytes(COW.0 + 1));
     assert_eq!(snapshot.state().unwrap(), SnapshotState::Invalid);
-    snapshot.remove().unwrap();
+    host.lvm.remove(snapshot.name()).unwrap();
     assert_eq!(snapshot.state().unwrap(), SnapshotState::Missing);
 }

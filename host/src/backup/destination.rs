@@ -3,14 +3,16 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-use serde_json::{Value, json};
-
-use crate::failure::{At, Cause, Failure};
-use crate::run::log::RunLog;
-use crate::step::Step;
 use image::artifact::{ArtifactError, Partial, Stream, Target};
 use lvm::LvName;
+use serde::Serialize;
+
+use super::disk::{Claimed, Disk, DiskPlan};
+use crate::failure::{At, Cause, Failure};
+use crate::run::Run;
+use crate::run::entry::Fact;
+use crate::run::held::Held;
+use crate::step::Step;
 
 /// Where artifacts and receipt go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,13 +31,6 @@ pub enum Destination {
     },
 }
 
-/// The files of one backup in the making. Dropped unpublished, they are removed.
-#[derive(Debug)]
-pub struct Output {
-    images: Vec<Image>,
-    receipt: Option<Partial>,
-}
-
 /// One disk's artifact in the making.
 #[derive(Debug)]
 pub enum Image {
@@ -45,49 +40,54 @@ pub enum Image {
     Stream(Stream),
 }
 
-/// The names of one backup, free when they were looked at.
-struct Names {
-    images: Vec<ImageName>,
-    receipt: Option<Target>,
+/// The receipt in the making, and the names of all files that become visible with it. Dropped, none of them does.
+#[derive(Debug)]
+pub struct Publication {
+    receipt: Option<Partial>,
+    holds: Vec<Held>,
 }
 
-enum ImageName {
-    File(Target),
-    Stdout,
-}
+/// Creates every file under its temporary name: each disk goes on with its artifact.
+///
+/// # Errors
+/// Where a name is taken, or the folder is missing or not writable: nothing is left behind then.
+pub async fn claim(
+    destination: &Destination,
+    disks: Vec<DiskPlan>,
+    run: &Run,
+) -> Result<(Publication, Vec<Disk<Claimed>>), Failure> {
+    let (named, receipt) = names(destination, disks).at(Step::Output)?;
+    let files = named.iter().filter_map(|(_, name)| match name {
+        ImageName::File(target) => Some(target),
+        ImageName::Stdout => None,
+    });
+    let partial = |target: &Target| Held::Partial { path: target.partial_path().to_owned() };
+    let holds: Vec<Held> = files.chain(&receipt).map(partial).collect();
 
-impl Output {
-    /// Creates every file under its temporary name.
-    ///
-    /// # Errors
-    /// Where a name is taken, or the folder is missing or not writable: nothing is left behind then.
-    pub async fn create(destination: &Destination, disks: &[LvName], log: &RunLog) -> Result<Self, Failure> {
-        let names = Names::of(destination, disks).at(Step::Output)?;
-        let takes = json!({ "partial": names.partial_paths() });
-        log.take(Step::Output, takes, async { names.create() }, |_| Value::Null).await
-    }
-
-    /// The artifacts, in the order of the disks.
-    pub fn images(&mut self) -> &mut [Image] {
-        &mut self.images
-    }
-
-    /// What the images will be called; `-` is standard output.
-    #[must_use]
-    pub fn names(&self) -> Vec<String> {
-        let name = |image: &Image| match image {
-            Image::File(partial) => file_name(partial.target().path()),
-            Image::Stream(_) => "-".to_owned(),
+    run.intend(Step::Output, holds.clone())?;
+    let creating = async {
+        let create = |(plan, name)| {
+            let image = match name {
+                ImageName::File(target) => Image::File(target.create()?),
+                ImageName::Stdout => Image::Stream(Stream::stdout()?),
+            };
+            Ok(Disk { plan, image, stage: Claimed })
         };
-        self.images.iter().map(name).collect()
-    }
+        let disks = named.into_iter().map(create).collect::<Result<Vec<_>, ArtifactError>>()?;
+        let receipt = receipt.map(Target::create).transpose()?;
+        Ok::<_, ArtifactError>((receipt, disks))
+    };
+    let (receipt, disks) = run.take_or_nothing(Step::Output, holds.clone(), creating, |_| None).await?;
+    Ok((Publication { receipt, holds }, disks))
+}
 
+impl Publication {
     /// Gives every file its name, the receipt last: where there is a receipt, there is a whole artifact.
     ///
     /// # Errors
     /// Where a file cannot be synced or named. Files that were named by then stay, without a receipt; one that does not fit
     /// beside the images is noticed before any is named.
-    pub async fn publish(self, receipt: &impl Serialize, log: &RunLog) -> Result<(), Failure> {
+    pub async fn publish(self, images: Vec<Image>, receipt: &impl Serialize, run: &Run) -> Result<(), Failure> {
         let publishing = async {
             let mut file = self.receipt;
             if let Some(file) = &mut file {
@@ -96,57 +96,63 @@ impl Output {
                 let path = file.target().path().to_owned();
                 written.map_err(|source| ArtifactError::Io { step: "write", path, source })?;
             }
-            for image in self.images {
-                if let Image::File(partial) = image {
-                    partial.finish()?;
-                }
-            }
-            file.map(Partial::finish).transpose().map(drop)
+            let partials = images.into_iter().filter_map(|image| match image {
+                Image::File(partial) => Some(partial),
+                Image::Stream(_) => None,
+            });
+            let named = partials.chain(file).map(|partial| partial.finish().map(|path| file_name(&path)));
+            named.collect::<Result<Vec<_>, ArtifactError>>()
         };
-        log.release(Step::Publish, publishing, |()| Value::Null).await
+        let fact = |files: &Vec<String>| Some(Fact::Published { files: files.clone() });
+        run.release(Step::Publish, self.holds, publishing, fact).await.map(drop)
     }
 }
 
-impl Names {
-    fn of(destination: &Destination, disks: &[LvName]) -> Result<Self, Cause> {
-        match destination {
-            Destination::Folder { folder, name } => Ok(Self {
-                images: disks
-                    .iter()
-                    .map(|disk| Target::new(folder, &image_name(name, disk, disks)).map(ImageName::File))
-                    .collect::<Result<_, _>>()?,
-                receipt: Some(Target::new(folder, &format!("{name}.json"))?),
-            }),
-            Destination::Stdout { .. } if disks.len() != 1 => Err(Cause::usage(
-                format!("standard output takes the image of one disk, and {} are named", disks.len()),
-                "write to a folder with --to, or back up one disk",
-            )),
-            Destination::Stdout { receipt } => {
-                let folder = |path: &Path| match path.parent() {
-                    Some(parent) if parent != Path::new("") => parent.to_owned(),
-                    _ => PathBuf::from("."),
-                };
-                let target = |path: &PathBuf| Target::new(&folder(path), &file_name(path));
-                Ok(Self { images: vec![ImageName::Stdout], receipt: receipt.as_ref().map(target).transpose()? })
-            }
+impl Image {
+    /// What the artifact will be called; `-` is standard output.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(partial) => file_name(partial.target().path()),
+            Self::Stream(_) => "-".to_owned(),
         }
     }
+}
 
-    fn partial_paths(&self) -> Vec<&Path> {
-        let images = self.images.iter().filter_map(|name| match name {
-            ImageName::File(target) => Some(target),
-            ImageName::Stdout => None,
-        });
-        images.chain(&self.receipt).map(Target::partial_path).collect()
-    }
+enum ImageName {
+    File(Target),
+    Stdout,
+}
 
-    fn create(self) -> Result<Output, ArtifactError> {
-        let image = |name| match name {
-            ImageName::File(target) => target.create().map(Image::File),
-            ImageName::Stdout => Stream::stdout().map(Image::Stream),
-        };
-        let images = self.images.into_iter().map(image).collect::<Result<_, _>>()?;
-        Ok(Output { images, receipt: self.receipt.map(Target::create).transpose()? })
+/// Each disk with the name of its artifact, and the receipt's; free when they were looked at.
+#[expect(clippy::type_complexity, reason = "what the one caller takes apart at once")]
+fn names(
+    destination: &Destination,
+    disks: Vec<DiskPlan>,
+) -> Result<(Vec<(DiskPlan, ImageName)>, Option<Target>), Cause> {
+    match destination {
+        Destination::Folder { folder, name } => {
+            let all: Vec<LvName> = disks.iter().map(|disk| disk.origin.name.clone()).collect();
+            let target = |disk: DiskPlan| {
+                let target = Target::new(folder, &image_name(name, &disk.origin.name, &all))?;
+                Ok((disk, ImageName::File(target)))
+            };
+            let images = disks.into_iter().map(target).collect::<Result<_, ArtifactError>>()?;
+            Ok((images, Some(Target::new(folder, &format!("{name}.json"))?)))
+        }
+        Destination::Stdout { .. } if disks.len() != 1 => Err(Cause::usage(
+            format!("standard output takes the image of one disk, and {} are named", disks.len()),
+            "write to a folder with --to, or back up one disk",
+        )),
+        Destination::Stdout { receipt } => {
+            let folder = |path: &Path| match path.parent() {
+                Some(parent) if parent != Path::new("") => parent.to_owned(),
+                _ => PathBuf::from("."),
+            };
+            let target = |path: &PathBuf| Target::new(&folder(path), &file_name(path));
+            let images = disks.into_iter().map(|disk| (disk, ImageName::Stdout)).collect();
+            Ok((images, receipt.as_ref().map(target).transpose()?))
+        }
     }
 }
 

@@ -1,43 +1,56 @@
 //! Evidence: what the snapshots themselves prove, read before a byte is copied.
 
-use crate::blocking::blocking;
-use fsprobe::{Depth, Report};
-use serde::Serialize;
-use serde_json::{Value, json};
+use std::time::Duration;
 
-use crate::backup::proof::{FreezeProof, freeze_proof};
-use crate::backup::snapshots::Source;
+use fsprobe::{Depth, Report, layout};
+use image::device::Device;
+use lvm::LvName;
+
+use super::disk::{Disk, Proven};
+use super::proof::{FreezeProof, freeze_proof};
+use crate::blocking::blocking;
+use crate::cow::attached::Attached;
 use crate::failure::{Cause, Failure};
-use crate::run::log::RunLog;
+use crate::run::Run;
+use crate::run::entry::{DiskVerdict, Fact};
 use crate::step::Step;
 
-/// What one disk's snapshot proves.
-#[derive(Clone, Debug, Serialize)]
-pub struct DiskEvidence {
-    /// The origin, `vg/lv`.
-    pub lv: String,
-    /// What fsprobe read from the snapshot.
-    pub report: Report,
+/// Opens every snapshot and reads what it proves. Device nodes may have to be waited for: the window did not.
+///
+/// # Errors
+/// Where a node does not appear, or a snapshot cannot be read.
+pub async fn read_all(
+    disks: Vec<Disk<Attached>>,
+    node_deadline: Duration,
+    run: &Run,
+) -> Result<Vec<Disk<Proven>>, Failure> {
+    let read = |disk: Disk<Attached>| disk.try_reach(|_, snapshot| read(snapshot, node_deadline));
+    let reading = async { blocking(|| disks.into_iter().map(read).collect::<Result<Vec<_>, Cause>>()) };
+    let verdict =
+        |disk: &Disk<Proven>| DiskVerdict { origin: disk.origin().clone(), verdict: disk.stage.report.verdict };
+    let fact = |disks: &Vec<Disk<Proven>>| Some(Fact::Evidence { disks: disks.iter().map(verdict).collect() });
+    run.take(Step::Evidence, Vec::new(), reading, fact).await
 }
 
-impl DiskEvidence {
-    /// Reads the evidence of every snapshot, before the copy.
-    ///
-    /// # Errors
-    /// Where one cannot be read.
-    pub async fn read_all(sources: &[Source<'_>], log: &RunLog) -> Result<Vec<Self>, Failure> {
-        let read = |source: &Source<'_>| {
-            let report = fsprobe::check(&source.device, Depth::Default)
-                .map_err(|error| source.snapshot.full().map_or_else(|| Cause::from(error), Cause::from))?;
-            Ok(Self { lv: source.snapshot.volume.origin().to_string(), report })
-        };
-        let reading = async { blocking(|| sources.iter().map(read).collect::<Result<Vec<_>, Cause>>()) };
-        let verdicts = |disks: &Vec<Self>| {
-            disks.iter().map(|disk| json!({ "origin": disk.lv, "verdict": disk.report.verdict })).collect()
-        };
-        log.take(Step::Evidence, Value::Null, reading, verdicts).await
-    }
+fn read(snapshot: Attached, node_deadline: Duration) -> Result<Proven, Cause> {
+    let device = Device::open_for_copy(&snapshot.volume.wait_for_device(node_deadline)?)?;
+    // Of a snapshot that the kernel has dropped a read says no more than "I/O error".
+    let full = |error| snapshot.full().map_or_else(|| Cause::from(error), Cause::from);
+    let layout = layout(&device).map_err(full)?;
+    let report = layout.check(&device, Depth::Default);
+    Ok(Proven { snapshot, device, layout, report })
+}
 
+/// What one disk's snapshot proves.
+#[derive(Clone, Debug)]
+pub struct Evidence<'d> {
+    /// The origin.
+    pub origin: &'d LvName,
+    /// What was read from the snapshot.
+    pub report: &'d Report,
+}
+
+impl Evidence<'_> {
     /// What each filesystem of the disk says of the freeze, by its volume path.
     #[must_use]
     pub fn freeze_proofs(&self) -> Vec<(&str, FreezeProof)> {

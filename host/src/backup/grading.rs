@@ -3,9 +3,9 @@
 use fsprobe::Verdict;
 use serde::Serialize;
 
-use crate::backup::evidence::DiskEvidence;
-use crate::backup::proof::FreezeProof;
-use crate::backup::window::{FreezeFacts, LockFacts};
+use super::evidence::Evidence;
+use super::proof::FreezeProof;
+use super::window::{FreezeFacts, LockFacts};
 use crate::grade::Grade;
 
 /// A grade, and why it is not a better one.
@@ -19,11 +19,11 @@ pub struct Graded {
 
 /// Grades an image from what the disks prove and what happened in the window.
 #[must_use]
-pub fn grade(disks: &[DiskEvidence], freeze: &FreezeFacts, lock: &LockFacts) -> Graded {
+pub fn grade(disks: &[Evidence<'_>], freeze: &FreezeFacts, lock: &LockFacts) -> Graded {
     let damaged: Vec<String> = disks
         .iter()
         .filter(|disk| disk.report.verdict == Verdict::Damaged)
-        .map(|disk| format!("{}: {}", disk.lv, disk.worst_finding()))
+        .map(|disk| format!("{}: {}", disk.origin, disk.worst_finding()))
         .collect();
     if !damaged.is_empty() {
         return Graded { grade: Grade::Damaged, reasons: damaged };
@@ -35,7 +35,7 @@ pub fn grade(disks: &[DiskEvidence], freeze: &FreezeFacts, lock: &LockFacts) -> 
             match proof {
                 FreezeProof::Proven => proven += 1,
                 FreezeProof::Refuted(why) | FreezeProof::Unprovable(why) => {
-                    reasons.push(format!("{} volume {path}: {why}", disk.lv));
+                    reasons.push(format!("{} volume {path}: {why}", disk.origin));
                 }
             }
         }
@@ -89,6 +89,12 @@ mod tests {
 
     use super::*;
 
+    /// The grade of one disk, `vg/db`.
+    fn grade(report: &Report, freeze: &FreezeFacts, lock: &LockFacts) -> Graded {
+        let origin = "vg/db".parse().unwrap();
+        super::grade(&[Evidence { origin: &origin, report }], freeze, lock)
+    }
+
     const FROZEN: FreezeFacts = FreezeFacts::Counted { frozen: 1, thawed: Some(1) };
 
     fn ext4(path: &str, needs_recovery: bool, journal_start: u32, verdict: Verdict) -> VolumeReport {
@@ -108,9 +114,9 @@ mod tests {
         ext4("1", false, 0, Verdict::Consistent)
     }
 
-    fn disk(volumes: Vec<VolumeReport>) -> Vec<DiskEvidence> {
+    fn disk(volumes: Vec<VolumeReport>) -> Report {
         let verdict = volumes.iter().map(|volume| volume.verdict).max().unwrap_or_default();
-        let report = Report {
+        Report {
             target: String::new(),
             size_bytes: 2 << 30,
             sector_size_bytes: 512,
@@ -118,8 +124,7 @@ mod tests {
             verdict,
             findings: Vec::new(),
             volumes,
-        };
-        vec![DiskEvidence { lv: "vg/db".to_owned(), report }]
+        }
     }
 
     #[test]

@@ -1,40 +1,39 @@
 //! Lets the guest write out its dirty pages before the window, so that the freeze finds little to write.
 
-use std::time::Duration;
-
 use guest_bridge::agent::{self, Program};
-use serde_json::{Value, json};
 
+use super::plan::Plan;
 use crate::ask::connect::World;
-use crate::backup::plan::Plan;
 use crate::failure::{At, Cause, Failure};
-use crate::run::log::RunLog;
+use crate::run::Run;
+use crate::run::entry::Fact;
 use crate::step::Step;
 use crate::stop::Stop;
 
-/// How long the guest may take. A guest that needs longer is frozen all the same: the freeze writes the rest.
-const DEADLINE: Duration = Duration::from_secs(120);
-
-/// Runs `sync` in the guest, where the plan says so. That it fails makes the window longer and the backup no worse.
+/// Runs `sync` in the guest, where the plan says so. That it fails makes the window longer and the backup no worse: the
+/// freeze writes what is left.
 ///
 /// # Errors
 /// Only where the run was asked to stop.
-pub async fn sync_guest(plan: &Plan, world: &World, log: &RunLog, stop: &Stop) -> Result<(), Failure> {
-    let (true, Some(mut agent)) = (plan.guest_sync, world.agent.clone()) else { return Ok(()) };
+pub async fn sync_guest(plan: &Plan, world: &World, run: &Run, stop: &Stop) -> Result<(), Failure> {
+    let Some(deadline) = plan.guest_sync else { return Ok(()) };
+    let mut agent = world.agent_for("the guest's sync").at(Step::GuestSync)?;
     let sync = Program::new("sync", [""; 0]);
-    let syncing = stop.or(agent::run(&mut agent, &sync, DEADLINE));
-    let outcome = log
-        .take(
-            Step::GuestSync,
-            Value::Null,
-            async { Ok::<_, Cause>(syncing.await??) },
-            |ended| json!({ "exit": format!("{:?}", ended.exit) }),
-        )
-        .await;
-    if let Err(failure) = outcome {
-        tracing::warn!(
+    let syncing = async {
+        let ended = stop.or(agent::run(&mut agent, &sync, deadline)).await??;
+        if ended.success() {
+            Ok(())
+        } else {
+            Err(Cause::refused(
+                format!("`sync` in the guest ended with {}", ended.exit),
+                "look into the guest's own log",
+            ))
+        }
+    };
+    if let Err(failure) = run.take(Step::GuestSync, Vec::new(), syncing, |_| Some(Fact::GuestSynced)).await {
+        run.note(format!(
             "the guest did not write out its dirty pages beforehand; the freeze will take longer: {failure}"
-        );
+        ));
     }
     stop.check().at(Step::GuestSync)
 }

@@ -2,77 +2,98 @@
 
 pub mod copy_disks;
 pub mod destination;
+pub mod disk;
 pub mod evidence;
 pub mod grading;
+pub mod guest_disks;
 pub mod guest_sync;
 pub mod plan;
 pub mod proof;
 pub mod receipt;
 pub mod snapshots;
 pub mod survey;
+mod told;
 pub mod window;
 
-use self::copy_disks::Transferred;
-use self::destination::{Destination, Output};
-use self::evidence::DiskEvidence;
+use self::destination::Destination;
+use self::disk::Disk;
+use self::evidence::Evidence;
 use self::grading::grade;
 use self::guest_sync::sync_guest;
 use self::plan::Plan;
-use self::receipt::{DiskReceipt, Receipt};
 use self::snapshots::Snapshots;
 use self::survey::Survey;
 use crate::ask::connect::World;
 use crate::ask::job::Job;
+use crate::documents::receipt::Receipt;
 use crate::failure::exit::Exit;
 use crate::failure::{At, Failure};
 use crate::grade::Grade;
-use crate::run::log::RunLog;
+use crate::run::Run;
+use crate::run::event::Listeners;
+use crate::run::held::Means;
 use crate::step::Step;
 use crate::stop::Stop;
 
-/// Backs up the VM of `job`.
+/// Backs up the VM of `job`, and tells `listeners` what happens.
 ///
 /// Whatever happens, on return the guest is thawed, its tables are unlocked and no volume of this run is left, or the
 /// failure says what is.
 ///
 /// # Errors
 /// The step that failed, its cause, and what could not be undone.
-pub async fn run(job: &Job, destination: &Destination, world: &World, stop: &Stop) -> Result<Outcome, Failure> {
+pub async fn run(
+    job: &Job,
+    destination: &Destination,
+    world: &World,
+    listeners: Listeners,
+    stop: &Stop,
+) -> Result<Outcome, Failure> {
     let survey = Survey::take(job, world, stop).await?;
     let plan = Plan::make(job, &survey).at(Step::Plan)?;
-    let log = RunLog::create(&job.state_dir.value, &job.vm, world.clock).at(Step::Plan)?;
-    let mut output = Output::create(destination, &job.disks.value, &log).await?;
-    let mut snapshots = Snapshots::prepare(&world.lvm, &survey, &plan, &log, stop).await?;
+    let run = Run::begin(&job.state_dir.value, &job.vm, world.clock, listeners).at(Step::Plan)?;
+    plan.notes.iter().for_each(|note| run.note(note));
+    let outcome = pass(&survey, &plan, destination, world, &run, stop).await;
+    let exit = outcome.as_ref().map_or_else(Failure::exit, Outcome::exit);
+    run.close(exit);
+    outcome
+}
+
+async fn pass(
+    survey: &Survey,
+    plan: &Plan,
+    destination: &Destination,
+    world: &World,
+    run: &Run,
+    stop: &Stop,
+) -> Result<Outcome, Failure> {
+    let means = Means { lvm: world.lvm.clone(), agent: world.agent.clone(), thaw_deadline: plan.window.thaw_deadline };
+    let (publication, disks) = destination::claim(destination, plan.disks.clone(), run).await?;
+    let (snapshots, disks) = Snapshots::prepare(disks, &means, run, stop).await?;
 
     let made = async {
-        sync_guest(&plan, world, &log, stop).await?;
-        let window = window::pass(&plan.window, world, &mut snapshots, &log, stop).await?;
-        let sources = snapshots.open().at(Step::Evidence)?;
-        let evidence = DiskEvidence::read_all(&sources, &log).await?;
-        let copied = copy_disks::copy_all(&sources, &plan, &mut output, &log, stop).await?;
-        Ok((window, evidence, copied))
+        sync_guest(plan, world, run, stop).await?;
+        let (window, disks) = window::pass(&plan.window, disks, world, &means, run, stop).await?;
+        let disks = evidence::read_all(disks, plan.node_deadline, run).await?;
+        let disks = copy_disks::copy_all(disks, plan.copy, run, stop).await?;
+        Ok((window, disks))
     }
     .await;
 
-    let removed = snapshots.remove(&log).await;
-    let (made, left) = match (made, removed) {
-        (Ok(made), removed) => (made, removed.err()),
-        (Err(failure), Ok(_)) => return Err(failure),
+    let removed = snapshots.remove(run).await;
+    let (window, disks, left) = match (made, removed) {
+        (Ok((window, disks)), removed) => (window, disks, removed.err()),
+        (Err(failure), Ok(())) => return Err(failure),
         (Err(failure), Err(left)) => return Err(failure.and(left)),
     };
-    let (window, evidence, copied) = made;
+    let evidence: Vec<Evidence<'_>> = disks.iter().map(Disk::evidence).collect();
     let graded = grade(&evidence, &window.freeze, &window.lock);
-    let disks = disk_receipts(&output, evidence, copied);
-    let receipt = Receipt::new(&log, &survey, plan, graded, window, disks);
-    match output.publish(&receipt, &log).await {
+    let receipt = receipt::receipt(run, survey, plan, graded, window, &disks);
+    let images = disks.into_iter().map(|disk| disk.image).collect();
+    match publication.publish(images, &receipt, run).await {
         Ok(()) => Ok(Outcome { receipt, left }),
         Err(failure) => Err(left.into_iter().fold(failure, Failure::and)),
     }
-}
-
-fn disk_receipts(output: &Output, evidence: Vec<DiskEvidence>, copied: Vec<Transferred>) -> Vec<DiskReceipt> {
-    let disks = output.names().into_iter().zip(evidence).zip(copied);
-    disks.map(|((image, evidence), transferred)| DiskReceipt::new(image, evidence, transferred)).collect()
 }
 
 /// A backup that was made.

@@ -1,65 +1,64 @@
 //! The plan: what will be done, why, and with which numbers. Data, made from a survey without touching anything.
+//!
+//! It is what is executed: nothing is chosen again later, and no number that a step needs stands anywhere else.
 
 use std::time::Duration;
 
 use guest_bridge::database::lock::LockTerms;
 use guest_bridge::database::lock_method::{LockChoice, LockMethod};
 use guest_bridge::database::server::Server;
-use serde::{Serialize, Serializer};
+use lvm::{Bytes, LvmError, Origin};
 
+use super::disk::DiskPlan;
+use super::guest_disks::on_no_disk;
+use super::survey::{DiskSurvey, Survey};
 use crate::ask::cow_size::CowSize;
 use crate::ask::job::Job;
 use crate::ask::lock_expiry::lock_expiry;
-use crate::backup::survey::Survey;
+use crate::ask::policy::{Policy, Stated};
 use crate::clock::millis;
+use crate::documents::plan as document;
 use crate::failure::Cause;
 use crate::grade::Grade;
-use lvm::{Bytes, LvmError, Origin};
+use crate::run::held::Held;
 
 /// Smaller than this a COW volume is filled by a handful of log writes.
 const COW_MIN: Bytes = Bytes(64 << 20);
 
 /// What a backup is going to do.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// The VM's name.
     pub vm: String,
     /// Each disk, in the order in which it is attached and copied.
     pub disks: Vec<DiskPlan>,
+    /// The guest writes out its dirty pages first, and may take this long; `None` where it is not asked to.
+    pub guest_sync: Option<Duration>,
     /// The window.
     pub window: WindowPlan,
-    /// Whether the guest is asked to write out its dirty pages first.
-    pub guest_sync: bool,
+    /// How long a snapshot's device node is waited for, after the window.
+    pub node_deadline: Duration,
+    /// The copy.
+    pub copy: CopyPlan,
     /// The weakest grade that counts as success.
     pub require: Grade,
-    /// zstd level of the artifact.
-    pub level: i32,
+    /// Every setting that this comes from, with who chose it.
+    pub settings: Vec<Stated>,
     /// What an admin should know before.
     pub notes: Vec<String>,
 }
 
-/// One disk.
-#[derive(Clone, Debug, Serialize)]
-pub struct DiskPlan {
-    /// `vg/lv`.
-    pub origin: String,
-    /// Size of the origin.
-    pub size: Bytes,
-    /// Size of its COW volume.
-    pub cow: Bytes,
-    /// Why that size.
-    pub cow_reason: String,
-    /// What lies on it: volume path and kind.
-    pub volumes: Vec<String>,
-}
-
 /// What happens while the guest stands still.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct WindowPlan {
     /// The database's lock; `None` where no database is configured.
     pub lock: Option<LockPlan>,
     /// The freeze; `None` where none is asked for.
     pub freeze: Option<FreezePlan>,
+    /// How long the attach of one disk may take.
+    pub attach_deadline: Duration,
+    /// How long a thaw is repeated before a person is called.
+    pub thaw_deadline: Duration,
 }
 
 /// The database's lock.
@@ -80,114 +79,141 @@ pub struct FreezePlan {
     pub endpoint: String,
     /// How long the guest may take to freeze.
     pub deadline: Duration,
-    /// How long a thaw is repeated.
-    pub thaw_deadline: Duration,
+    /// How long the answer to the first thaw is waited for.
+    pub first_thaw_deadline: Duration,
+}
+
+/// The copy of each disk.
+#[derive(Clone, Copy, Debug)]
+pub struct CopyPlan {
+    /// zstd level.
+    pub level: i32,
+    /// Threads that read and compress.
+    pub threads: usize,
 }
 
 impl Plan {
     /// Decides.
     ///
     /// # Errors
-    /// Where what was found does not allow a backup: no room for the COW, no filesystem on a disk, an agent that lacks
-    /// what is needed.
+    /// Where what was found does not allow a backup: no room for the COW volumes.
     pub fn make(job: &Job, survey: &Survey) -> Result<Self, Cause> {
-        let mut disks = Vec::new();
-        let mut needed_in: Vec<(&Origin, Bytes)> = Vec::new();
-        for disk in &survey.disks {
-            let (cow, cow_reason) = cow_size(job.policy.cow_size.value, &disk.origin);
-            match needed_in.iter_mut().find(|(origin, _)| origin.vg.name == disk.origin.vg.name) {
-                Some((_, needed)) => needed.0 = needed.0.saturating_add(cow.0),
-                None => needed_in.push((&disk.origin, cow)),
-            }
-            disks.push(DiskPlan {
-                origin: disk.origin.name.to_string(),
-                size: disk.origin.size,
-                cow,
-                cow_reason,
-                volumes: disk
-                    .layout
-                    .volumes
-                    .iter()
-                    .map(|v| format!("{} {:?}", v.path, v.kind).to_lowercase())
-                    .collect(),
-            });
-        }
-        for (origin, needed) in needed_in {
-            let vg = &origin.vg;
-            if needed > vg.free {
-                return Err(LvmError::NoRoom { vg: vg.name.clone(), needed, free: vg.free }.into());
-            }
-        }
+        let policy = &job.policy;
+        let disks: Vec<DiskPlan> = survey.disks.iter().map(|disk| disk_plan(policy.cow_size.value, disk)).collect();
+        refuse_without_room(&disks)?;
+        let mut notes = survey.notes();
+        let filesystems = survey.guest.iter().flat_map(|guest| &guest.filesystems);
+        notes.extend(on_no_disk(filesystems, &survey.disks));
+        let expiry = lock_expiry(policy, disks.len());
+        notes.extend(survey.server.as_ref().and(expiry.note));
         Ok(Self {
             vm: job.vm.clone(),
+            guest_sync: survey.guest_can_exec().then_some(policy.guest_sync.value),
             window: WindowPlan {
-                lock: survey.server.as_ref().map(|server| lock_plan(job, server, disks.len())),
+                lock: survey.server.as_ref().map(|server| lock_plan(policy, server, expiry.after)),
                 freeze: job.freeze_through().map(|freeze| FreezePlan {
                     endpoint: freeze.to_string(),
-                    deadline: job.policy.freeze.value,
-                    thaw_deadline: job.policy.thaw.value,
+                    deadline: policy.freeze.value,
+                    first_thaw_deadline: policy.first_thaw.value,
                 }),
+                attach_deadline: policy.attach.value,
+                thaw_deadline: policy.thaw.value,
             },
-            guest_sync: survey.guest_can_exec(),
+            node_deadline: policy.node.value,
+            copy: CopyPlan { level: policy.level.value, threads: policy.threads.value },
+            require: policy.require.value,
+            settings: policy.stated(),
             disks,
-            require: job.policy.require.value,
-            level: job.policy.level.value,
-            notes: survey.notes(),
+            notes,
         })
     }
-}
 
-impl Plan {
-    /// The plan in words.
+    /// The plan as others read it.
     #[must_use]
-    pub fn describe(&self) -> String {
-        let mut lines = vec![format!("Backup of {}, required grade {}", self.vm, self.require)];
-        for disk in &self.disks {
-            lines.push(format!("  disk     {}: {}, holding {}", disk.origin, disk.size, disk.volumes.join(", ")));
-            lines.push(format!("  cow      {} for it ({})", disk.cow, disk.cow_reason));
+    pub fn document(&self) -> document::Plan {
+        let disk = |disk: &DiskPlan| document::Disk {
+            origin: disk.origin.name.to_string(),
+            size: disk.origin.size.0,
+            cow: disk.cow.0,
+            cow_reason: disk.cow_reason.clone(),
+            volumes: disk.volumes.clone(),
+        };
+        let setting = |Stated { key, value, from }: &Stated| document::Setting {
+            name: (*key).to_owned(),
+            value: value.clone(),
+            from: from.to_string(),
+        };
+        document::Plan {
+            vm: self.vm.clone(),
+            disks: self.disks.iter().map(disk).collect(),
+            window: document::Window {
+                lock: self.window.lock.as_ref().map(LockPlan::document),
+                freeze: self.window.freeze.as_ref().map(|freeze| document::Freeze {
+                    agent: freeze.endpoint.clone(),
+                    deadline_ms: millis(freeze.deadline),
+                }),
+            },
+            guest_sync: self.guest_sync.is_some(),
+            require: self.require,
+            level: self.copy.level,
+            settings: self.settings.iter().map(setting).collect(),
+            notes: self.notes.clone(),
         }
-        if self.guest_sync {
-            lines.push("  sync     the guest writes out its dirty pages first".to_owned());
-        }
-        lines.push(match &self.window.lock {
-            Some(lock) => format!(
-                "  lock     {} within {} s, expiring by itself after {} s idle: {}",
-                lock.choice.method,
-                lock.terms.lock_deadline.as_secs(),
-                lock.terms.expiry.as_secs(),
-                lock.choice.reason
-            ),
-            None => "  lock     none: no database is configured".to_owned(),
-        });
-        lines.push(match &self.window.freeze {
-            Some(freeze) => format!("  freeze   through {} within {} s", freeze.endpoint, freeze.deadline.as_secs()),
-            None => "  freeze   none: it was declined".to_owned(),
-        });
-        lines.push(format!("  snapshot {} at once, then thaw, unlock", count(self.disks.len(), "disk")));
-        lines.push(format!("  copy     allocated blocks, zstd level {}, then the snapshots are removed", self.level));
-        lines.extend(self.notes.iter().map(|note| format!("  note     {note}")));
-        lines.join("\n") + "\n"
     }
 }
 
-fn count(number: usize, thing: &str) -> String {
-    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+impl LockPlan {
+    /// What the run holds once the lock is granted.
+    #[must_use]
+    pub fn holds(&self) -> Held {
+        Held::Lock { method: self.choice.method, expiry_ms: millis(self.terms.expiry) }
+    }
+
+    fn document(&self) -> document::Lock {
+        document::Lock {
+            server: self.server.clone(),
+            method: self.choice.method,
+            reason: self.choice.reason.clone(),
+            lock_deadline_ms: millis(self.terms.lock_deadline),
+            expiry_ms: millis(self.terms.expiry),
+        }
+    }
 }
 
-fn lock_plan(job: &Job, server: &Server, disks: usize) -> LockPlan {
-    LockPlan {
-        server: server.clone(),
-        choice: LockMethod::choose(server),
-        terms: LockTerms {
-            lock_deadline: job.policy.lock.value,
-            expiry: lock_expiry(&job.policy, disks).after,
-            statement_deadline: job.policy.statement.value,
-        },
+impl FreezePlan {
+    /// What the run holds from the sending of the freeze on.
+    #[must_use]
+    pub fn holds(&self) -> Held {
+        Held::Frozen { agent: self.endpoint.clone() }
     }
+}
+
+fn disk_plan(cow_size: CowSize, DiskSurvey { origin, layout }: &DiskSurvey) -> DiskPlan {
+    let (cow, cow_reason) = size_of_cow(cow_size, origin);
+    let volume = |volume: &fsprobe::Volume| format!("{} {:?}", volume.path, volume.kind).to_lowercase();
+    DiskPlan { origin: origin.clone(), cow, cow_reason, volumes: layout.volumes.iter().map(volume).collect() }
+}
+
+/// The COW volumes of all disks of a group have to fit into it together.
+fn refuse_without_room(disks: &[DiskPlan]) -> Result<(), LvmError> {
+    for DiskPlan { origin, .. } in disks {
+        let vg = &origin.vg;
+        let same_group = disks.iter().filter(|other| other.origin.vg.name == vg.name);
+        let needed = Bytes(same_group.fold(0, |sum, other| sum.saturating_add(other.cow.0)));
+        if needed > vg.free {
+            return Err(LvmError::NoRoom { vg: vg.name.clone(), needed, free: vg.free });
+        }
+    }
+    Ok(())
+}
+
+fn lock_plan(policy: &Policy, server: &Server, expiry: Duration) -> LockPlan {
+    let terms = LockTerms { lock_deadline: policy.lock.value, expiry, statement_deadline: policy.statement.value };
+    LockPlan { server: server.clone(), choice: LockMethod::choose(server), terms }
 }
 
 /// A COW that holds the whole origin never fills up, so nothing larger is ever needed.
-fn cow_size(wanted: CowSize, origin: &Origin) -> (Bytes, String) {
+fn size_of_cow(wanted: CowSize, origin: &Origin) -> (Bytes, String) {
     let extent = origin.vg.extent_size;
     let whole = whole_origin(origin.size).round_up(extent);
     let asked = match wanted {
@@ -209,23 +235,4 @@ fn whole_origin(size: Bytes) -> Bytes {
     let exceptions_per_chunk = CHUNK_BYTES / 16;
     let tables = chunks.div_ceil(exceptions_per_chunk) + 1;
     Bytes((chunks + tables + 1).saturating_mul(CHUNK_BYTES))
-}
-
-impl Serialize for LockPlan {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serde_json::json!({
-            "server": self.server,
-            "method": self.choice.method,
-            "reason": self.choice.reason,
-            "lock_deadline_ms": millis(self.terms.lock_deadline),
-            "expiry_ms": millis(self.terms.expiry),
-        })
-        .serialize(serializer)
-    }
-}
-
-impl Serialize for FreezePlan {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serde_json::json!({ "agent": self.endpoint, "deadline_ms": millis(self.deadline) }).serialize(serializer)
-    }
 }

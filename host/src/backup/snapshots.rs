@@ -2,37 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use crate::blocking::blocking;
-use serde_json::{Value, json};
+use lvm::{LvName, LvmError};
 
-use crate::backup::plan::Plan;
-use crate::backup::survey::Survey;
+use super::disk::{Claimed, Disk, Prepared};
+use crate::blocking::blocking;
 use crate::cow::attached::Attached;
-use crate::failure::{Cause, Failure};
-use crate::run::log::RunLog;
+use crate::failure::{At, Cause, Failure};
+use crate::run::Run;
+use crate::run::entry::{CowVolume, Fact};
+use crate::run::held::{Held, Means, release_all, release_in_drop};
 use crate::step::Step;
 use crate::stop::Stop;
-use image::device::Device;
-use lvm::{CowVolume, LvName, Lvm, RunVolumes};
 
-/// How long one attach may take; the guest stands still meanwhile.
-const ATTACH_DEADLINE: Duration = Duration::from_secs(30);
-
-/// The COW volumes of all disks of a run, and the snapshots that they become. Dropping it removes them.
-#[derive(Debug)]
+/// Every COW volume of a run, from before the first is made. Dropping it removes them.
+#[must_use = "dropping it removes the volumes"]
 pub struct Snapshots {
-    volumes: RunVolumes,
-    cows: Vec<CowVolume>,
-    attached: Vec<Attached>,
-}
-
-/// An attached snapshot, open for reading.
-#[derive(Debug)]
-pub struct Source<'s> {
-    /// The snapshot.
-    pub snapshot: &'s Attached,
-    /// Its bytes.
-    pub device: Device,
+    held: Vec<Held>,
+    means: Means,
 }
 
 impl Snapshots {
@@ -40,74 +26,105 @@ impl Snapshots {
     ///
     /// # Errors
     /// Where one cannot be made. Those that were are removed, or the failure says which were not.
-    pub async fn prepare(lvm: &Lvm, survey: &Survey, plan: &Plan, log: &RunLog, stop: &Stop) -> Result<Self, Failure> {
-        let mut snapshots = Self { volumes: lvm.run_volumes(log.run()), cows: Vec::new(), attached: Vec::new() };
-        let takes = json!({ "origins": plan.disks.iter().map(|disk| &*disk.origin).collect::<Vec<_>>() });
-        let making = async {
-            for (disk, plan) in survey.disks.iter().zip(&plan.disks) {
-                stop.check()?;
-                let cow = blocking(|| snapshots.volumes.create_cow(&disk.origin, plan.cow))?;
-                snapshots.cows.push(cow);
-            }
-            Ok::<_, Cause>(snapshots.cows.iter().map(describe).collect::<Vec<_>>())
+    pub async fn prepare(
+        disks: Vec<Disk<Claimed>>,
+        means: &Means,
+        run: &Run,
+        stop: &Stop,
+    ) -> Result<(Self, Vec<Disk<Prepared>>), Failure> {
+        let named = |(number, disk): (usize, Disk<Claimed>)| {
+            let origin = disk.origin().clone();
+            let volume = run.id().volume(origin.vg(), number);
+            let volume = volume.map_err(|error| LvmError::NotAnOrigin { name: origin, why: error.to_string() })?;
+            Ok::<_, LvmError>((disk, volume))
         };
-        match log.take(Step::CowVolumes, takes, making, |made| json!(made)).await {
-            Ok(_) => Ok(snapshots),
-            Err(failure) => Err(match snapshots.remove(log).await {
-                Ok(_) => failure,
+        let named = disks.into_iter().enumerate().map(named).collect::<Result<Vec<_>, _>>();
+        let named = named.at(Step::CowVolumes)?;
+        let held = |(disk, volume): &(Disk<Claimed>, LvName)| Held::Cow {
+            volume: volume.clone(),
+            origin: disk.origin().clone(),
+        };
+        let snapshots = Self { held: named.iter().map(held).collect(), means: means.clone() };
+
+        let make = |(disk, volume): (Disk<Claimed>, LvName)| {
+            stop.check()?;
+            let made = |plan: &super::disk::DiskPlan, Claimed| {
+                let cow = blocking(|| means.lvm.create_cow(&plan.origin, volume, plan.cow))?;
+                Ok::<_, Cause>(Prepared { cow })
+            };
+            disk.try_reach(made)
+        };
+        let making = async { named.into_iter().map(make).collect::<Result<Vec<_>, Cause>>() };
+        let fact = |disks: &Vec<Disk<Prepared>>| {
+            Some(Fact::CowVolumes { volumes: disks.iter().map(|disk| describe(&disk.stage)).collect() })
+        };
+        match run.take(Step::CowVolumes, snapshots.held.clone(), making, fact).await {
+            Ok(disks) => Ok((snapshots, disks)),
+            Err(failure) => Err(match snapshots.remove(run).await {
+                Ok(()) => failure,
                 Err(left) => failure.and(left),
             }),
         }
     }
 
-    /// Attaches every COW volume to its origin: the snapshot instant. The origins' writes are stopped only by the freeze
-    /// around it, so that several disks show one moment.
-    ///
-    /// # Errors
-    /// Where one cannot be attached.
-    pub async fn attach(&mut self, log: &RunLog, stop: &Stop) -> Result<(), Failure> {
-        let attaching = async {
-            for cow in &self.cows {
-                stop.check()?;
-                let volume = blocking(|| cow.attach(ATTACH_DEADLINE))?;
-                self.attached.push(Attached { volume, cow: cow.size(), since: Instant::now() });
-            }
-            Ok::<_, Cause>(())
-        };
-        // What it takes, the intent to make the COW volumes has named.
-        log.release(Step::Snapshot, attaching, |()| Value::Null).await
-    }
-
-    /// Opens every attached snapshot for reading, in the order of the disks. Their device nodes may have to be waited
-    /// for: the window did not.
-    ///
-    /// # Errors
-    /// Where a node does not appear, or cannot be opened.
-    pub fn open(&self) -> Result<Vec<Source<'_>>, Cause> {
-        let open = |snapshot| {
-            let path = blocking(|| Attached::wait_for_device(snapshot))?;
-            Ok(Source { snapshot, device: Device::open_for_copy(&path)? })
-        };
-        self.attached.iter().map(open).collect()
-    }
-
-    /// Removes every volume of the run, attached or not.
+    /// Removes every volume of the run, attached or not, by the names that it made.
     ///
     /// # Errors
     /// What could not be removed, and who holds it.
-    pub async fn remove(mut self, log: &RunLog) -> Result<Vec<LvName>, Failure> {
-        let again = |volumes: &mut RunVolumes| {
-            volumes.remove().or_else(|error| {
-                tracing::warn!("{error}; trying once more");
-                volumes.remove()
-            })
-        };
-        let removing = async { blocking(|| again(&mut self.volumes)) };
-        let names = |removed: &Vec<LvName>| json!(removed.iter().map(ToString::to_string).collect::<Vec<_>>());
-        log.release(Step::Remove, removing, names).await
+    pub async fn remove(mut self, run: &Run) -> Result<(), Failure> {
+        let held = std::mem::take(&mut self.held);
+        match release_all(&held, &self.means).await {
+            Ok(()) => {
+                let volumes = held.iter().filter_map(volume).collect();
+                run.done(Step::Remove, held, Some(Fact::Removed { volumes }));
+                Ok(())
+            }
+            Err(left) => {
+                let removed = held.into_iter().filter(|one| left.left.iter().all(|(left, _)| left != one)).collect();
+                let failure = Failure::new(Step::Remove, left);
+                run.failed(Step::Remove, removed, &failure);
+                Err(failure)
+            }
+        }
     }
 }
 
-fn describe(cow: &CowVolume) -> Value {
-    json!({ "cow": cow.name().to_string(), "origin": cow.origin().to_string(), "size_bytes": cow.size().0 })
+impl Drop for Snapshots {
+    fn drop(&mut self) {
+        release_in_drop(&self.held, &self.means);
+    }
+}
+
+/// Attaches every COW volume to its origin: the snapshot instant. The origins' writes are stopped only by the freeze around it,
+/// so that several disks show one moment.
+///
+/// # Errors
+/// Where one cannot be attached.
+pub async fn attach(
+    disks: Vec<Disk<Prepared>>,
+    deadline: Duration,
+    run: &Run,
+    stop: &Stop,
+) -> Result<Vec<Disk<Attached>>, Failure> {
+    let attach = |disk: Disk<Prepared>| {
+        stop.check()?;
+        disk.try_reach(|_, Prepared { cow }| {
+            let volume = blocking(|| cow.attach(deadline))?;
+            Ok::<_, Cause>(Attached { volume, cow: cow.size(), since: Instant::now() })
+        })
+    };
+    let attaching = async { disks.into_iter().map(attach).collect::<Result<Vec<_>, Cause>>() };
+    // What it takes, the intent to make the COW volumes has named.
+    run.step(Step::Snapshot, attaching, |disks| Some(Fact::Attached { disks: disks.len() })).await
+}
+
+fn describe(Prepared { cow }: &Prepared) -> CowVolume {
+    CowVolume { cow: cow.name().clone(), origin: cow.origin().clone(), size_bytes: cow.size().0 }
+}
+
+fn volume(held: &Held) -> Option<LvName> {
+    match held {
+        Held::Cow { volume, .. } => Some(volume.clone()),
+        _ => None,
+    }
 }

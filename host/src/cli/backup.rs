@@ -1,9 +1,11 @@
 //! `stillpoint backup`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::args::BackupArgs;
-use super::render;
+use super::listen::Lines;
+use super::{describe, render};
 use crate::ask::asked::Asked;
 use crate::ask::config::Config;
 use crate::ask::connect::World;
@@ -12,6 +14,7 @@ use crate::backup::destination::Destination;
 use crate::backup::{self, Outcome};
 use crate::failure::exit::Exit;
 use crate::failure::{At, Failure};
+use crate::run::event::Listeners;
 use crate::step::Step;
 
 pub(super) async fn run(args: BackupArgs) -> Exit {
@@ -26,8 +29,8 @@ pub(super) async fn run(args: BackupArgs) -> Exit {
             let exit = outcome.exit();
             match (json, image_on_stdout) {
                 (true, false) => render::json(&outcome.receipt),
-                (_, true) => render::note(&outcome.receipt.summary()),
-                (false, false) => render::text(&outcome.receipt.summary()),
+                (_, true) => render::note(&describe::receipt(&outcome.receipt)),
+                (false, false) => render::text(&describe::receipt(&outcome.receipt)),
             }
             exit
         }
@@ -52,5 +55,5 @@ async fn back_up(args: BackupArgs) -> Result<Outcome, Failure> {
             Destination::Folder { folder: folder.clone(), name }
         }
     };
-    backup::run(&job, &destination, &world, &stop).await
+    backup::run(&job, &destination, &world, Listeners::default().with(Arc::new(Lines::default())), &stop).await
 }

@@ -5,6 +5,8 @@ mod backup;
 mod cat;
 mod check;
 mod cp;
+mod describe;
+mod listen;
 mod log;
 mod ls;
 mod plan;

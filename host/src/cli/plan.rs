@@ -1,12 +1,13 @@
 //! `stillpoint plan`.
 
 use super::args::PlanArgs;
-use super::render;
+use super::{describe, render};
 use crate::ask::config::Config;
 use crate::ask::connect::World;
 use crate::ask::job::Job;
 use crate::backup::plan::Plan;
 use crate::backup::survey::Survey;
+use crate::documents::plan as document;
 use crate::failure::exit::Exit;
 use crate::failure::{At, Failure};
 use crate::step::Step;
@@ -19,7 +20,7 @@ pub(super) async fn run(args: PlanArgs) -> Exit {
             if json {
                 render::json(&plan);
             } else {
-                render::text(&plan.describe());
+                render::text(&describe::plan(&plan));
             }
             Exit::Done
         }
@@ -30,12 +31,12 @@ pub(super) async fn run(args: PlanArgs) -> Exit {
     }
 }
 
-async fn plan(args: PlanArgs) -> Result<Plan, Failure> {
+async fn plan(args: PlanArgs) -> Result<document::Plan, Failure> {
     // The survey has a client in the guest, which a signal must not leave there.
     let stop = super::stop_on_signals()?;
     let config = Config::load(args.job.config.as_deref()).at(Step::Job)?;
     let job = Job::new(args.job.asked(), &config).at(Step::Job)?;
     let world = World::of(&job).at(Step::Job)?;
     let survey = Survey::take(&job, &world, &stop).await?;
-    Plan::make(&job, &survey).at(Step::Plan)
+    Ok(Plan::make(&job, &survey).at(Step::Plan)?.document())
 }

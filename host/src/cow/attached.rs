@@ -1,14 +1,10 @@
 //! A snapshot that was taken: what it is, and whether it still is.
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use lvm::{Bytes, LvmError, SnapshotState, SnapshotVolume};
+use lvm::{Bytes, SnapshotState, SnapshotVolume};
 
 use super::full::CowFull;
-
-/// udev's time to make a device node, after the window.
-const NODE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// One disk's snapshot.
 #[derive(Clone, Debug)]
@@ -31,13 +27,5 @@ impl Attached {
             }
             _ => None,
         }
-    }
-
-    /// Its device node, once udev has made it: the window did not wait for that.
-    ///
-    /// # Errors
-    /// Where it does not appear.
-    pub fn wait_for_device(&self) -> Result<PathBuf, LvmError> {
-        self.volume.wait_for_device(NODE_DEADLINE)
     }
 }

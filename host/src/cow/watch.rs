@@ -4,8 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::clock::millis;
 use crate::cow::attached::Attached;
 use crate::cow::full::CowFull;
@@ -21,7 +19,7 @@ const TICK: Duration = Duration::from_millis(50);
 const MAX_POINTS: usize = 512;
 
 /// How one COW filled.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default)]
 pub struct CowCurve {
     /// The origin.
     pub origin: String,
@@ -32,36 +30,36 @@ pub struct CowCurve {
     /// Milliseconds since the snapshot, and bytes in use then.
     pub points: Vec<(u64, u64)>,
     /// Every how many looks a point is kept.
-    #[serde(skip)]
     stride: usize,
-    #[serde(skip)]
     looks: usize,
 }
 
 /// What the watch saw.
 #[derive(Debug)]
 pub struct Watched {
-    /// Each snapshot's curve.
-    pub curves: Vec<CowCurve>,
-    /// The first snapshot that was lost.
+    /// How the COW of the snapshot at work filled.
+    pub curve: CowCurve,
+    /// The first snapshot that was lost, of all that are needed.
     pub full: Option<CowFull>,
 }
 
-/// Runs `work` under the watch. The flag it is given rises when a snapshot is lost, or the run is asked to stop.
+/// Runs `work`, on the snapshot `now`, under the watch of it and of those that are needed `later`. The flag it is given rises
+/// when one is lost, or the run is asked to stop.
 ///
 /// A last look follows the end of `work`: what was read from a snapshot counts only if it was whole after the last byte.
 ///
 /// # Errors
 /// Where that last look is not possible.
 pub fn watch<T>(
-    snapshots: &[&Attached],
+    now: &Attached,
+    later: &[&Attached],
     stop: &Stop,
     gauge: &CowGauge,
     work: impl FnOnce(&AtomicBool) -> T,
 ) -> Result<(T, Watched), LvmError> {
     let halt = AtomicBool::new(stop.check().is_err());
     let ended = AtomicBool::new(false);
-    let mut watch = Watch::new(snapshots);
+    let mut watch = Watch::new(now, later);
     let (outcome, mut watch) = thread::scope(|scope| {
         let watching = scope.spawn(|| {
             while !ended.load(Relaxed) {
@@ -90,7 +88,7 @@ pub fn watch<T>(
         }
     });
     watch.look(gauge)?;
-    Ok((outcome, Watched { curves: watch.curves, full: watch.full }))
+    Ok((outcome, Watched { curve: watch.now.curve, full: watch.full }))
 }
 
 /// Rises when it is dropped, also by a panic: the scope waits for the watch, and the watch for this.
@@ -103,25 +101,25 @@ impl Drop for RaisedAtTheEnd<'_> {
 }
 
 struct Watch<'s> {
-    snapshots: &'s [&'s Attached],
-    curves: Vec<CowCurve>,
+    now: Watching<'s>,
+    later: Vec<Watching<'s>>,
     full: Option<CowFull>,
 }
 
+struct Watching<'s> {
+    snapshot: &'s Attached,
+    curve: CowCurve,
+}
+
 impl<'s> Watch<'s> {
-    fn new(snapshots: &'s [&'s Attached]) -> Self {
-        let curve = |snapshot: &&Attached| CowCurve {
-            origin: snapshot.volume.origin().to_string(),
-            total_bytes: snapshot.cow.0,
-            stride: 1,
-            ..CowCurve::default()
-        };
-        Self { snapshots, curves: snapshots.iter().map(curve).collect(), full: None }
+    fn new(now: &'s Attached, later: &[&'s Attached]) -> Self {
+        let watching = |snapshot: &'s Attached| Watching { snapshot, curve: CowCurve::of(snapshot) };
+        Self { now: watching(now), later: later.iter().map(|snapshot| watching(snapshot)).collect(), full: None }
     }
 
     fn look(&mut self, gauge: &CowGauge) -> Result<(), LvmError> {
         let mut fullest: f64 = 0.0;
-        for (snapshot, curve) in self.snapshots.iter().zip(&mut self.curves) {
+        for Watching { snapshot, curve } in std::iter::once(&mut self.now).chain(&mut self.later) {
             let elapsed = snapshot.since.elapsed();
             let state = snapshot.volume.state()?;
             fullest = fullest.max(state.used_ratio().unwrap_or(1.0));
@@ -143,6 +141,11 @@ impl<'s> Watch<'s> {
 }
 
 impl CowCurve {
+    fn of(snapshot: &Attached) -> Self {
+        let origin = snapshot.volume.origin().to_string();
+        Self { origin, total_bytes: snapshot.cow.0, stride: 1, ..Self::default() }
+    }
+
     fn add(&mut self, at_ms: u64, used_bytes: u64) {
         self.peak_bytes = self.peak_bytes.max(used_bytes);
         if self.looks.is_multiple_of(self.stride) {
@@ -176,12 +179,41 @@ fn sleep_until(duration: Duration, mut over: impl FnMut() -> bool) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use lvm::simulated::SimulatedLvm;
+    use lvm::{Lvm, RunId};
+
     use super::*;
+
+    /// A snapshot on a simulated LVM, in its folder.
+    fn snapshot(dev: &std::path::Path) -> Attached {
+        let simulated = SimulatedLvm::new(dev, drop);
+        simulated.add_vg("vg", Bytes(100 << 20));
+        let origin = "vg/db".parse().unwrap();
+        simulated.add_lv(&origin, &[1; 4096]);
+        let lvm = Lvm::with_device_dir(Arc::new(simulated), dev);
+        let volume = "r1".parse::<RunId>().unwrap().volume("vg", 0).unwrap();
+        let cow = lvm.create_cow(&lvm.origin(&origin).unwrap(), volume, Bytes(8 << 20)).unwrap();
+        Attached { volume: cow.attach(Duration::from_secs(5)).unwrap(), cow: cow.size(), since: Instant::now() }
+    }
 
     #[test]
     fn a_panic_of_the_work_ends_the_watch_too() {
-        let panicking = || watch(&[], &Stop::default(), &CowGauge::default(), |_| panic!("a bug"));
-        assert!(std::panic::catch_unwind(panicking).is_err());
+        let dev = tempfile::tempdir().unwrap();
+        let snapshot = snapshot(dev.path());
+        let panicking = || watch(&snapshot, &[], &Stop::default(), &CowGauge::default(), |_| panic!("a bug"));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panicking)).is_err());
+    }
+
+    #[test]
+    fn the_curve_is_that_of_the_snapshot_at_work() {
+        let dev = tempfile::tempdir().unwrap();
+        let snapshot = snapshot(dev.path());
+        let ((), watched) = watch(&snapshot, &[], &Stop::default(), &CowGauge::default(), |_| {}).unwrap();
+        assert_eq!((&*watched.curve.origin, watched.curve.total_bytes), ("vg/db", 8 << 20));
+        assert!(watched.full.is_none() && !watched.curve.points.is_empty(), "{watched:?}");
     }
 
     #[test]

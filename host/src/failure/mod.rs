@@ -18,7 +18,7 @@ use crate::stop::Stopped;
 use image::artifact::ArtifactError;
 use image::copy::CopyError;
 use image::device::DeviceError;
-use lvm::{LvmError, UndoError};
+use lvm::LvmError;
 
 /// Why a run ended without what was asked.
 #[derive(Debug)]
@@ -43,9 +43,9 @@ pub enum Cause {
     /// LVM, or a program of its.
     #[error(transparent)]
     Lvm(#[from] LvmError),
-    /// Volumes of the run that could not be removed.
+    /// What the run holds could not be given back.
     #[error(transparent)]
-    Undo(#[from] UndoError),
+    Left(#[from] crate::run::held::Left),
     /// The bytes of a disk.
     #[error(transparent)]
     Probe(#[from] ProbeError),
@@ -99,7 +99,7 @@ impl Cause {
         match self {
             Self::Agent(error) => error.hint().map(str::to_owned),
             Self::Database(error) => error.hint().map(str::to_owned),
-            Self::Undo(_) => Some(
+            Self::Left(_) => Some(
                 "free what holds them, then `lvremove` each; they cost every write of the guest until then".to_owned(),
             ),
             Self::Copy(CopyError::TargetFull { .. }) => Some(
@@ -120,7 +120,7 @@ impl Cause {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Agent(AgentError::MaybeFrozen { .. }) | Self::Undo(_) | Self::Lvm(LvmError::Suspended { .. }) => {
+            Self::Agent(AgentError::MaybeFrozen { .. }) | Self::Left(_) | Self::Lvm(LvmError::Suspended { .. }) => {
                 Exit::NeedsPerson
             }
             Self::Agent(AgentError::QmpSocket { .. }) | Self::Config(_) => Exit::Usage,

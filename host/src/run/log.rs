@@ -1,135 +1,100 @@
-//! The run log: what a run is about to take, and what became of it, on disk before it happens.
+//! The run log on disk: one [`Entry`] a line, appended.
 //!
-//! One JSON object a line, appended and synced. A run that dies by any means leaves the line that says what it may still
-//! hold. Tests and people read the order of a window from it.
+//! An intent is synced before anybody acts on it, so that a run that dies by any means leaves the line that says what it may
+//! still hold. The file is locked for as long as the run lives: whether it does is then no question of process numbers.
 
-use std::fs::{File, OpenOptions};
+use std::collections::VecDeque;
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
-use std::time::Instant;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde::Serialize;
-use serde_json::{Value, json};
+use lvm::RunId;
 
-use crate::clock::{Clock, millis};
-use crate::step::Step;
-use lvm::{RunId, RunIdError};
+use super::entry::Entry;
 
 /// A run log could not be written; nothing is taken without it.
 #[derive(Debug, thiserror::Error)]
 #[error("run log {path}: {source}")]
 pub struct RunLogError {
-    path: PathBuf,
-    source: io::Error,
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    pub source: io::Error,
 }
 
-/// Where a line stands in the life of its step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mark {
-    /// The step begins now; what it takes may be held from here on.
-    Intent,
-    /// The step ended as it should.
-    Done,
-    /// The step ended otherwise; what it takes may still be held.
-    Failed,
-}
-
-/// An open run log.
-///
-/// Writers are serialised; each line is on disk before whoever wrote it goes on.
+/// A run log that is being written.
 #[derive(Debug)]
 pub struct RunLog {
     path: PathBuf,
-    file: Mutex<File>,
-    clock: Clock,
-    start: Instant,
-    started_at: String,
-    run: RunId,
+    lines: Mutex<Lines>,
+}
+
+#[derive(Debug)]
+struct Lines {
+    file: File,
+    /// While somebody must not be kept waiting by a disk, lines wait here.
+    held_back: Option<VecDeque<String>>,
 }
 
 impl RunLog {
-    /// Begins the log `STATE_DIR/runs/RUN.jsonl`, whose first line says who runs: process, boot and VM.
+    /// Makes the log `STATE_DIR/runs/RUN.jsonl`, readable by its owner only, and locks it.
     ///
     /// # Errors
     /// Where the folder or the file cannot be made, or the log exists.
-    pub fn create(state_dir: &Path, vm: &str, clock: Clock) -> Result<Self, RunLogError> {
-        let run = new_run_id(&clock)
-            .map_err(|error| RunLogError { path: state_dir.to_owned(), source: io::Error::other(error) })?;
+    pub fn create(state_dir: &Path, run: &RunId) -> Result<Self, RunLogError> {
         let folder = state_dir.join("runs");
         let path = folder.join(format!("{run}.jsonl"));
         let fail = |source| RunLogError { path: path.clone(), source };
-        std::fs::create_dir_all(&folder).map_err(fail)?;
-        let file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(fail)?;
-        File::open(&folder).and_then(|dir| dir.sync_all()).map_err(fail)?;
-        let log = Self {
-            path: path.clone(),
-            file: Mutex::new(file),
-            start: clock.now(),
-            started_at: clock.utc(),
-            clock,
-            run,
-        };
-        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        log.append_synced(json!({
-            "step": "run", "mark": "intent", "run": log.run.to_string(), "vm": vm, "pid": std::process::id(),
-            "boot_id": boot_id.trim(), "version": env!("CARGO_PKG_VERSION"),
-        }))?;
-        Ok(log)
+        create_synced(&folder).map_err(fail)?;
+        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path).map_err(fail)?;
+        file.try_lock().map_err(|error| fail(error.into()))?;
+        sync_folder(&folder).map_err(fail)?;
+        Ok(Self { path, lines: Mutex::new(Lines { file, held_back: None }) })
     }
 
-    /// The run.
-    #[must_use]
-    pub fn run(&self) -> &RunId {
-        &self.run
-    }
-
-    /// When it began, RFC 3339, UTC.
-    #[must_use]
-    pub fn started_at(&self) -> &str {
-        &self.started_at
-    }
-
-    /// Now, RFC 3339, UTC.
-    #[must_use]
-    pub fn now(&self) -> String {
-        self.clock.utc()
-    }
-
-    /// Says that `step` begins, and what it is about to take.
+    /// Appends a line, and waits until it is on the disk.
     ///
     /// # Errors
-    /// Where the line cannot be made durable: what takes something must not begin then.
-    pub fn begin(&self, step: Step, takes: &Value) -> Result<(), RunLogError> {
-        tracing::debug!(%step, %takes, "begin");
-        self.append_synced(json!({ "step": step, "mark": Mark::Intent, "detail": takes }))
+    /// Where it cannot be written; whoever wanted to act on it must not.
+    pub fn append_synced(&self, entry: &Entry) -> Result<(), RunLogError> {
+        let text = self.text(entry)?;
+        let mut lines = self.lines();
+        lines
+            .write_held_back()
+            .and_then(|()| lines.file.write_all(text.as_bytes()))
+            .map_err(|error| self.failed(error))?;
+        lines.file.sync_data().map_err(|error| self.failed(error))
     }
 
-    /// Says how `step` ended. That this cannot be written is only warned of, and it is not waited for until it is on disk:
-    /// the intent is there, whoever recovers looks at what is, and a frozen guest waits for nothing of ours.
-    pub fn end(&self, step: Step, outcome: Result<Value, String>) {
-        let line = match outcome {
-            Ok(detail) => json!({ "step": step, "mark": Mark::Done, "detail": detail }),
-            Err(error) => json!({ "step": step, "mark": Mark::Failed, "error": error }),
-        };
-        if let Err(error) = self.append(line).map(drop) {
-            tracing::warn!(%error, "the outcome of {step} is not in the run log");
+    /// Appends a line that nobody waits for: not synced, and kept in memory while lines are held back.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn append(&self, entry: &Entry) -> Result<(), RunLogError> {
+        let text = self.text(entry)?;
+        let Lines { file, held_back } = &mut *self.lines();
+        match held_back {
+            Some(waiting) => waiting.push_back(text),
+            None => file.write_all(text.as_bytes()).map_err(|error| self.failed(error))?,
         }
+        Ok(())
     }
 
-    fn append_synced(&self, line: Value) -> Result<(), RunLogError> {
-        self.append(line)?.sync_data().map_err(|source| self.failed(source))
+    /// Holds back further lines until the answer is dropped, or a synced one comes: a write waits for a journal, a full
+    /// dirty limit or a server, and nobody whose writers or filesystems stand still must.
+    pub fn hold_back(&self) -> HeldBack<'_> {
+        self.lines().held_back.get_or_insert_default();
+        HeldBack(self)
     }
 
-    fn append(&self, mut line: Value) -> Result<MutexGuard<'_, File>, RunLogError> {
-        line["at"] = json!(self.clock.utc());
-        line["elapsed_ms"] = json!(millis(self.start.elapsed()));
-        let mut text = line.to_string();
-        text.push('\n');
-        let mut file = self.file.lock().map_err(|_| self.failed(io::Error::other("a writer of the log panicked")))?;
-        file.write_all(text.as_bytes()).map_err(|source| self.failed(source))?;
-        Ok(file)
+    fn text(&self, entry: &Entry) -> Result<String, RunLogError> {
+        serde_json::to_string(entry).map(|line| line + "\n").map_err(|error| self.failed(error.into()))
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn failed(&self, source: io::Error) -> RunLogError {
@@ -137,8 +102,39 @@ impl RunLog {
     }
 }
 
-/// `20261121t195923z4f1a`: the second of the start in UTC, and four random hex digits.
-fn new_run_id(clock: &Clock) -> Result<RunId, RunIdError> {
-    let random = uuid::Uuid::new_v4().simple().to_string();
-    format!("{}{}", clock.stamp(), &random[..4]).parse()
+impl Lines {
+    fn write_held_back(&mut self) -> io::Result<()> {
+        let waiting: String = self.held_back.take().into_iter().flatten().collect();
+        self.file.write_all(waiting.as_bytes())
+    }
+}
+
+/// Lines are kept in memory for as long as this lives.
+#[must_use = "dropping it writes the lines at once"]
+#[derive(Debug)]
+pub struct HeldBack<'l>(&'l RunLog);
+
+impl Drop for HeldBack<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.lines().write_held_back() {
+            tracing::warn!(path = %self.0.path.display(), %error, "outcomes of this run are not in its log");
+        }
+    }
+}
+
+/// Makes a folder and all above it, for the owner only, each durable in the one that it is in.
+fn create_synced(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+    create_synced(parent)?;
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync_folder(parent),
+    }
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }

@@ -12,7 +12,7 @@ use zstd::zstd_safe::MAGICNUMBER;
 
 pub use self::{
     error::ArtifactError,
-    partial::{Partial, Target},
+    partial::{Partial, Target, remove_partial},
     reader::{ArtifactReader, MAX_FRAME_BYTES, MAX_FRAMES},
     stream::Stream,
 };

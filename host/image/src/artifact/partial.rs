@@ -20,6 +20,9 @@ use super::ArtifactError;
 /// Longest file name of Linux's filesystems, in bytes.
 const NAME_MAX_BYTES: usize = 255;
 
+/// Between the name that a file will have and what makes its temporary name one of a kind.
+const PARTIAL: &str = ".partial-";
+
 /// A free name in a folder that can be written to, and the temporary name that its file will have until it is whole.
 #[derive(Debug)]
 pub struct Target {
@@ -35,7 +38,7 @@ impl Target {
     /// [`ArtifactError`] where the folder is missing, no folder or not writable, the name cannot be one, or is taken.
     pub fn new(folder: &Path, name: &str) -> Result<Self, ArtifactError> {
         let random = RandomState::new().build_hasher().finish();
-        let partial = format!(".{name}.partial-{random:016x}");
+        let partial = format!(".{name}{PARTIAL}{random:016x}");
         if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) || partial.len() > NAME_MAX_BYTES {
             return Err(ArtifactError::Name { name: name.to_owned() });
         }
@@ -121,6 +124,24 @@ impl Partial {
     }
 }
 
+/// Removes an unfinished file; that there is none is as good. Only what [`Target`] gives to an unfinished file is removed.
+///
+/// # Errors
+/// [`ArtifactError::Name`] where the name is none of those, [`ArtifactError::Io`] where it cannot be removed.
+pub fn remove_partial(path: &Path) -> Result<(), ArtifactError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let suffix = name.strip_prefix('.').and_then(|name| name.rsplit_once(PARTIAL)).map(|(_, suffix)| suffix);
+    if !suffix.is_some_and(|suffix| suffix.len() == 16 && suffix.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+        return Err(ArtifactError::Name { name: name.into_owned() });
+    }
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(ArtifactError::Io { step: "remove", path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Renames without ever replacing anything. NFS and others have no such flag: there the new name is a link first.
 fn rename_to_free_name(from: &Path, to: &Path) -> nix::Result<()> {
     let here = nix::fcntl::AT_FDCWD;
@@ -147,7 +168,7 @@ impl Drop for Partial {
     fn drop(&mut self) {
         let path = &self.target.partial_path;
         if !self.finished
-            && let Err(error) = fs::remove_file(path)
+            && let Err(error) = remove_partial(path)
         {
             tracing::error!(path = %path.display(), %error, "cannot remove the unfinished file");
         }

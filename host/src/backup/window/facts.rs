@@ -1,9 +1,9 @@
 //! What became of lock and freeze: claims, to be held against the evidence.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What happened to the database in the window.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum LockFacts {
     /// No database was configured.
@@ -18,7 +18,7 @@ pub enum LockFacts {
 }
 
 /// What happened to the guest's filesystems in the window.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum FreezeFacts {
     /// No freeze was asked for.

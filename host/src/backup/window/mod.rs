@@ -4,11 +4,11 @@
 //! [`TablesLocked`], so an unlock before the thaw does not compile:
 //!
 //! ```compile_fail,E0505
-//! # use stillpoint::{backup::window::TablesLocked, failure::Failure, run::log::RunLog};
-//! async fn wrong(mut tables: TablesLocked, log: &RunLog) -> Result<(), Failure> {
-//!     let frozen = tables.freeze(None, log).await?;
-//!     tables.unlock(log).await?;
-//!     frozen.thaw(log).await?;
+//! # use stillpoint::{backup::window::TablesLocked, failure::Failure, run::Run};
+//! async fn wrong(mut tables: TablesLocked, run: &Run) -> Result<(), Failure> {
+//!     let frozen = tables.freeze(None, run).await?;
+//!     tables.unlock(run).await?;
+//!     frozen.thaw(run).await?;
 //!     Ok(())
 //! }
 //! ```
@@ -16,11 +16,11 @@
 //! The same in the right order does:
 //!
 //! ```
-//! # use stillpoint::{backup::window::TablesLocked, failure::Failure, run::log::RunLog};
-//! async fn right(mut tables: TablesLocked, log: &RunLog) -> Result<(), Failure> {
-//!     let frozen = tables.freeze(None, log).await?;
-//!     frozen.thaw(log).await?;
-//!     tables.unlock(log).await?;
+//! # use stillpoint::{backup::window::TablesLocked, failure::Failure, run::Run};
+//! async fn right(mut tables: TablesLocked, run: &Run) -> Result<(), Failure> {
+//!     let frozen = tables.freeze(None, run).await?;
+//!     frozen.thaw(run).await?;
+//!     tables.unlock(run).await?;
 //!     Ok(())
 //! }
 //! ```
@@ -30,23 +30,25 @@ mod frozen;
 mod tables_locked;
 
 use guest_bridge::database::server::Coordinates;
-use serde::Serialize;
 
 pub use facts::{FreezeFacts, LockFacts};
-pub use frozen::{Frozen, Thawed};
+pub use frozen::{Freeze, Frozen, Thawed};
 pub use tables_locked::{TablesLocked, Unlocked};
 
+use super::disk::{Disk, Prepared};
+use super::plan::WindowPlan;
+use super::snapshots;
 use crate::ask::connect::World;
-use crate::backup::plan::WindowPlan;
-use crate::backup::snapshots::Snapshots;
 use crate::clock::millis;
+use crate::cow::attached::Attached;
 use crate::failure::{At, Failure, both};
-use crate::run::log::RunLog;
+use crate::run::Run;
+use crate::run::held::Means;
 use crate::step::Step;
 use crate::stop::Stop;
 
 /// What the window was, for grade and receipt.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct WindowReport {
     /// When the last snapshot was attached, RFC 3339, UTC.
     pub snapshot_at: String,
@@ -69,35 +71,55 @@ pub struct WindowReport {
 /// The first step that failed, with every failed release beside it.
 pub async fn pass(
     plan: &WindowPlan,
+    disks: Vec<Disk<Prepared>>,
     world: &World,
-    snapshots: &mut Snapshots,
-    log: &RunLog,
+    means: &Means,
+    run: &Run,
     stop: &Stop,
-) -> Result<WindowReport, Failure> {
-    let mut tables = TablesLocked::take(plan.lock.as_ref().zip(world.database.as_ref()), log, stop).await?;
+) -> Result<(WindowReport, Vec<Disk<Attached>>), Failure> {
+    let database = |lock| world.database_for("the lock").map(|open| (lock, open));
+    let database = plan.lock.as_ref().map(database).transpose().at(Step::Lock)?;
+    let freeze = plan.freeze.as_ref().map(|plan| Freeze { plan, means });
+
+    // Both intents are on the disk before anybody waits for us, and no line is until nobody does any more.
+    if let Some(freeze) = &plan.freeze {
+        run.intend(Step::Freeze, vec![freeze.holds()])?;
+    }
+    if let Some(lock) = &plan.lock {
+        run.intend(Step::Lock, vec![lock.holds()])?;
+    }
+    let _held_back = run.hold_back();
+
+    let not_frozen = |failure: &Failure| {
+        if let Some(freeze) = &plan.freeze {
+            run.failed(Step::Freeze, vec![freeze.holds()], failure);
+        }
+    };
+    let mut tables = TablesLocked::take(database, run, stop).await.inspect_err(not_frozen)?;
     let coordinates = tables.coordinates().cloned();
 
     let stood_still = async {
-        stop.check().at(Step::Freeze)?;
-        let frozen = tables.freeze(plan.freeze.as_ref().zip(world.agent.as_ref()), log).await?;
-        let attached = snapshots.attach(log, stop).await;
+        stop.check().at(Step::Freeze).inspect_err(not_frozen)?;
+        let frozen = tables.freeze(freeze, run).await?;
+        let attached = snapshots::attach(disks, plan.attach_deadline, run, stop).await;
         let snapshot_at = world.clock.utc();
-        let thawed = frozen.thaw(log).await;
-        both(attached, thawed).map(|((), thawed)| (thawed, snapshot_at))
+        let thawed = frozen.thaw(run).await;
+        both(attached, thawed).map(|(attached, thawed)| (attached, thawed, snapshot_at))
     }
     .await;
     let lock = match &stood_still {
-        Ok(_) => tables.still_held(log).await,
+        Ok(_) => tables.still_held(run).await,
         Err(_) => LockFacts::NotAsked,
     };
-    let ((thawed, snapshot_at), unlocked) = both(stood_still, tables.unlock(log).await)?;
+    let ((attached, thawed, snapshot_at), unlocked) = both(stood_still, tables.unlock(run).await)?;
 
-    Ok(WindowReport {
+    let report = WindowReport {
         snapshot_at,
         window_ms: thawed.window.map(millis),
         stall_ms: unlocked.stall.map(millis),
         coordinates,
         lock,
         freeze: thawed.facts,
-    })
+    };
+    Ok((report, attached))
 }

@@ -1,0 +1,100 @@
+//! One disk on its way through a backup. Each stage takes it and gives it on, with what is known of it then.
+
+use fsprobe::{Disk as Layout, Report};
+use image::copy::Copied as Copy;
+use image::device::Device;
+use lvm::{Bytes, CowVolume, LvName, Origin};
+
+use super::destination::Image;
+use super::evidence::Evidence;
+use crate::cow::attached::Attached;
+use crate::cow::watch::CowCurve;
+
+/// A disk, planned, with its artifact in the making, and what has become of it so far.
+#[derive(Debug)]
+pub struct Disk<Stage> {
+    /// What was decided for it.
+    pub plan: DiskPlan,
+    /// Its artifact.
+    pub image: Image,
+    /// How far it is.
+    pub stage: Stage,
+}
+
+/// What was decided for one disk.
+#[derive(Clone, Debug)]
+pub struct DiskPlan {
+    /// What is backed up.
+    pub origin: Origin,
+    /// Size of its COW volume.
+    pub cow: Bytes,
+    /// Why that size.
+    pub cow_reason: String,
+    /// What the live origin holds: path and kind of each volume. Good to know, and no evidence of anything.
+    pub volumes: Vec<String>,
+}
+
+/// A name for its artifact is taken.
+#[derive(Debug)]
+pub struct Claimed;
+
+/// Its COW volume is made.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Wiped, and not attached.
+    pub cow: CowVolume,
+}
+
+/// Its snapshot is taken, and open.
+#[derive(Debug)]
+pub struct Proven {
+    /// The snapshot.
+    pub snapshot: Attached,
+    /// Its bytes.
+    pub device: Device,
+    /// What lies where on it: what was proven is what is copied.
+    pub layout: Layout,
+    /// What it proves.
+    pub report: Report,
+}
+
+/// It is copied.
+#[derive(Debug)]
+pub struct Copied {
+    /// What its snapshot proved before.
+    pub report: Report,
+    /// What the copy counted and hashed.
+    pub copy: Copy,
+    /// How its COW filled meanwhile.
+    pub cow: CowCurve,
+}
+
+impl<Stage> Disk<Stage> {
+    /// `vg/lv`.
+    #[must_use]
+    pub fn origin(&self) -> &LvName {
+        &self.plan.origin.name
+    }
+
+    /// The same disk, a stage further.
+    pub fn reach<Next>(self, next: impl FnOnce(Stage) -> Next) -> Disk<Next> {
+        Disk { plan: self.plan, image: self.image, stage: next(self.stage) }
+    }
+
+    /// The same, where the stage may not be reached.
+    ///
+    /// # Errors
+    /// Those of `next`; the artifact in the making goes with the disk.
+    pub fn try_reach<Next, E>(self, next: impl FnOnce(&DiskPlan, Stage) -> Result<Next, E>) -> Result<Disk<Next>, E> {
+        let stage = next(&self.plan, self.stage)?;
+        Ok(Disk { plan: self.plan, image: self.image, stage })
+    }
+}
+
+impl Disk<Copied> {
+    /// What its snapshot proved.
+    #[must_use]
+    pub fn evidence(&self) -> Evidence<'_> {
+        Evidence { origin: self.origin(), report: &self.stage.report }
+    }
+}

@@ -1,0 +1,88 @@
+//! What a backup is going to do: `stillpoint plan --json`, and a part of every receipt.
+
+use guest_bridge::database::lock_method::LockMethod;
+use guest_bridge::database::server::Server;
+use serde::{Deserialize, Serialize};
+
+use crate::grade::Grade;
+
+/// A plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The VM.
+    pub vm: String,
+    /// Each disk, in the order in which it is attached and copied.
+    pub disks: Vec<Disk>,
+    /// The window.
+    pub window: Window,
+    /// Whether the guest is asked to write out its dirty pages first.
+    pub guest_sync: bool,
+    /// The weakest grade that counts as success.
+    pub require: Grade,
+    /// zstd level of the artifact.
+    pub level: i32,
+    /// Every deadline and choice, with where it came from. Empty in receipts before 0.2.
+    #[serde(default)]
+    pub settings: Vec<Setting>,
+    /// What an admin should know before.
+    pub notes: Vec<String>,
+}
+
+/// One disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// `vg/lv`.
+    pub origin: String,
+    /// Size of the origin, in bytes.
+    pub size: u64,
+    /// Size of its COW volume, in bytes.
+    pub cow: u64,
+    /// Why that size.
+    pub cow_reason: String,
+    /// What lies on it: volume path and kind.
+    pub volumes: Vec<String>,
+}
+
+/// What happens while the guest stands still.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// The database's lock; `null` where no database is configured.
+    pub lock: Option<Lock>,
+    /// The freeze; `null` where none is asked for.
+    pub freeze: Option<Freeze>,
+}
+
+/// The database's lock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// The server that was found.
+    pub server: Server,
+    /// The lock that fits it.
+    pub method: LockMethod,
+    /// Why that one.
+    pub reason: String,
+    /// How long the server may take to grant it.
+    pub lock_deadline_ms: u64,
+    /// How long it may outlive us.
+    pub expiry_ms: u64,
+}
+
+/// The freeze.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Freeze {
+    /// Where the agent is.
+    pub agent: String,
+    /// How long the guest may take to freeze.
+    pub deadline_ms: u64,
+}
+
+/// One deadline or choice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    /// As the configuration calls it.
+    pub name: String,
+    /// With its unit.
+    pub value: String,
+    /// `built in`, a table of the configuration or a flag.
+    pub from: String,
+}

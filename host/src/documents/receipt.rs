@@ -1,0 +1,164 @@
+//! The receipt: the JSON beside an artifact that says what it is, and every decision that made it so.
+
+use fsprobe::Report;
+use guest_bridge::database::server::Coordinates;
+use serde::{Deserialize, Serialize};
+
+use super::plan::Plan;
+use crate::grade::Grade;
+
+/// The version of this form. It changes when a name here changes its meaning or goes; names may be added.
+pub const FORMAT: u32 = 1;
+
+/// What one backup is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The version of this program.
+    pub version: String,
+    /// The run, as in the run log's name.
+    pub run: String,
+    /// The VM.
+    pub vm: String,
+    /// When the run began, RFC 3339.
+    pub started_at: String,
+    /// When the copy was whole, RFC 3339.
+    pub ended_at: String,
+    /// The grade that was proven.
+    pub grade: Grade,
+    /// Why it is not better.
+    pub reasons: Vec<String>,
+    /// The grade that was asked for.
+    pub required: Grade,
+    /// The window, the lock and the coordinates.
+    pub window: Window,
+    /// Each disk.
+    pub disks: Vec<Disk>,
+    /// What was planned.
+    pub plan: Plan,
+    /// Versions of the agent and the database.
+    pub peers: Peers,
+}
+
+/// What the window was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// When the last snapshot was attached, RFC 3339, UTC.
+    pub snapshot_at: String,
+    /// Freeze to thaw, as the host saw it; `null` where nothing was frozen.
+    pub window_ms: Option<u64>,
+    /// Lock to unlock; `null` where nothing was locked.
+    pub stall_ms: Option<u64>,
+    /// Where the binlog stood under the lock.
+    pub coordinates: Option<Coordinates>,
+    /// What became of the lock.
+    pub lock: Lock,
+    /// What became of the freeze.
+    pub freeze: Freeze,
+}
+
+/// What became of the lock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum Lock {
+    /// No database was configured.
+    NotAsked,
+    /// It was held until after the snapshot.
+    HeldThrough,
+    /// It was lost before the snapshot was known to be there.
+    Lost {
+        /// What the check said.
+        reason: String,
+    },
+}
+
+/// What became of the freeze.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum Freeze {
+    /// No freeze was asked for.
+    NotAsked,
+    /// The agent's own counts: claims.
+    Counted {
+        /// Filesystems that it says it froze.
+        frozen: u32,
+        /// Filesystems that it says it thawed; `null` where its reply was lost.
+        thawed: Option<u32>,
+    },
+}
+
+/// One disk of a backup.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Disk {
+    /// `vg/lv`.
+    pub origin: String,
+    /// File name of the artifact, beside the receipt; `-` for standard output.
+    pub image: String,
+    /// Length of the disk.
+    pub raw_bytes: u64,
+    /// Bytes of it that were read.
+    pub allocated_bytes: u64,
+    /// Length of the artifact.
+    pub stored_bytes: u64,
+    /// blake3 of the disk as `zstd -dc` gives it, in hex.
+    pub raw_blake3: String,
+    /// blake3 of the artifact file, in hex.
+    pub stored_blake3: String,
+    /// How long the copy took.
+    pub copy_ms: u64,
+    /// What the snapshot proved before the copy: layout and consistency, as `check --json` has it.
+    pub evidence: Report,
+    /// How the COW filled.
+    pub cow: CowCurve,
+}
+
+/// How one COW filled.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CowCurve {
+    /// The origin.
+    pub origin: String,
+    /// Size of the COW.
+    pub total_bytes: u64,
+    /// The most that was in use.
+    pub peak_bytes: u64,
+    /// Milliseconds since the snapshot, and bytes in use then.
+    pub points: Vec<(u64, u64)>,
+}
+
+/// Who took part.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peers {
+    /// The guest agent's version.
+    pub agent: Option<String>,
+    /// The database server's version.
+    pub database: Option<String>,
+}
+
+/// A receipt that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiptError {
+    /// It is no JSON of this form.
+    #[error("it is no receipt: {0}")]
+    Form(#[from] serde_json::Error),
+    /// A later program wrote it.
+    #[error("it is of format {0}, and this program knows {FORMAT}")]
+    Newer(u32),
+}
+
+impl Receipt {
+    /// Reads a receipt of this format or an older one.
+    ///
+    /// # Errors
+    /// [`ReceiptError`].
+    pub fn read(text: &[u8]) -> Result<Self, ReceiptError> {
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        match serde_json::from_slice::<Format>(text)?.format {
+            FORMAT => Ok(serde_json::from_slice(text)?),
+            newer => Err(ReceiptError::Newer(newer)),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What a run holds, as data: it goes into the run log before it is taken, and one function gives it back.
+//!
+//! Guards, `Drop` and every way out of an error call [`Held::release`], and so can another process that has read the log.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use guest_bridge::agent::{self, AgentError, SharedAgent};
+use guest_bridge::database::lock_method::LockMethod;
+use image::artifact;
+use lvm::{LvName, Lvm};
+use serde::{Deserialize, Serialize};
+use tokio::runtime::{Builder, Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
+
+use super::path_text;
+use crate::blocking::blocking;
+use crate::failure::Cause;
+
+/// One thing that must be given back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "held", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Held {
+    /// A file under its temporary name.
+    Partial {
+        /// The file.
+        #[serde(with = "path_text")]
+        path: PathBuf,
+    },
+    /// A COW volume, attached or not.
+    Cow {
+        /// The volume, by the name that it is made with.
+        volume: LvName,
+        /// What it is, or will be, a snapshot of.
+        origin: LvName,
+    },
+    /// The database's lock. It lives with its session: the server frees it when that ends, or is idle for too long.
+    Lock {
+        /// How it is taken.
+        method: LockMethod,
+        /// How long it may outlive us, in milliseconds.
+        expiry_ms: u64,
+    },
+    /// The guest's filesystems.
+    Frozen {
+        /// The agent that froze them, `unix:PATH`, `tcp:HOST:PORT` or `vsock:CID:PORT`.
+        agent: String,
+    },
+}
+
+/// What a release reaches through.
+#[derive(Clone)]
+pub struct Means {
+    /// This host's LVM.
+    pub lvm: Lvm,
+    /// The guest's agent.
+    pub agent: Option<SharedAgent>,
+    /// How long a thaw is repeated before a person is called.
+    pub thaw_deadline: Duration,
+}
+
+/// How something was given back.
+#[derive(Debug)]
+pub enum Released {
+    /// It is gone now, or was before.
+    Gone,
+    /// The guest is thawed, for sure.
+    Thawed(agent::Thawed),
+    /// It goes by itself, within this time.
+    ByItself(Duration),
+}
+
+impl Means {
+    /// The agent.
+    ///
+    /// # Errors
+    /// Where none is known.
+    pub fn agent(&self) -> Result<SharedAgent, AgentError> {
+        let last = || "no agent is known to send it to".into();
+        self.agent.clone().ok_or_else(|| AgentError::MaybeFrozen { attempts: 0, waited_ms: 0, last: last() })
+    }
+}
+
+impl Held {
+    /// Whether it may be there, as far as can be seen without asking anybody: an unfinished file goes with its guard.
+    #[must_use]
+    pub fn may_be_there(&self) -> bool {
+        match self {
+            Self::Partial { path } => std::fs::symlink_metadata(path).is_ok(),
+            Self::Cow { .. } | Self::Lock { .. } | Self::Frozen { .. } => true,
+        }
+    }
+
+    /// Gives it back. To be called as often as wanted: what is not held any more is not touched.
+    ///
+    /// # Errors
+    /// Why it may still be held.
+    pub async fn release(&self, means: &Means) -> Result<Released, Cause> {
+        match self {
+            Self::Partial { path } => Ok(blocking(|| artifact::remove_partial(path)).map(|()| Released::Gone)?),
+            Self::Cow { volume, .. } => Ok(blocking(|| means.lvm.remove(volume)).map(|()| Released::Gone)?),
+            Self::Lock { expiry_ms, .. } => Ok(Released::ByItself(Duration::from_millis(*expiry_ms))),
+            Self::Frozen { .. } => {
+                let mut agent = means.agent()?;
+                Ok(agent::thaw_until_sure(&mut agent, means.thaw_deadline).await.map(Released::Thawed)?)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Partial { path } => write!(f, "the file {}", path.display()),
+            Self::Cow { volume, origin } => write!(f, "the COW volume {volume} of {origin}"),
+            Self::Lock { method, .. } => write!(f, "the database's lock ({method})"),
+            Self::Frozen { agent } => write!(f, "the guest's filesystems, frozen through {agent}"),
+        }
+    }
+}
+
+/// What could not be given back, each with the reason.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", left.iter().map(|(held, why)| format!("{held} is left: {why}")).collect::<Vec<_>>().join("; "))]
+pub struct Left {
+    /// Each of it.
+    pub left: Vec<(Held, Cause)>,
+}
+
+/// Gives everything back; one that cannot be does not keep the others. Each is tried a second time, because what was in the
+/// way may have passed.
+///
+/// # Errors
+/// What is left.
+pub async fn release_all(held: &[Held], means: &Means) -> Result<(), Left> {
+    let mut left = Vec::new();
+    for one in held {
+        if let Err(first) = one.release(means).await {
+            tracing::warn!("{first}; trying once more");
+            if let Err(why) = one.release(means).await {
+                left.push((one.clone(), why));
+            }
+        }
+    }
+    if left.is_empty() { Ok(()) } else { Err(Left { left }) }
+}
+
+/// The net below every explicit release: what a panic, or a future that was dropped, would leave behind.
+pub fn release_in_drop(held: &[Held], means: &Means) {
+    if held.is_empty() {
+        return;
+    }
+    let releasing = || async {
+        match release_all(held, means).await {
+            Ok(()) => tracing::warn!("gave back what a run held that did not end as it should"),
+            Err(left) => tracing::error!("{left}"),
+        }
+    };
+    match Handle::try_current().map(|handle| (handle.runtime_flavor(), handle)) {
+        Ok((RuntimeFlavor::MultiThread, handle)) => block_in_place(|| handle.block_on(releasing())),
+        // A runtime of one thread, as in tests, cannot be waited for from within.
+        _ => thread::scope(|scope| {
+            scope.spawn(|| match Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime.block_on(releasing()),
+                Err(error) => tracing::error!("cannot give back what is held: {error}"),
+            });
+        }),
+    }
+}
