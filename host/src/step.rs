@@ -44,6 +44,8 @@ pub enum Step {
     Check,
     /// Reading files of a filesystem.
     Files,
+    /// Wherever a bug of ours ended it.
+    Unknown,
 }
 
 impl fmt::Display for Step {
@@ -67,6 +69,7 @@ impl fmt::Display for Step {
             Self::Publish => "publish",
             Self::Check => "check",
             Self::Files => "files",
+            Self::Unknown => "unknown",
         })
     }
 }

@@ -6,10 +6,18 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
+use crate::failure::{Cause, Kind};
+
 /// The run was asked to stop.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("stopped by {}", signal_name(*.0))]
 pub struct Stopped(pub i32);
+
+impl From<Stopped> for Cause {
+    fn from(stopped: Stopped) -> Self {
+        Self::of(Kind::Stopped, None, stopped)
+    }
+}
 
 /// Whether the run was asked to stop, and by which signal.
 ///
@@ -86,4 +94,18 @@ impl Stop {
 
 fn signal_name(signal: i32) -> &'static str {
     nix::sys::signal::Signal::try_from(signal).map_or("a signal", nix::sys::signal::Signal::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::exit::Exit;
+    use crate::failure::table::row;
+
+    #[test]
+    fn a_run_that_was_stopped_has_failed_and_names_the_signal() {
+        let cause = Cause::from(Stopped(15));
+        assert_eq!((cause.kind, row(cause.kind, false).exit), (Kind::Stopped, Exit::Failed));
+        assert_eq!(cause.to_string(), "stopped by SIGTERM");
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Bytes, Holder, LvName, SnapshotState};
+use super::{Bytes, Holder, LvName, NoOrigin, SnapshotState};
 use crate::programs::ProgramError;
 
 /// Why something could not be done with a logical volume.
@@ -35,11 +35,11 @@ pub enum LvmError {
     NotAnOrigin {
         /// The volume.
         name: LvName,
-        /// Why, with a hint.
-        why: String,
+        /// Why.
+        why: NoOrigin,
     },
     /// The group has no room for the COW.
-    #[error("volume group {vg} has no room for a COW volume of {needed}: {free} free, {} missing; free some, add a physical volume (vgextend) or allow a smaller COW", Bytes(needed.0.saturating_sub(free.0)))]
+    #[error("volume group {vg} has no room for a COW volume of {needed}: {free} free, {} missing", Bytes(needed.0.saturating_sub(free.0)))]
     NoRoom {
         /// The group.
         vg: String,
@@ -57,7 +57,7 @@ pub enum LvmError {
         why: String,
     },
     /// The device node did not appear.
-    #[error("{path} did not appear within {waited:?}; is udevd running on this host?")]
+    #[error("{path} did not appear within {waited:?}")]
     NoDevice {
         /// The node.
         path: PathBuf,

@@ -7,6 +7,7 @@
 //! All calls block the thread.
 
 mod command;
+mod complaint;
 mod cow;
 mod error;
 mod holders;
@@ -14,6 +15,7 @@ mod name;
 mod origin;
 mod owned;
 pub mod programs;
+mod refusal;
 mod remove;
 mod report;
 #[cfg(any(test, feature = "scripted"))]
@@ -28,12 +30,14 @@ use std::sync::Arc;
 
 use crate::programs::Programs;
 
+pub use self::complaint::Complaint;
 pub use self::cow::CowVolume;
 pub use self::error::LvmError;
 pub use self::holders::Holder;
 pub use self::name::{LvName, NameError};
 pub use self::origin::{Origin, VolumeGroup};
 pub use self::owned::{RunId, RunIdError};
+pub use self::refusal::NoOrigin;
 pub use self::size::{Bytes, Sectors};
 pub use self::snapshot::SnapshotVolume;
 pub use self::status::SnapshotState;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::report::VgRow;
-use super::{Bytes, LvName, Lvm, LvmError};
+use super::{Bytes, LvName, Lvm, LvmError, NoOrigin};
 
 /// A volume that can be the origin of a thick snapshot, as surveyed.
 #[derive(Debug, Clone)]
@@ -60,24 +60,23 @@ impl Lvm {
     /// Surveys a volume that is to be backed up; [`LvmError::NotAnOrigin`] says why where it cannot be.
     pub fn origin(&self, name: &LvName) -> Result<Origin, LvmError> {
         let row = self.lv(name)?;
-        let refuse = |why: String| Err(LvmError::NotAnOrigin { name: name.clone(), why });
+        let refuse = |why: NoOrigin| Err(LvmError::NotAnOrigin { name: name.clone(), why });
         match row.attr(1) {
-            's' | 'S' => return refuse(format!("it is itself a snapshot, of {}", row.origin)),
-            't' => return refuse("it is a thin pool; name the thin volume of the guest".into()),
-            'e' | 'l' | 'i' | 'I' | 'd' | 'D' | 'v' => return refuse("it is a part of another volume".into()),
-            'O' => return refuse("a snapshot is being merged into it; wait until that is done".into()),
-            'p' => return refuse("pvmove is at work on it; wait until that is done".into()),
+            's' | 'S' => return refuse(NoOrigin::Snapshot { origin: row.origin }),
+            't' => return refuse(NoOrigin::ThinPool),
+            'e' | 'l' | 'i' | 'I' | 'd' | 'D' | 'v' => return refuse(NoOrigin::Part),
+            'O' => return refuse(NoOrigin::Merging),
+            'p' => return refuse(NoOrigin::Moving),
             _ => {}
         }
         match row.attr(5) {
             'a' => {}
-            's' | 'S' | 'I' => {
-                return refuse(format!("it is suspended; `dmsetup resume {}` lets its guest go on", name.dm_name()));
-            }
-            _ => return refuse(format!("it is not active; `lvchange -ay {name}` activates it")),
+            's' | 'S' | 'I' => return refuse(NoOrigin::Suspended),
+            'X' => return refuse(NoOrigin::StateUnknown),
+            _ => return refuse(NoOrigin::Inactive),
         }
         if row.attr(9) == 'p' {
-            return refuse("a physical volume of it is missing".into());
+            return refuse(NoOrigin::PvMissing);
         }
         let size = row
             .size()

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer};
 
 use crate::ask::cow_size::CowSize;
+use crate::failure::{Cause, Kind};
 
 /// Where the configuration is looked for without `--config`.
 pub const DEFAULT_PATH: &str = "/etc/stillpoint.toml";
@@ -29,6 +30,12 @@ pub enum ConfigError {
         /// Line, column and what was expected there.
         source: Box<toml::de::Error>,
     },
+}
+
+impl From<ConfigError> for Cause {
+    fn from(error: ConfigError) -> Self {
+        Self::of(Kind::Configuration, None, error)
+    }
 }
 
 /// `stillpoint.toml`.
@@ -138,6 +145,8 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::exit::Exit;
+    use crate::failure::table::row;
 
     #[test]
     fn a_vm_is_read_with_its_database_and_policy() {
@@ -155,6 +164,13 @@ mod tests {
         let vm = &config.vm["db1"];
         assert_eq!(vm.disks.len(), 2);
         assert_eq!(vm.policy.cow_size, Some(CowSize::PercentOfOrigin(20)));
+    }
+
+    #[test]
+    fn a_configuration_that_cannot_be_read_is_the_callers_mistake() {
+        let cause = Cause::from(Config::load(Some(Path::new("/no-such-folder/stillpoint.toml"))).unwrap_err());
+        assert_eq!((cause.kind, row(cause.kind, false).exit), (Kind::Configuration, Exit::Usage));
+        assert!(cause.hint().contains("--config"), "{}", cause.hint());
     }
 
     #[test]

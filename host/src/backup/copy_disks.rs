@@ -57,7 +57,8 @@ fn copy_watched(
             return Err(full.into());
         }
         stop.check()?;
-        done.push(Disk { plan, image, stage: Copied { report, copy: copied?, cow: curve } });
+        let copy = copied.map_err(|error| Cause::from(error).on(&plan.origin.name))?;
+        done.push(Disk { plan, image, stage: Copied { report, copy, cow: curve } });
     }
     Ok(done)
 }

@@ -35,7 +35,7 @@ pub async fn read_all(
 fn read(snapshot: Attached, node_deadline: Duration) -> Result<Proven, Cause> {
     let device = Device::open_for_copy(&snapshot.volume.wait_for_device(node_deadline)?)?;
     // Of a snapshot that the kernel has dropped a read says no more than "I/O error".
-    let full = |error| snapshot.full().map_or_else(|| Cause::from(error), Cause::from);
+    let full = |error| snapshot.full().map_or_else(|| Cause::from(error).on(snapshot.volume.origin()), Cause::from);
     let layout = layout(&device).map_err(full)?;
     let report = layout.check(&device, Depth::Default);
     Ok(Proven { snapshot, device, layout, report })

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lvm::{LvName, LvmError};
+use lvm::{LvName, LvmError, NoOrigin};
 
 use super::disk::{Claimed, Disk, Prepared};
 use crate::blocking::blocking;
@@ -35,7 +35,8 @@ impl Snapshots {
         let named = |(number, disk): (usize, Disk<Claimed>)| {
             let origin = disk.origin().clone();
             let volume = run.id().volume(origin.vg(), number);
-            let volume = volume.map_err(|error| LvmError::NotAnOrigin { name: origin, why: error.to_string() })?;
+            let volume =
+                volume.map_err(|error| LvmError::NotAnOrigin { name: origin, why: NoOrigin::CowName(error) })?;
             Ok::<_, LvmError>((disk, volume))
         };
         let named = disks.into_iter().enumerate().map(named).collect::<Result<Vec<_>, _>>();

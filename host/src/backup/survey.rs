@@ -9,7 +9,7 @@ use crate::ask::connect::World;
 use crate::ask::database::Via;
 use crate::ask::job::Job;
 use crate::backup::proof::keeps_no_proof;
-use crate::failure::{At, Cause, Failure};
+use crate::failure::{self, At, Cause, Failure};
 use crate::step::Step;
 use crate::stop::Stop;
 use image::device::Device;
@@ -117,7 +117,7 @@ impl DiskSurvey {
     fn take(name: &LvName, world: &World) -> Result<Self, Cause> {
         let origin = world.lvm.origin(name)?;
         let device = Device::open(&origin.device_path)?;
-        let layout = fsprobe::layout(&device)?;
+        let layout = fsprobe::layout(&device).map_err(|error| Cause::from(error).on(name))?;
         if !layout.volumes.iter().any(|volume| holds_something(volume.kind)) {
             return Err(Cause::refused(
                 format!("{name} holds no filesystem that is known here, on {} of disk", origin.size),
@@ -142,9 +142,9 @@ impl GuestSurvey {
                 ));
             }
             if agent::freeze_status(&mut agent, deadline).await? == FreezeStatus::Frozen {
-                return Err(Cause::refused(
+                return Err(Cause::plain(
+                    failure::Kind::GuestFrozen,
                     "the guest's filesystems are frozen already, by someone else or by a run that died",
-                    "thaw them first: send guest-fsfreeze-thaw to the agent",
                 ));
             }
         }

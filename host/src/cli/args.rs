@@ -9,15 +9,13 @@ use clap::{ArgAction, Parser, Subcommand};
 
 use crate::ask::asked::Asked;
 use crate::ask::cow_size::CowSize;
+use crate::failure::exit;
 use crate::grade::Grade;
 use crate::show::printable::printable;
 
 /// Backs up a database VM while it works, and proves what it backed up.
-///
-/// Exit codes: 0 done, at the required grade; 1 failed, nothing usable; 2 usage or configuration; 3 done, but below the
-/// required grade; 5 damage found; 6 a guest may still be frozen or something could not be undone: a person is needed now.
 #[derive(Debug, Parser)]
-#[command(name = "stillpoint", version)]
+#[command(name = "stillpoint", version, after_long_help = exit::help())]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -192,6 +190,43 @@ pub struct CpArgs {
     /// Print one JSON document on stdout.
     #[arg(long)]
     pub json: bool,
+}
+
+impl Command {
+    /// What it is about, for messages: `backup of db1`, `check of disk.img`.
+    #[must_use]
+    pub fn about(&self) -> String {
+        match self {
+            Self::Backup(args) => args.job.what("backup"),
+            Self::Plan(args) => args.job.what("plan"),
+            Self::Check(args) => about("check", &args.target),
+            Self::Ls(args) => about("ls", &args.target),
+            Self::Cat(args) => about("cat", &args.target),
+            Self::Cp(args) => about("cp", &args.target),
+        }
+    }
+
+    /// Whether stdout is for one JSON document.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        match self {
+            Self::Backup(args) => args.json && args.to.as_deref() != Some(Path::new("-")),
+            Self::Plan(args) => args.json,
+            Self::Check(args) => args.json,
+            Self::Ls(args) => args.json,
+            Self::Cat(_) => false,
+            Self::Cp(args) => args.json,
+        }
+    }
+
+    /// Whether it takes anything that a person would have to give back after a bug: a lock, a freeze, volumes.
+    #[must_use]
+    pub fn may_hold(&self) -> bool {
+        match self {
+            Self::Backup(_) => true,
+            Self::Plan(_) | Self::Check(_) | Self::Ls(_) | Self::Cat(_) | Self::Cp(_) => false,
+        }
+    }
 }
 
 /// What a command is about, for messages: `check of disk.img`.

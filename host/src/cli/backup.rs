@@ -24,7 +24,7 @@ pub(super) async fn run(args: BackupArgs) -> Exit {
     match back_up(args).await {
         Ok(outcome) => {
             if let Some(left) = &outcome.left {
-                render::failure(&what, left, false);
+                render::failure(&format!("clean-up after {what}"), left, false);
             }
             let exit = outcome.exit();
             match (json, image_on_stdout) {

@@ -13,17 +13,23 @@ mod plan;
 mod render;
 
 use std::io::IsTerminal;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::failure::bug::caught;
 use crate::failure::exit::Exit;
 use crate::failure::{At, Cause, Failure};
 use crate::step::Step;
 use crate::stop::Stop;
 use args::{Args, Command};
+
+/// What is begun while a panic unwinds has so long: ending a client in the guest takes a moment.
+const LET_GO: Duration = Duration::from_secs(5);
 
 /// Runs the program as the shell called it.
 #[must_use]
@@ -38,34 +44,47 @@ pub fn main() -> ExitCode {
         }
     };
     start_log(args.quiet, args.verbose);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!("cannot start the runtime: {error}");
             return Exit::Failed.into();
         }
     };
-    let command = async {
-        match args.command {
-            Command::Backup(command) => backup::run(command).await,
-            Command::Plan(command) => plan::run(command).await,
-            Command::Check(command) => check::run(&command),
-            Command::Ls(command) => ls::run(&command),
-            Command::Cat(command) => cat::run(&command),
-            Command::Cp(command) => cp::run(&command),
+    keep_children(&runtime);
+    let (about, json, may_hold) = (args.command.about(), args.command.is_json(), args.command.may_hold());
+    let exit = caught(may_hold, || runtime.block_on(run(args.command))).unwrap_or_else(|failure| {
+        render::failure(&about, &failure, json);
+        if may_hold {
+            // What the guards began on the way out and could not wait for: the client in the guest still has the lock.
+            runtime.block_on(tokio::time::sleep(LET_GO));
         }
-    };
-    let exit = catch_unwind(AssertUnwindSafe(|| runtime.block_on(command))).unwrap_or_else(|_panic| {
-        render::note(
-            "stillpoint: this is a bug of ours. What the run held was released on the way out, as far as \
-                      possible: look whether the guest answers, and for volumes named stillpoint-*\n",
-        );
-        Exit::NeedsPerson
+        failure.exit()
     });
     // A thread that is stuck in a dead NFS mount or a lost device must not keep the exit code from the caller.
     runtime.shutdown_background();
     log::flush();
     exit.into()
+}
+
+async fn run(command: Command) -> Exit {
+    match command {
+        Command::Backup(command) => backup::run(command).await,
+        Command::Plan(command) => plan::run(command).await,
+        Command::Check(command) => check::run(&command),
+        Command::Ls(command) => ls::run(&command),
+        Command::Cat(command) => cat::run(&command),
+        Command::Cp(command) => cp::run(&command),
+    }
+}
+
+/// Whoever started us may have ignored SIGCHLD, and that is handed down: the kernel then takes the programs that we start away
+/// before we can ask how they ended. A handler of ours, which stays to the end, puts that right.
+fn keep_children(runtime: &Runtime) {
+    let _context = runtime.enter();
+    if let Err(error) = signal(SignalKind::child()) {
+        tracing::warn!("cannot listen for the end of programs: {error}");
+    }
 }
 
 /// Listens for the signals that end a command.

@@ -5,7 +5,6 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::json;
 
 use super::log;
 use crate::failure::Failure;
@@ -32,24 +31,9 @@ pub fn note(text: &str) {
 
 /// A failure of `what` (a command and what it is about) on stderr, and where asked as one JSON document on stdout too.
 pub fn failure(what: &str, failure: &Failure, as_json: bool) {
-    note(&format!("stillpoint: {what} failed at {failure}\n"));
-    for cause in std::iter::once(&failure.cause).chain(failure.clean_up.iter().map(|(_, cause)| cause)) {
-        if let Some(hint) = cause.hint() {
-            note(&format!("hint: {hint}\n"));
-        }
-    }
+    note(&failure.describe(what));
     if as_json {
-        let clean_up = failure.clean_up.iter();
-        json(&json!({ "error": {
-            "what": what,
-            "step": failure.step,
-            "cause": failure.cause.to_string(),
-            "hint": failure.cause.hint(),
-            "clean_up": clean_up
-                .map(|(step, cause)| json!({ "step": step, "cause": cause.to_string(), "hint": cause.hint() }))
-                .collect::<Vec<_>>(),
-            "exit": failure.exit().code(),
-        }}));
+        json(&failure.document(what));
     }
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use lvm::Bytes;
 
+use crate::failure::{Cause, Kind};
+
 /// A snapshot was lost because its COW filled up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -50,13 +52,24 @@ impl CowFull {
     }
 }
 
+impl From<CowFull> for Cause {
+    fn from(full: CowFull) -> Self {
+        Self::of(Kind::CowFull, Some(full.hint()), full)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::exit::Exit;
+    use crate::failure::table::row;
 
     #[test]
     fn a_full_cow_is_told_with_its_seconds_and_rate() {
         let full = CowFull::new("vg/db".into(), Bytes(1 << 30), Some(Bytes(1 << 29)), Duration::from_secs(128));
         assert!(full.to_string().contains("full after 128 s at 8 MiB a second"), "{full}");
+        let cause = Cause::from(full);
+        assert_eq!((cause.kind, row(cause.kind, false).exit), (Kind::CowFull, Exit::Failed));
+        assert!(cause.hint().contains("twice 1 GiB"), "{}", cause.hint());
     }
 }

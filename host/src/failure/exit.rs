@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// What the exit code of a command says.
+/// What the exit code of a command says. 4 is kept for a backup that is done by a dump instead of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Done, at the required grade.
@@ -13,8 +13,6 @@ pub enum Exit {
     Usage = 2,
     /// Done, but weaker than required. For `check`: sound only after a journal replay.
     Weaker = 3,
-    /// Done by the dump instead of the image.
-    Dumped = 4,
     /// Damage found.
     Damaged = 5,
     /// A guest may still be frozen, or something could not be undone: a person is needed now.
@@ -28,11 +26,41 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
+    /// All that a command can end with.
+    pub const ALL: [Self; 6] = [Self::Done, Self::Failed, Self::Usage, Self::Weaker, Self::Damaged, Self::NeedsPerson];
+
     /// The number that the shell sees.
     #[must_use]
     pub fn code(self) -> u8 {
         self as u8
     }
+
+    /// What it means, as `--help` and the README say it.
+    #[must_use]
+    pub fn means(self) -> &'static str {
+        match self {
+            Self::Done => "done, at the required grade; `check`: consistent",
+            Self::Failed => "failed, nothing usable",
+            Self::Usage => {
+                "the command line or configuration asks for what cannot be, such as a target that is no disk"
+            }
+            Self::Weaker => {
+                "done, but below the required grade; `check`: sound only after a journal replay, or not to be judged (a \
+                 kind that is not looked into, as LUKS or Btrfs)"
+            }
+            Self::Damaged => "damage found",
+            Self::NeedsPerson => {
+                "a guest may still be frozen, or something could not be undone: a person is needed now"
+            }
+        }
+    }
+}
+
+/// The exit codes for `--help`, a line each.
+#[must_use]
+pub fn help() -> String {
+    let lines = Exit::ALL.map(|exit| format!("  {}  {}", exit.code(), exit.means()));
+    format!("Exit codes:\n{}", lines.join("\n"))
 }
 
 /// The exit code of which scripts have to hear: damage, then failure, then doubt.
@@ -42,7 +70,27 @@ pub fn worse(one: Exit, other: Exit) -> Exit {
         Exit::Damaged => 3,
         Exit::Failed => 2,
         Exit::Weaker => 1,
-        _ => 0,
+        Exit::Done | Exit::Usage | Exit::NeedsPerson => 0,
     };
     if weight(other) > weight(one) { other } else { one }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_has_the_table_of_exit_codes() {
+        let rows = Exit::ALL.map(|exit| format!("| {} | {} |\n", exit.code(), exit.means()));
+        let table = format!("### Exit codes\n\n| code | means |\n|---|---|\n{}\n", rows.concat());
+        let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+        assert!(readme.contains(&table), "README.md should have\n{table}");
+    }
+
+    #[test]
+    fn damage_counts_more_than_failure_and_failure_more_than_doubt() {
+        assert_eq!(worse(Exit::Done, Exit::Weaker), Exit::Weaker);
+        assert_eq!(worse(Exit::Weaker, Exit::Failed), Exit::Failed);
+        assert_eq!(worse(Exit::Damaged, Exit::Failed), Exit::Damaged);
+    }
 }

@@ -17,7 +17,7 @@ use tokio::task::block_in_place;
 
 use super::path_text;
 use crate::blocking::blocking;
-use crate::failure::Cause;
+use crate::failure::{Cause, Kind};
 
 /// One thing that must be given back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,6 +128,30 @@ impl fmt::Display for Held {
 pub struct Left {
     /// Each of it.
     pub left: Vec<(Held, Cause)>,
+}
+
+impl From<Left> for Cause {
+    /// A guest that may hang comes before volumes that only burden it.
+    fn from(left: Left) -> Self {
+        let hangs = |cause: &&Self| matches!(cause.kind, Kind::GuestMayBeFrozen | Kind::OriginSuspended);
+        let (kind, hint) = match left.left.iter().map(|(_, cause)| cause).find(hangs) {
+            Some(cause) => (cause.kind, cause.hint().to_owned()),
+            None => (Kind::VolumesLeft, left.hint()),
+        };
+        Self::of(kind, Some(hint), left)
+    }
+}
+
+impl Left {
+    fn hint(&self) -> String {
+        let command = |held: &Held| match held {
+            Held::Cow { volume, .. } => Some(format!("`lvremove {volume}`")),
+            Held::Partial { path } => Some(format!("remove {}", path.display())),
+            Held::Lock { .. } | Held::Frozen { .. } => None,
+        };
+        let commands: Vec<String> = self.left.iter().filter_map(|(held, _)| command(held)).collect();
+        format!("free what holds them, then {}; volumes cost every write of the guest until then", commands.join(", "))
+    }
 }
 
 /// Gives everything back; one that cannot be does not keep the others. Each is tried a second time, because what was in the

@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use lvm::RunId;
 
 use super::entry::Entry;
+use crate::failure::{Cause, Kind};
 
 /// A run log could not be written; nothing is taken without it.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,19 @@ pub struct RunLogError {
     pub path: PathBuf,
     /// Why.
     pub source: io::Error,
+}
+
+impl From<RunLogError> for Cause {
+    fn from(error: RunLogError) -> Self {
+        let hint = match error.source.kind() {
+            io::ErrorKind::PermissionDenied => "run it as root, or name a folder of yours with --state-dir",
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "free some room there, or name another folder with --state-dir (state_dir in the configuration)"
+            }
+            _ => "name a folder that can be written to with --state-dir (state_dir in the configuration)",
+        };
+        Self::of(Kind::RunLog, Some(hint.to_owned()), error)
+    }
 }
 
 /// A run log that is being written.
@@ -137,4 +151,21 @@ fn create_synced(folder: &Path) -> io::Result<()> {
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::exit::Exit;
+    use crate::failure::table::row;
+
+    #[test]
+    fn a_state_folder_that_cannot_be_used_fails_the_run_and_another_one_helps() {
+        for kind in [io::ErrorKind::ReadOnlyFilesystem, io::ErrorKind::PermissionDenied, io::ErrorKind::StorageFull] {
+            let cause =
+                Cause::from(RunLogError { path: "/var/lib/stillpoint/runs/x.jsonl".into(), source: kind.into() });
+            assert_eq!((cause.kind, row(cause.kind, false).exit), (Kind::RunLog, Exit::Failed));
+            assert!(cause.hint().contains("--state-dir"), "{kind}: {}", cause.hint());
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! The real programs of this machine.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -75,7 +76,7 @@ fn spawn(invocation: &Invocation) -> Result<Child, ProgramError> {
         .args(invocation.arguments())
         .env_clear()
         .envs(ours)
-        .env("PATH", search_path())
+        .env("PATH", search_path(env::var_os("PATH").as_deref()))
         .env("LC_ALL", "C")
         .env("LVM_SUPPRESS_FD_WARNINGS", "1")
         .stdin(Stdio::null())
@@ -91,11 +92,21 @@ fn spawn(invocation: &Invocation) -> Result<Child, ProgramError> {
         })
 }
 
-/// `PATH`, and the sbin folders, which `su` without a dash leaves out.
-fn search_path() -> OsString {
-    let mut path = env::var_os("PATH").unwrap_or_default();
-    path.push(":/usr/sbin:/usr/bin:/sbin:/bin");
-    path
+/// Where the programs are on every host; `su` without a dash leaves the sbin folders out.
+const FOLDERS: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// The folders of `path`, and those that every host has. An empty or relative one would be looked for below the current folder,
+/// which belongs to whoever we were started by: it is left out.
+fn search_path(path: Option<&OsStr>) -> OsString {
+    let theirs = path.map(env::split_paths).into_iter().flatten().filter(|folder| folder.is_absolute());
+    let mut joined = OsString::new();
+    for folder in theirs.chain(FOLDERS.map(PathBuf::from)) {
+        if !joined.is_empty() {
+            joined.push(":");
+        }
+        joined.push(folder);
+    }
+    joined
 }
 
 /// Waits until the child ends or the time is over. A look every few milliseconds, because neither std nor nix can wait for a child
@@ -202,11 +213,21 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_program_is_said_with_the_package_that_has_it() {
-        let error = ProgramError::Missing { program: "lvs".into(), package: package_of("lvs") };
-        assert_eq!(error.to_string(), "lvs is not installed; Debian and Ubuntu have it in the package lvm2");
-        let gone = HostPrograms.output(&Invocation::new("stillpoint-no-such-program", LONG));
-        assert!(matches!(gone, Err(ProgramError::Missing { .. })));
+    fn programs_are_not_looked_for_in_the_current_folder() {
+        let fixed = "/usr/sbin:/usr/bin:/sbin:/bin";
+        for path in [None, Some(""), Some(":"), Some("."), Some("bin:../sbin")] {
+            assert_eq!(search_path(path.map(OsStr::new)), fixed, "{path:?}");
+        }
+        let path = search_path(Some(OsStr::new(":/opt/lvm/bin::bin:/usr/local/sbin:")));
+        assert_eq!(path.to_str(), Some(&*format!("/opt/lvm/bin:/usr/local/sbin:{fixed}")));
+    }
+
+    #[test]
+    fn a_missing_program_is_told_from_one_that_fails() {
+        let error = HostPrograms.output(&Invocation::new("stillpoint-no-such-program", LONG)).unwrap_err();
+        assert!(matches!(error, ProgramError::Missing { package: None, .. }), "{error:?}");
+        assert_eq!(error.to_string(), "stillpoint-no-such-program is not installed");
+        assert_eq!(package_of("lvs"), Some("lvm2"));
     }
 
     #[test]

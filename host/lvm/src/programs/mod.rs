@@ -46,7 +46,7 @@ pub trait Programs: Send + Sync {
 #[derive(Debug, Error)]
 pub enum ProgramError {
     /// It is not installed.
-    #[error("{program} is not installed{}", package.map(|p| format!("; Debian and Ubuntu have it in the package {p}")).unwrap_or_default())]
+    #[error("{program} is not installed")]
     Missing {
         /// The program's name.
         program: String,

@@ -12,7 +12,7 @@ use fsprobe::{Disk, Finding, Severity, Volume, ext4};
 pub use self::listing::{Attributes, Listed, Listing};
 pub use self::place::Place;
 use crate::failure::exit::Exit;
-use crate::failure::{At, Cause, Failure};
+use crate::failure::{At, Cause, Failure, Kind};
 use crate::show::printable::{printable, printable_text};
 use crate::step::Step;
 use image::artifact::open_disk;
@@ -107,12 +107,9 @@ impl Source<'_> {
 
     /// A failure that has to do with `path`.
     pub fn failure(&self, path: &[u8], what: &dyn std::fmt::Display, exit: Exit) -> Failure {
-        let hint = match exit {
-            Exit::Damaged => "`stillpoint check --deep` says what else is damaged",
-            _ => "`stillpoint ls` shows what is there",
-        };
+        let kind = if exit == Exit::Damaged { Kind::Damaged } else { Kind::File };
         let what = printable_text(&format!("volume {}: {}: {what}", self.volume, printable(path)));
-        Failure::new(Step::Files, Cause::Refused { what, hint, exit })
+        Failure::new(Step::Files, Cause::plain(kind, what))
     }
 }
 

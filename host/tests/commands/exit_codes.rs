@@ -1,0 +1,55 @@
+//! What it ends with where a shell can see it.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use crate::started::{Ended, PLAN, stillpoint};
+
+/// The user and group that may do nothing.
+const NOBODY: u32 = 65534;
+
+#[test]
+fn a_command_line_that_asks_for_what_cannot_be_ends_with_2() {
+    let unknown = Ended::of(stillpoint().arg("frobnicate"));
+    assert_eq!(unknown.code, 2, "{}", unknown.stderr);
+    let nothing = Ended::of(stillpoint().args(["plan", "--json", "--config", "/dev/null"]));
+    nothing.assert_failed(2, "usage", "--disk VG/LV");
+    assert!(nothing.stderr.starts_with("stillpoint: plan failed: no disk is named\n"), "{}", nothing.stderr);
+    let config = Ended::of(stillpoint().args(["plan", "db1", "--json", "--config", "/no-such-file"]));
+    config.assert_failed(2, "configuration", "--config");
+}
+
+#[test]
+fn a_target_that_is_not_there_ends_with_2_and_says_no_step_twice() {
+    let missing = Ended::of(stillpoint().args(["check", "--json", "/no-such-disk"]));
+    missing.assert_failed(2, "no-such-disk", "VG/LV");
+    let said = "stillpoint: check of /no-such-disk failed: cannot open /no-such-disk: No such file";
+    assert!(missing.stderr.starts_with(said), "{}", missing.stderr);
+}
+
+#[test]
+fn without_rights_or_without_lvm_it_ends_with_1() {
+    let mut plan = stillpoint();
+    plan.args(PLAN).current_dir("/");
+    if is_root() {
+        plan.uid(NOBODY).gid(NOBODY);
+    }
+    let ended = Ended::of(&mut plan);
+    match ended.kind() {
+        "program-missing" => ended.assert_failed(1, "program-missing", "lvm2"),
+        _ => ended.assert_failed(1, "not-permitted", "as root"),
+    }
+}
+
+#[test]
+fn help_has_the_exit_codes() {
+    let output = stillpoint().arg("--help").output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(help.contains("Exit codes:\n  0  done, at the required grade"), "{help}");
+    assert!(help.contains("\n  6  a guest may still be frozen"), "{help}");
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    id.stdout == b"0\n"
+}
