@@ -48,3 +48,50 @@ pub fn lock_expiry(policy: &Policy, disks: usize) -> LockExpiry {
     });
     LockExpiry { after, reason, note }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ask::asked::Asked;
+    use crate::ask::config::PolicyConfig;
+    use crate::ask::policy::Tables;
+
+    fn expiry(defaults: &PolicyConfig, disks: usize) -> LockExpiry {
+        lock_expiry(&Policy::new(&Asked::default(), Tables { vm: None, defaults }, true).unwrap(), disks)
+    }
+
+    #[test]
+    fn the_lock_outlasts_a_window_in_which_everything_takes_until_its_deadline() {
+        let defaults = PolicyConfig {
+            freeze_deadline_s: Some(1),
+            attach_deadline_s: Some(20),
+            first_thaw_deadline_s: Some(3),
+            statement_deadline_s: Some(4),
+            ..PolicyConfig::default()
+        };
+        let LockExpiry { after, reason, note } = expiry(&defaults, 2);
+        assert_eq!(after, Duration::from_secs(1 + 2 * 20 + 3 + 4));
+        assert_eq!(reason, "1 s to freeze, 2 x 20 s to attach, 3 s to thaw, 4 s for a statement");
+        assert_eq!(note, None);
+    }
+
+    #[test]
+    fn a_first_thaw_is_not_waited_for_longer_than_for_all_of_them() {
+        let defaults =
+            PolicyConfig { first_thaw_deadline_s: Some(60), thaw_deadline_s: Some(10), ..PolicyConfig::default() };
+        assert_eq!(expiry(&defaults, 1).after, Duration::from_secs(20 + 30 + 10 + 15));
+    }
+
+    #[test]
+    fn a_long_expiry_is_said_with_what_shortens_it() {
+        let note = |disks| expiry(&PolicyConfig::default(), disks).note;
+        assert_eq!(note(2), None);
+        let three = note(3).unwrap();
+        assert!(three.contains("wait up to 130 s") && three.contains("attach_deadline_s"), "{three}");
+    }
+
+    #[test]
+    fn more_disks_than_can_be_counted_are_no_overflow() {
+        assert!(expiry(&PolicyConfig::default(), usize::MAX).after > Duration::from_secs(u32::MAX.into()));
+    }
+}

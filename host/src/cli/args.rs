@@ -265,3 +265,31 @@ impl JobArgs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::ask::config::Config;
+    use crate::ask::job::Job;
+
+    /// The help says in words what the policy has in numbers.
+    #[test]
+    fn the_defaults_that_help_names_are_those_that_are_built_in() {
+        let asked = Asked { disks: vec!["vg/a".into()], no_freeze: true, ..Asked::default() };
+        let Job { policy, state_dir, .. } = Job::new(asked, &Config::default()).unwrap();
+        let mut backup = Args::command().find_subcommand("backup").unwrap().clone();
+        let help = backup.render_long_help().to_string();
+        let default_of = |flag: &str| {
+            let (_, rest) = help.split_once(&format!("--{flag} <")).unwrap();
+            let (_, default) = rest.split_once("[default: ").unwrap();
+            default.split([',', ']']).next().unwrap().to_owned()
+        };
+        assert_eq!(default_of("cow-size").parse(), Ok(policy.cow_size.value));
+        assert_eq!(default_of("level").parse(), Ok(policy.level.value));
+        assert_eq!(humantime::parse_duration(&default_of("lock-deadline")), Ok(policy.lock.value));
+        assert_eq!(humantime::parse_duration(&default_of("freeze-deadline")), Ok(policy.freeze.value));
+        assert_eq!(Path::new(&default_of("state-dir")), state_dir.value);
+    }
+}
