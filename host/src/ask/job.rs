@@ -162,7 +162,7 @@ fn disks(asked: &Asked, vm: Vm<'_>) -> Result<Setting<Vec<LvName>>, Cause> {
 fn agent(asked: &Asked, vm: Vm<'_>) -> Result<Setting<Option<Endpoint>>, Cause> {
     let flag = flag("--agent", asked.agent.as_deref().map(Some));
     let agent = Setting::pick(flag, of(vm, |vm| vm.agent.as_deref().map(Some)), None, || Setting::built_in(None));
-    let hint = "write unix:PATH, tcp:HOST:PORT or vsock:CID:PORT";
+    let hint = "Proxmox has it at unix:/var/run/qemu-server/ID.qga; for libvirt, `virsh dumpxml` names its socket";
     agent.read(("", "agent"), hint, |text| text.map(str::parse::<Endpoint>).transpose())
 }
 
