@@ -16,7 +16,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
@@ -30,6 +30,12 @@ use args::{Args, Command};
 
 /// What is begun while a panic unwinds has so long: ending a client in the guest takes a moment.
 const LET_GO: Duration = Duration::from_secs(5);
+
+/// The command line as clap knows it, for man pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Args::command()
+}
 
 /// Runs the program as the shell called it.
 #[must_use]

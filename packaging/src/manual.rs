@@ -1,0 +1,163 @@
+//! The man pages: what clap knows, and around it what it does not.
+
+use clap::Command;
+use clap_mangen::Man;
+use clap_mangen::roff::{bold, roman};
+
+use crate::exit_codes::{ExitCode, split};
+use crate::extras;
+use crate::markdown;
+use crate::page::{Page, reference, value};
+
+const CONFIGURATION: &str = include_str!("../../docs/configuration.md");
+const CONFIGURATION_PAGE: &str = "stillpoint.toml";
+
+/// Every page, as file name and source.
+pub fn pages(command: &Command) -> Vec<(String, String)> {
+    let mut root = command.clone().disable_help_subcommand(true);
+    root.build();
+    let names: Vec<String> = root.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let mut pages: Vec<_> =
+        [&root].into_iter().chain(root.get_subcommands()).map(|of| page(of, &root, &names)).collect();
+    pages.push((format!("{CONFIGURATION_PAGE}.5"), configuration()));
+    pages
+}
+
+fn page(of: &Command, root: &Command, commands: &[String]) -> (String, String) {
+    let is_root = of.get_name() == root.get_name();
+    let (command, name) =
+        if is_root { ("", "stillpoint".to_owned()) } else { (of.get_name(), page_name(of.get_name())) };
+    let man = Man::new(of.clone());
+    let about = long_about(of);
+    let (prose, own_codes) = split(&about);
+    let root_about = long_about(root);
+    let codes = if own_codes.is_empty() { split(&root_about).1 } else { own_codes };
+
+    let mut page = Page::new();
+    page.title(&name, "1");
+    by_clap(&mut page, |roff| man.render_name_section(roff));
+    by_clap(&mut page, |roff| man.render_synopsis_section(roff));
+    page.section("DESCRIPTION");
+    prose.iter().for_each(|text| page.paragraph(text));
+    if is_root {
+        page.section("COMMANDS");
+        for command in of.get_subcommands() {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            page.definition(reference(&page_name(command.get_name()), "1"), &about);
+        }
+    }
+    by_clap(&mut page, |roff| man.render_options_section(roff));
+    exit_status(&mut page, &codes);
+    definitions(&mut page, "ENVIRONMENT", extras::environment(command));
+    definitions(&mut page, "FILES", extras::files(command));
+    examples(&mut page, command);
+    see_also(&mut page, &name, command, commands);
+    (format!("{name}.1"), page.finish())
+}
+
+fn configuration() -> String {
+    let mut page = Page::new();
+    page.title(CONFIGURATION_PAGE, "5");
+    page.section("NAME");
+    page.text(vec![roman("stillpoint.toml - the configuration of stillpoint")]);
+    markdown::render(CONFIGURATION, &mut page);
+    page.section("SEE ALSO");
+    page.text([reference("stillpoint", "1"), vec![roman(", ")], reference("stillpoint-backup", "1")].concat());
+    page.finish()
+}
+
+/// A section as clap_mangen renders it, with code in bold as everywhere else.
+fn by_clap(page: &mut Page, render: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) {
+    let mut roff = Vec::new();
+    // Memory takes every write.
+    if render(&mut roff).is_ok() {
+        let text = String::from_utf8_lossy(&roff);
+        let pieces = text.split('`').enumerate();
+        let with_code: String = pieces
+            .map(|(index, piece)| if index % 2 == 1 { format!("\\fB{piece}\\fR") } else { piece.to_owned() })
+            .collect();
+        page.rendered(&with_code);
+    }
+}
+
+fn exit_status(page: &mut Page, codes: &[ExitCode]) {
+    page.section("EXIT STATUS");
+    for ExitCode { code, means } in codes {
+        page.definition(vec![bold(code.to_string())], means);
+    }
+}
+
+fn definitions(page: &mut Page, heading: &str, entries: Vec<(&str, &str)>) {
+    if !entries.is_empty() {
+        page.section(heading);
+    }
+    for (name, means) in entries {
+        page.definition(vec![value(name)], means);
+    }
+}
+
+fn examples(page: &mut Page, command: &str) {
+    page.section("EXAMPLES");
+    for example in extras::examples(command) {
+        if !example.purpose.is_empty() {
+            page.paragraph(example.purpose);
+        }
+        page.verbatim(example.line);
+    }
+}
+
+fn see_also(page: &mut Page, own: &str, command: &str, commands: &[String]) {
+    page.section("SEE ALSO");
+    let ours = commands.iter().map(|command| page_name(command)).chain(["stillpoint".to_owned()]);
+    let ours = ours.filter(|name| name != own).map(|name| (name, "1"));
+    let configuration = [(CONFIGURATION_PAGE.to_owned(), "5")];
+    let others = extras::see_also(command).iter().map(|(name, section)| ((*name).to_owned(), *section));
+    let mut text = Vec::new();
+    for (name, section) in ours.chain(configuration).chain(others) {
+        if !text.is_empty() {
+            text.push(roman(", "));
+        }
+        text.extend(reference(&name, section));
+    }
+    page.text(text);
+}
+
+fn page_name(command: &str) -> String {
+    format!("stillpoint-{command}")
+}
+
+fn long_about(command: &Command) -> String {
+    command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page_of(name: &str) -> String {
+        let pages = pages(&stillpoint::cli::command());
+        pages.into_iter().find(|(file, _)| file == name).unwrap_or_else(|| panic!("no page {name}")).1
+    }
+
+    #[test]
+    fn every_command_has_a_page_with_the_sections_that_readers_expect() {
+        for (name, text) in pages(&stillpoint::cli::command()).iter().filter(|(name, _)| name.ends_with(".1")) {
+            for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "EXAMPLES", "SEE ALSO"] {
+                let heading = if section.contains(' ') { format!("\"{section}\"") } else { section.to_owned() };
+                assert!(text.contains(&format!("\n.SH {heading}\n")), "{name} has no {section}");
+            }
+            assert!(!text.contains('`'), "{name} has a backtick that no other closes");
+        }
+    }
+
+    #[test]
+    fn a_command_with_exit_codes_of_its_own_shows_these() {
+        assert!(page_of("stillpoint-check.1").contains("\\fB3\\fR\nsound only after a journal replay"));
+        assert!(page_of("stillpoint-backup.1").contains("\\fB3\\fR\ndone, but below the required grade"));
+    }
+
+    #[test]
+    fn the_configuration_has_a_page_of_the_same_text_as_the_documentation() {
+        assert!(page_of("stillpoint.toml.5").contains(".SS cow_size\n"));
+    }
+}
