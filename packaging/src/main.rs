@@ -1,4 +1,4 @@
-//! Writes what comes with the program: man pages and completions.
+//! Writes what comes with the program: man pages, completions, and the licences of what is linked into it.
 //!
 //! Run when a package is built, never by the program itself, which so carries none of this code.
 
@@ -6,6 +6,7 @@ mod changelog;
 mod completions;
 mod exit_codes;
 mod extras;
+mod licences;
 mod manual;
 mod markdown;
 mod page;
@@ -36,6 +37,7 @@ fn write_all(folder: &Path) -> Result<(), Box<dyn Error>> {
         fs::write(man.join(name), text)?;
     }
     completions::write(command, &shells)?;
+    fs::write(folder.join("third-party-licences"), licences::of_linked_crates()?)?;
     Ok(())
 }
 
