@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use stillpoint::config::Config;
-use stillpoint::job::{Asked, Job};
+use stillpoint::ask::config::Config;
+use stillpoint::ask::job::{Asked, Job};
 
 const PAGE: &str = include_str!("../../docs/configuration.md");
 const EXAMPLE: &str = include_str!("../stillpoint.toml");
