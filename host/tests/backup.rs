@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use guest_bridge::agent::{Agent, AgentError, BoxFuture, Fault as AgentFault, Request, SharedAgent, SimulatedGuest};
@@ -27,6 +27,7 @@ use stillpoint::failure::exit::Exit;
 use stillpoint::failure::{Failure, Kind};
 use stillpoint::grade::Grade;
 use stillpoint::run::event::Listeners;
+use stillpoint::run::record::RunRecord;
 use stillpoint::stop::Stop;
 use tempfile::TempDir;
 
@@ -224,6 +225,74 @@ async fn nothing_but_the_attach_happens_between_freeze_and_thaw() {
     assert!(programs.clone().all(|entry| entry.contains("lvconvert")), "{window:#?}");
     assert_eq!(programs.count(), 2, "{window:#?}");
     assert!(!window.iter().any(|entry| entry.starts_with("database: ")), "{window:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_agents_channel_is_others_while_the_disks_are_copied() {
+    let setting = Setting::new();
+    setting.back_up().await.unwrap();
+    let taken = setting.log.entries();
+    let position = |wanted: &str| taken.iter().position(|entry| entry.contains(wanted)).unwrap();
+    let released = position("agent: released");
+    assert!(position("BACKUP STAGE END") < released && released < position("dmsetup status"), "{taken:#?}");
+    assert!(!taken[released + 1..].iter().any(|entry| entry.starts_with("agent: ")), "{taken:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_to_the_log_between_lock_and_unlock() {
+    let setting = Setting::new();
+    let log = setting.path("state/runs");
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let programs = Interposing {
+        inner: setting.lvm.clone(),
+        on: "lvconvert",
+        then: Box::new({
+            let seen = seen.clone();
+            move || seen.lock().unwrap().push(std::fs::read_to_string(log.join(&names(&log)[0])).unwrap())
+        }),
+    };
+    let lvm = Lvm::with_device_dir(Arc::new(programs), setting.path("dev"));
+    setting.back_up_in(World { lvm, ..setting.world() }).await.unwrap();
+    let seen = seen.lock().unwrap();
+    let steps = |text: &str| -> Vec<(String, String)> {
+        let word = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.map(|line| (word(&line, "step"), word(&line, "mark"))).collect()
+    };
+    for text in &*seen {
+        let last: Vec<(String, String)> = steps(text).into_iter().rev().take(2).collect();
+        assert_eq!(last, [("lock".into(), "intent".into()), ("freeze".into(), "intent".into())], "{text}");
+    }
+    assert_eq!(seen.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_log_is_closed_and_leaves_nothing() {
+    for failing in [false, true] {
+        let setting = Setting::new();
+        if failing {
+            setting.lvm.fail_program("lvconvert", 2, LvmFault::Refuses);
+        }
+        assert_eq!(setting.back_up().await.is_err(), failing);
+        let runs = setting.path("state/runs");
+        let record = RunRecord::read(&runs.join(&names(&runs)[0])).unwrap();
+        assert!(record.is_closed() && record.held().is_empty() && !record.torn, "{record:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_removed_is_in_the_closing_line() {
+    let setting = Setting::new();
+    for nth in 1..=8 {
+        setting.lvm.fail_program("lvremove", nth, LvmFault::Refuses);
+    }
+    let outcome = setting.back_up().await.unwrap();
+    assert_eq!(outcome.exit(), Exit::NeedsPerson);
+    let runs = setting.path("state/runs");
+    let record = RunRecord::read(&runs.join(&names(&runs)[0])).unwrap();
+    let left: Vec<String> = record.held().iter().map(ToString::to_string).collect();
+    assert!(record.is_closed() && left.len() == 2, "{left:?}");
+    assert!(left[0].contains("COW volume vg/stillpoint-") && left[0].ends_with("of vg/root"), "{left:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! One disk on its way through a backup. Each stage takes it and gives it on, with what is known of it then.
 
-use fsprobe::{Disk as Layout, Report};
+use fsprobe::{Disk as Layout, Kind, Report};
 use image::copy::Copied as Copy;
 use image::device::Device;
 use lvm::{Bytes, CowVolume, LvName, Origin};
@@ -30,8 +30,19 @@ pub struct DiskPlan {
     pub cow: Bytes,
     /// Why that size.
     pub cow_reason: String,
-    /// What the live origin holds: path and kind of each volume. Good to know, and no evidence of anything.
-    pub volumes: Vec<String>,
+    /// What the live origin holds. Good to know, and no evidence of anything.
+    pub volumes: Vec<PlannedVolume>,
+}
+
+/// A volume that was seen on the live origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedVolume {
+    /// As `check` names it.
+    pub path: String,
+    /// What it holds.
+    pub kind: Kind,
+    /// Its size as its table or volume group says.
+    pub size_bytes: u64,
 }
 
 /// A name for its artifact is taken.

@@ -7,11 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use fsprobe::{Kind, Volume};
+use fsprobe::Kind;
 use guest_bridge::agent::{Disk, Filesystem};
 use lvm::Bytes;
 
-use super::survey::DiskSurvey;
+use super::disk::{DiskPlan, PlannedVolume};
 
 /// A disk of the guest, and what is mounted from it alone.
 struct GuestDisk<'f> {
@@ -19,7 +19,7 @@ struct GuestDisk<'f> {
 }
 
 /// A sentence for each disk of the guest that no disk of the job can be.
-pub fn on_no_disk<'f>(filesystems: impl IntoIterator<Item = &'f Filesystem>, job: &[DiskSurvey]) -> Vec<String> {
+pub fn on_no_disk<'f>(filesystems: impl IntoIterator<Item = &'f Filesystem>, job: &[DiskPlan]) -> Vec<String> {
     let guest = guest_disks(filesystems);
     let could_be: Vec<Vec<usize>> = guest
         .iter()
@@ -49,8 +49,8 @@ fn address(disk: &Disk) -> Option<String> {
 }
 
 impl GuestDisk<'_> {
-    fn could_be(&self, disk: &DiskSurvey) -> bool {
-        self.mounts.iter().all(|mount| disk.layout.volumes.iter().any(|volume| could_hold(volume, mount)))
+    fn could_be(&self, disk: &DiskPlan) -> bool {
+        self.mounts.iter().all(|mount| disk.volumes.iter().any(|volume| could_hold(volume, mount)))
     }
 
     fn missing(&self) -> String {
@@ -68,7 +68,7 @@ impl GuestDisk<'_> {
 
 /// A filesystem is no larger than what it lies in, and of the kind that its superblock says. What cannot be looked into may
 /// hold anything.
-fn could_hold(volume: &Volume, mount: &Filesystem) -> bool {
+fn could_hold(volume: &PlannedVolume, mount: &Filesystem) -> bool {
     let is_opaque = matches!(volume.kind, Kind::Luks | Kind::LinuxRaid | Kind::Btrfs | Kind::Lvm2Pv | Kind::Unknown);
     let is_kind = match &*mount.fs_type {
         "ext2" | "ext3" | "ext4" => volume.kind.is_ext(),
@@ -76,7 +76,7 @@ fn could_hold(volume: &Volume, mount: &Filesystem) -> bool {
         "vfat" => volume.kind == Kind::Fat,
         _ => true,
     };
-    (is_kind || is_opaque) && mount.total_bytes.unwrap_or_default() <= volume.size_bytes()
+    (is_kind || is_opaque) && mount.total_bytes.unwrap_or_default() <= volume.size_bytes
 }
 
 /// Which rows of `could_be` get a column of their own where as many as possible do: augmenting paths (Kuhn).
@@ -100,4 +100,115 @@ fn give(row: usize, could_be: &[Vec<usize>], taken_by: &mut [Option<usize>], see
         }
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use guest_bridge::agent::PciAddress;
+    use lvm::{Origin, VolumeGroup};
+
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    /// A filesystem of the guest, on the disk in this PCI slot.
+    fn mount(mountpoint: &str, fs_type: &str, slot: i64, total_bytes: u64) -> Filesystem {
+        let disk = Disk {
+            dev: None,
+            serial: None,
+            bus_type: Some("virtio".to_owned()),
+            bus: Some(0),
+            target: Some(0),
+            unit: Some(0),
+            pci_controller: Some(PciAddress { domain: 0, bus: 0, slot, function: 0 }),
+        };
+        Filesystem {
+            name: "vda1".to_owned(),
+            mountpoint: mountpoint.to_owned(),
+            fs_type: fs_type.to_owned(),
+            disks: vec![disk],
+            total_bytes: Some(total_bytes),
+            used_bytes: None,
+        }
+    }
+
+    /// A disk of the job with these volumes.
+    fn disk(lv: &str, volumes: &[(Kind, u64)]) -> DiskPlan {
+        let planned = |&(kind, size_bytes): &(Kind, u64)| PlannedVolume { path: "1".to_owned(), kind, size_bytes };
+        let vg = VolumeGroup {
+            name: "vg".to_owned(),
+            size: Bytes(0),
+            free: Bytes(0),
+            extent_size: Bytes(4 * MIB),
+            devices: Vec::new(),
+        };
+        let name = format!("vg/{lv}").parse().unwrap();
+        DiskPlan {
+            origin: Origin {
+                name,
+                size: Bytes(1000 * MIB),
+                layout: "linear".to_owned(),
+                pool: None,
+                snapshots: Vec::new(),
+                open: true,
+                device_path: "/dev/vg/db".into(),
+                vg,
+            },
+            cow: Bytes(0),
+            cow_reason: String::new(),
+            volumes: volumes.iter().map(planned).collect(),
+        }
+    }
+
+    #[test]
+    fn a_disk_that_nobody_named_is_told_with_its_mounts() {
+        let guest = [mount("/", "ext4", 5, 900 * MIB), mount("/srv/data", "ext4", 6, 480 * MIB)];
+        let missing = on_no_disk(&guest, &[disk("root", &[(Kind::Ext4, 1000 * MIB)])]);
+        assert_eq!(missing.len(), 1);
+        assert!(missing[0].contains("/srv/data (ext4, 480 MiB)"), "{missing:?}");
+    }
+
+    #[test]
+    fn a_guest_whose_disks_are_all_named_misses_none_whatever_their_order() {
+        let guest = [mount("/", "ext4", 5, 480 * MIB), mount("/srv/data", "xfs", 6, 480 * MIB)];
+        let job = [disk("data", &[(Kind::Xfs, 500 * MIB)]), disk("root", &[(Kind::Ext4, 500 * MIB)])];
+        assert_eq!(on_no_disk(&guest, &job), [""; 0]);
+    }
+
+    #[test]
+    fn a_spare_clean_disk_does_not_stand_in_for_one_that_is_too_large_for_it() {
+        let guest = [mount("/", "ext4", 5, 900 * MIB), mount("/srv/data", "ext4", 6, 480 * MIB)];
+        let job = [disk("root", &[(Kind::Ext4, 1000 * MIB)]), disk("other", &[(Kind::Ext4, 128 * MIB)])];
+        assert!(on_no_disk(&guest, &job)[0].contains("/srv/data"));
+    }
+
+    #[test]
+    fn a_disk_is_not_used_up_by_one_that_could_have_had_another() {
+        // The first could be either; the second only the larger one.
+        let guest = [mount("/a", "ext4", 5, 100 * MIB), mount("/b", "ext4", 6, 900 * MIB)];
+        let job = [disk("large", &[(Kind::Ext4, 1000 * MIB)]), disk("small", &[(Kind::Ext4, 128 * MIB)])];
+        assert_eq!(on_no_disk(&guest, &job), [""; 0]);
+    }
+
+    #[test]
+    fn filesystems_of_one_disk_have_to_be_on_one_disk_of_the_job() {
+        let guest = [mount("/", "ext4", 5, 400 * MIB), mount("/boot/efi", "vfat", 5, 60 * MIB)];
+        let together = [disk("root", &[(Kind::Fat, 64 * MIB), (Kind::Ext4, 500 * MIB)])];
+        assert_eq!(on_no_disk(&guest, &together), [""; 0]);
+        let apart = [disk("efi", &[(Kind::Fat, 64 * MIB)]), disk("root", &[(Kind::Ext4, 500 * MIB)])];
+        assert_eq!(on_no_disk(&guest, &apart).len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_looked_into_may_hold_anything() {
+        let guest = [mount("/", "ext4", 5, 400 * MIB)];
+        assert_eq!(on_no_disk(&guest, &[disk("luks", &[(Kind::Luks, 500 * MIB)])]), [""; 0]);
+    }
+
+    #[test]
+    fn mounts_without_a_disk_or_an_address_are_not_judged() {
+        let on_loop = Filesystem { disks: Vec::new(), ..mount("/tmp", "ext4", 5, 64 * MIB) };
+        let unknown = mount("/", "ext4", -1, 900 * MIB);
+        assert_eq!(on_no_disk(&[on_loop, unknown], &[]), [""; 0]);
+    }
 }

@@ -9,7 +9,7 @@ use guest_bridge::database::lock_method::{LockChoice, LockMethod};
 use guest_bridge::database::server::Server;
 use lvm::{Bytes, LvmError, Origin};
 
-use super::disk::DiskPlan;
+use super::disk::{DiskPlan, PlannedVolume};
 use super::guest_disks::on_no_disk;
 use super::survey::{DiskSurvey, Survey};
 use crate::ask::cow_size::CowSize;
@@ -103,7 +103,7 @@ impl Plan {
         refuse_without_room(&disks)?;
         let mut notes = survey.notes();
         let filesystems = survey.guest.iter().flat_map(|guest| &guest.filesystems);
-        notes.extend(on_no_disk(filesystems, &survey.disks));
+        notes.extend(on_no_disk(filesystems, &disks));
         let expiry = lock_expiry(policy, disks.len());
         notes.extend(survey.server.as_ref().and(expiry.note));
         Ok(Self {
@@ -136,7 +136,7 @@ impl Plan {
             size: disk.origin.size.0,
             cow: disk.cow.0,
             cow_reason: disk.cow_reason.clone(),
-            volumes: disk.volumes.clone(),
+            volumes: disk.volumes.iter().map(|v| format!("{} {:?}", v.path, v.kind).to_lowercase()).collect(),
         };
         let setting = |Stated { key, value, from }: &Stated| document::Setting {
             name: (*key).to_owned(),
@@ -190,7 +190,11 @@ impl FreezePlan {
 
 fn disk_plan(cow_size: CowSize, DiskSurvey { origin, layout }: &DiskSurvey) -> DiskPlan {
     let (cow, cow_reason) = size_of_cow(cow_size, origin);
-    let volume = |volume: &fsprobe::Volume| format!("{} {:?}", volume.path, volume.kind).to_lowercase();
+    let volume = |volume: &fsprobe::Volume| PlannedVolume {
+        path: volume.path.clone(),
+        kind: volume.kind,
+        size_bytes: volume.size_bytes(),
+    };
     DiskPlan { origin: origin.clone(), cow, cow_reason, volumes: layout.volumes.iter().map(volume).collect() }
 }
 

@@ -47,6 +47,8 @@ pub struct GuestSurvey {
     pub info: AgentInfo,
     /// Mounted filesystems; empty where the agent does not say.
     pub filesystems: Vec<Filesystem>,
+    /// Why it does not say.
+    pub unlisted: Option<String>,
 }
 
 impl Survey {
@@ -103,6 +105,9 @@ impl Survey {
                 notes.push(format!("{count} tables are in an engine without transactions (MyISAM, Aria, ...)"));
             }
         }
+        if let Some(why) = self.guest.as_ref().and_then(|guest| guest.unlisted.as_ref()) {
+            notes.push(format!("whether the guest has disks that this job does not name cannot be seen: {why}"));
+        }
         if self.guest.is_some() && !self.guest_can_exec() {
             notes.push(
                 "the agent blocks guest-exec: dirty pages are not written out beforehand, so the freeze takes longer"
@@ -158,9 +163,17 @@ impl GuestSurvey {
                 ));
             }
         }
-        let filesystems =
-            if info.supports("guest-get-fsinfo") { agent::fsinfo(&mut agent, deadline).await? } else { Vec::new() };
-        Ok(Some(Self { info, filesystems }))
+        let (mut filesystems, mut unlisted) = (Vec::new(), None);
+        if info.supports("guest-get-fsinfo") {
+            // Only the plan's notes need them: an agent that stumbles over an odd device is backed up all the same.
+            match agent::fsinfo(&mut agent, deadline).await {
+                Ok(listed) => filesystems = listed,
+                Err(error) => unlisted = Some(error.to_string()),
+            }
+        } else {
+            unlisted = Some("the agent does not offer guest-get-fsinfo".to_owned());
+        }
+        Ok(Some(Self { info, filesystems, unlisted }))
     }
 }
 

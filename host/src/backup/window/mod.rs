@@ -29,6 +29,7 @@ mod facts;
 mod frozen;
 mod tables_locked;
 
+use guest_bridge::agent::Agent;
 use guest_bridge::database::server::Coordinates;
 
 pub use facts::{FreezeFacts, LockFacts};
@@ -111,7 +112,12 @@ pub async fn pass(
         Ok(_) => tables.still_held(run).await,
         Err(_) => LockFacts::NotAsked,
     };
-    let ((attached, thawed, snapshot_at), unlocked) = both(stood_still, tables.unlock(run).await)?;
+    let unlocked = tables.unlock(run).await;
+    if let Some(agent) = &world.agent {
+        // Its channel serves one client, and for as long as the copy runs nobody else would get through: no rescuer either.
+        agent.clone().release().await;
+    }
+    let ((attached, thawed, snapshot_at), unlocked) = both(stood_still, unlocked)?;
 
     let report = WindowReport {
         snapshot_at,

@@ -1,0 +1,207 @@
+//! What a plan decides, from a job and a survey that are made up: nothing is run, read or asked.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use fsprobe::{Disk, Table};
+use guest_bridge::agent::AgentInfo;
+use guest_bridge::database::lock_method::LockMethod;
+use guest_bridge::database::server::{Flavour, Server, Version};
+use lvm::{Bytes, Origin, VolumeGroup};
+use stillpoint::ask::config::Config;
+use stillpoint::ask::job::{Asked, Job};
+use stillpoint::backup::plan::Plan;
+use stillpoint::backup::survey::{DiskSurvey, GuestSurvey, Survey};
+use stillpoint::failure::Kind;
+use stillpoint::grade::Grade;
+use stillpoint::run::held::Held;
+
+const GIB: u64 = 1 << 30;
+
+/// A disk of this size in a group with so much room.
+fn disk(name: &str, size: u64, free: u64) -> DiskSurvey {
+    let name: lvm::LvName = name.parse().unwrap();
+    let vg = VolumeGroup {
+        name: name.vg().to_owned(),
+        size: Bytes(free * 2),
+        free: Bytes(free),
+        extent_size: Bytes(4 << 20),
+        devices: vec!["/dev/sda".to_owned()],
+    };
+    DiskSurvey {
+        origin: Origin {
+            device_path: PathBuf::from("/dev").join(name.to_string()),
+            name,
+            size: Bytes(size),
+            layout: "linear".to_owned(),
+            pool: None,
+            snapshots: Vec::new(),
+            open: true,
+            vg,
+        },
+        layout: Disk {
+            size_bytes: size,
+            sector_size_bytes: 512,
+            table: Table::None,
+            volumes: Vec::new(),
+            findings: Vec::new(),
+        },
+    }
+}
+
+fn guest(commands: &[&str]) -> GuestSurvey {
+    let supported = commands.iter().map(|command| (*command).to_owned()).collect();
+    let info = AgentInfo { version: "7.2.22".to_owned(), supported };
+    GuestSurvey { info, filesystems: Vec::new(), unlisted: None }
+}
+
+fn mariadb() -> Server {
+    Server {
+        flavour: Flavour::MariaDb,
+        version: Version { major: 10, minor: 11, patch: 19 },
+        version_text: "10.11.19-MariaDB".to_owned(),
+        hostname: "db1".to_owned(),
+        datadir: "/var/lib/mysql".into(),
+        other_data_directories: Vec::new(),
+        log_bin: true,
+        gtid_mode: None,
+        read_only: false,
+        galera: false,
+        has_percona_backup_locks: false,
+        non_transactional_tables: Some(0),
+    }
+}
+
+fn survey() -> Survey {
+    Survey {
+        disks: vec![disk("vg/root", 10 * GIB, 100 * GIB), disk("vg/data", 20 * GIB, 100 * GIB)],
+        guest: Some(guest(&["guest-exec", "guest-exec-status"])),
+        server: Some(mariadb()),
+    }
+}
+
+fn asked() -> Asked {
+    Asked {
+        disks: vec!["vg/root".into(), "vg/data".into()],
+        agent: Some("unix:/run/qga".into()),
+        database: Some("agent".into()),
+        ..Asked::default()
+    }
+}
+
+fn plan_of(asked: Asked, config: &str, survey: &Survey) -> Plan {
+    let job = Job::new(asked, &toml::from_str::<Config>(config).unwrap()).unwrap();
+    Plan::make(&job, survey).unwrap()
+}
+
+fn plan() -> Plan {
+    plan_of(asked(), "", &survey())
+}
+
+#[test]
+fn disks_keep_the_order_in_which_they_were_named() {
+    let names: Vec<String> = plan().disks.iter().map(|disk| disk.origin.name.to_string()).collect();
+    assert_eq!(names, ["vg/root", "vg/data"]);
+}
+
+#[test]
+fn a_cow_is_a_fifth_of_its_origin_where_nobody_says_otherwise() {
+    assert_eq!(plan().disks[1].cow, Bytes(4 * GIB));
+}
+
+#[test]
+fn a_cow_of_a_small_disk_has_room_for_every_chunk_of_it() {
+    let small = Survey { disks: vec![disk("vg/root", 32 << 20, GIB)], ..survey() };
+    let plan = plan_of(Asked { disks: vec!["vg/root".into()], ..asked() }, "", &small);
+    // 8192 chunks of 4 KiB, 32 of exceptions, and the header: in whole extents of 4 MiB.
+    assert_eq!(plan.disks[0].cow, Bytes(36 << 20));
+    assert!(plan.disks[0].cow_reason.contains("cannot fill up"), "{}", plan.disks[0].cow_reason);
+}
+
+#[test]
+fn the_cows_of_one_group_need_room_together() {
+    let tight =
+        Survey { disks: vec![disk("vg/root", 10 * GIB, 5 * GIB), disk("vg/data", 20 * GIB, 5 * GIB)], ..survey() };
+    let job = Job::new(asked(), &Config::default()).unwrap();
+    let refused = Plan::make(&job, &tight).unwrap_err();
+    assert_eq!(refused.kind, Kind::NoRoom);
+    assert!(refused.to_string().contains("6 GiB"), "{refused}");
+}
+
+#[test]
+fn groups_apart_need_room_each() {
+    let apart =
+        Survey { disks: vec![disk("vg/root", 10 * GIB, 5 * GIB), disk("fast/data", 20 * GIB, 5 * GIB)], ..survey() };
+    let asked = Asked { disks: vec!["vg/root".into(), "fast/data".into()], ..asked() };
+    assert_eq!(plan_of(asked, "", &apart).disks.len(), 2);
+}
+
+#[test]
+fn the_lock_is_the_one_that_fits_the_server() {
+    let lock = plan().window.lock.unwrap();
+    assert_eq!(lock.choice.method, LockMethod::BackupStage);
+    assert_eq!(lock.holds(), Held::Lock { method: LockMethod::BackupStage, expiry_ms: 100_000 });
+}
+
+#[test]
+fn the_lock_outlasts_the_freeze_and_every_attach_at_their_deadlines() {
+    let asked = Asked { freeze_deadline: Some(Duration::from_secs(7)), ..asked() };
+    let plan = plan_of(asked, "[defaults]\nattach_deadline_s = 11\n", &survey());
+    let window = &plan.window;
+    let lock = window.lock.as_ref().unwrap();
+    let freeze = window.freeze.as_ref().unwrap();
+    let longest =
+        freeze.deadline + 2 * window.attach_deadline + freeze.first_thaw_deadline + lock.terms.statement_deadline;
+    assert_eq!((lock.terms.expiry, longest), (Duration::from_secs(49), Duration::from_secs(49)));
+}
+
+#[test]
+fn without_a_database_nothing_is_locked_and_the_grade_that_is_asked_for_is_weaker() {
+    let plan = plan_of(Asked { database: None, ..asked() }, "", &Survey { server: None, ..survey() });
+    assert!(plan.window.lock.is_none());
+    assert_eq!(plan.require, Grade::Filesystem);
+}
+
+#[test]
+fn a_freeze_that_was_declined_is_not_planned() {
+    let plan = plan_of(Asked { no_freeze: true, ..asked() }, "", &survey());
+    assert!(plan.window.freeze.is_none());
+}
+
+#[test]
+fn the_guest_syncs_first_where_programs_can_be_run_in_it() {
+    assert_eq!(plan().guest_sync, Some(Duration::from_secs(120)));
+    let blocked = Survey { guest: Some(guest(&[])), ..survey() };
+    let plan = plan_of(asked(), "", &blocked);
+    assert_eq!(plan.guest_sync, None);
+    assert!(plan.notes.iter().any(|note| note.contains("guest-exec")), "{:?}", plan.notes);
+}
+
+#[test]
+fn every_number_that_a_step_needs_is_the_one_that_was_set() {
+    let config = "[vm.db1]\nagent = \"unix:/run/qga\"\ndisks = [\"vg/root\", \"vg/data\"]\n[vm.db1.database]\nvia = \"agent\"\n\
+        [vm.db1.policy]\nlevel = 3\nthreads = 5\nguest_sync_deadline_s = 61\nlock_deadline_s = 62\nstatement_deadline_s = 63\n\
+        freeze_deadline_s = 64\nattach_deadline_s = 65\nfirst_thaw_deadline_s = 6\nthaw_deadline_s = 67\nnode_deadline_s = 68\n";
+    let plan = plan_of(Asked { vm: Some("db1".into()), ..Asked::default() }, config, &survey());
+    let s = Duration::from_secs;
+    let (lock, freeze) = (plan.window.lock.as_ref().unwrap(), plan.window.freeze.as_ref().unwrap());
+    assert_eq!((plan.copy.level, plan.copy.threads), (3, 5));
+    assert_eq!((plan.guest_sync, plan.node_deadline), (Some(s(61)), s(68)));
+    assert_eq!((lock.terms.lock_deadline, lock.terms.statement_deadline), (s(62), s(63)));
+    assert_eq!((freeze.deadline, freeze.first_thaw_deadline), (s(64), s(6)));
+    assert_eq!((plan.window.attach_deadline, plan.window.thaw_deadline), (s(65), s(67)));
+}
+
+#[test]
+fn the_document_says_of_every_setting_who_chose_it() {
+    let asked = Asked { level: Some(3), ..asked() };
+    let document = plan_of(asked, "[defaults]\nthreads = 5\n", &survey()).document();
+    let of = |name: &str| {
+        let setting = document.settings.iter().find(|setting| setting.name == name);
+        setting.map(|setting| (&*setting.value, &*setting.from)).unwrap()
+    };
+    assert_eq!(of("level"), ("3", "--level"));
+    assert_eq!(of("threads"), ("5", "[defaults]"));
+    assert_eq!(of("cow_size"), ("20% of the origin", "built in"));
+}
