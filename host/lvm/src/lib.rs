@@ -22,6 +22,7 @@ mod report;
 pub mod simulated;
 mod size;
 mod snapshot;
+mod snapshot_state;
 mod status;
 mod suspended;
 
@@ -40,7 +41,7 @@ pub use self::owned::{RunId, RunIdError};
 pub use self::refusal::NoOrigin;
 pub use self::size::{Bytes, Sectors};
 pub use self::snapshot::SnapshotVolume;
-pub use self::status::SnapshotState;
+pub use self::snapshot_state::SnapshotState;
 
 /// LVM on this host.
 #[derive(Clone)]

@@ -1,7 +1,6 @@
 //! What is asked for: the command line and the configuration together, and the seams to the world that it names.
 
 pub mod asked;
-mod bounds;
 pub mod config;
 pub mod connect;
 pub mod cow_size;

@@ -8,6 +8,7 @@ use lvm::LvName;
 use serde::Serialize;
 
 use super::disk::{Claimed, Disk, DiskPlan};
+use super::output::{Image, file_name};
 use crate::failure::{At, Cause, Failure};
 use crate::run::Run;
 use crate::run::entry::Fact;
@@ -29,15 +30,6 @@ pub enum Destination {
         /// `NAME.json`, in full.
         receipt: Option<PathBuf>,
     },
-}
-
-/// One disk's artifact in the making.
-#[derive(Debug)]
-pub enum Image {
-    /// A file that is not yet named.
-    File(Partial),
-    /// Standard output.
-    Stream(Stream),
 }
 
 /// The receipt in the making, and the names of all files that become visible with it. Dropped, none of them does.
@@ -108,17 +100,6 @@ impl Publication {
     }
 }
 
-impl Image {
-    /// What the artifact will be called; `-` is standard output.
-    #[must_use]
-    pub fn name(&self) -> String {
-        match self {
-            Self::File(partial) => file_name(partial.target().path()),
-            Self::Stream(_) => "-".to_owned(),
-        }
-    }
-}
-
 enum ImageName {
     File(Target),
     Stdout,
@@ -163,24 +144,4 @@ fn image_name(name: &str, disk: &LvName, disks: &[LvName]) -> String {
     } else {
         format!("{name}-{}.img.zst", disk.lv())
     }
-}
-
-impl std::io::Write for Image {
-    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
-        match self {
-            Self::File(partial) => partial.write(buf),
-            Self::Stream(stream) => stream.write(buf),
-        }
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        match self {
-            Self::File(partial) => partial.flush(),
-            Self::Stream(stream) => stream.flush(),
-        }
-    }
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -5,8 +5,7 @@ use image::copy::Copied as Copy;
 use image::device::Device;
 use lvm::{Bytes, CowVolume, LvName, Origin};
 
-use super::destination::Image;
-use super::evidence::Evidence;
+use super::output::Image;
 use crate::cow::attached::Attached;
 use crate::cow::watch::CowCurve;
 
@@ -99,13 +98,5 @@ impl<Stage> Disk<Stage> {
     pub fn try_reach<Next, E>(self, next: impl FnOnce(&DiskPlan, Stage) -> Result<Next, E>) -> Result<Disk<Next>, E> {
         let stage = next(&self.plan, self.stage)?;
         Ok(Disk { plan: self.plan, image: self.image, stage })
-    }
-}
-
-impl Disk<Copied> {
-    /// What its snapshot proved.
-    #[must_use]
-    pub fn evidence(&self) -> Evidence<'_> {
-        Evidence { origin: self.origin(), report: &self.stage.report }
     }
 }

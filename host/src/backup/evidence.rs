@@ -6,7 +6,7 @@ use fsprobe::{Depth, Report, layout};
 use image::device::Device;
 use lvm::LvName;
 
-use super::disk::{Disk, Proven};
+use super::disk::{Copied, Disk, Proven};
 use super::proof::{FreezeProof, freeze_proof};
 use crate::blocking::blocking;
 use crate::cow::attached::Attached;
@@ -68,5 +68,13 @@ impl Evidence<'_> {
                 None => format!("volume {}: {:?}", volume.path, volume.verdict),
             },
         )
+    }
+}
+
+impl Disk<Copied> {
+    /// What its snapshot proved.
+    #[must_use]
+    pub fn evidence(&self) -> Evidence<'_> {
+        Evidence { origin: self.origin(), report: &self.stage.report }
     }
 }

@@ -7,6 +7,7 @@ pub mod evidence;
 pub mod grading;
 pub mod guest_disks;
 pub mod guest_sync;
+pub mod output;
 pub mod plan;
 pub mod proof;
 pub mod receipt;

@@ -1,5 +1,7 @@
 //! How a backup is done: every deadline and every choice of it, each with its reason and with who chose it.
 
+mod bounds;
+
 use std::fmt;
 use std::num::NonZero;
 use std::thread;
@@ -7,8 +9,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use self::bounds::{BOUNDS, MAX_THREADS};
 use crate::ask::asked::{Asked, flag};
-use crate::ask::bounds::{self, BOUNDS, MAX_THREADS};
 use crate::ask::config::PolicyConfig;
 use crate::ask::cow_size::CowSize;
 use crate::ask::setting::{Given, Setting};

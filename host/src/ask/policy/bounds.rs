@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::ask::policy::Policy;
+use super::Policy;
 use crate::ask::setting::{Given, Setting};
 use crate::failure::Cause;
 
