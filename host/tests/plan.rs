@@ -170,6 +170,14 @@ fn a_freeze_that_was_declined_is_not_planned() {
 }
 
 #[test]
+fn a_disk_that_nobody_has_open_is_remarked_on() {
+    let mut survey = survey();
+    survey.disks[1].origin.open = false;
+    let notes = plan_of(asked(), "", &survey).notes;
+    assert!(notes.len() == 1 && notes[0].starts_with("vg/data is open nowhere"), "{notes:?}");
+}
+
+#[test]
 fn the_guest_syncs_first_where_programs_can_be_run_in_it() {
     assert_eq!(plan().guest_sync, Some(Duration::from_secs(120)));
     let blocked = Survey { guest: Some(guest(&[])), ..survey() };

@@ -104,6 +104,7 @@ impl Plan {
         let mut notes = survey.notes();
         let filesystems = survey.guest.iter().flat_map(|guest| &guest.filesystems);
         notes.extend(on_no_disk(filesystems, &disks));
+        notes.extend(disks.iter().filter(|disk| !disk.origin.open).map(open_nowhere));
         let expiry = lock_expiry(policy, disks.len());
         notes.extend(survey.server.as_ref().and(expiry.note));
         Ok(Self {
@@ -196,6 +197,14 @@ fn disk_plan(cow_size: CowSize, DiskSurvey { origin, layout }: &DiskSurvey) -> D
         size_bytes: volume.size_bytes(),
     };
     DiskPlan { origin: origin.clone(), cow, cow_reason, volumes: layout.volumes.iter().map(volume).collect() }
+}
+
+fn open_nowhere(DiskPlan { origin, .. }: &DiskPlan) -> String {
+    format!(
+        "{} is open nowhere on this host: either its VM is off, and without a freeze its copy is of grade `crash` although \
+         nobody writes to it, or it is not that VM's disk",
+        origin.name
+    )
 }
 
 /// The COW volumes of all disks of a group have to fit into it together.
