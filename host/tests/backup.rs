@@ -29,6 +29,7 @@ use stillpoint::grade::Grade;
 use stillpoint::run::event::Listeners;
 use stillpoint::run::record::RunRecord;
 use stillpoint::stop::Stop;
+use stillpoint_tests::machine::ext4;
 use tempfile::TempDir;
 
 /// The number of signal(7).
@@ -50,8 +51,7 @@ fn clean_ext4() -> &'static [u8] {
     IMAGE.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fs.img");
-        let made = Command::new("mke2fs").args(["-q", "-t", "ext4", "-b", "1024"]).arg(&path).arg("8M").output();
-        assert!(made.expect("mke2fs, of the package e2fsprogs").status.success());
+        ext4::make(&path, 8, &["-t", "ext4", "-b", "1024"]);
         std::fs::read(path).unwrap()
     })
 }
@@ -61,8 +61,7 @@ fn live_ext4() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fs.img");
     std::fs::write(&path, clean_ext4()).unwrap();
-    let set = Command::new("debugfs").args(["-w", "-R", "feature needs_recovery"]).arg(&path).output();
-    assert!(set.expect("debugfs, of the package e2fsprogs").status.success());
+    ext4::debugfs(&path, "feature needs_recovery");
     std::fs::read(path).unwrap()
 }
 

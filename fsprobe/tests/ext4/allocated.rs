@@ -3,14 +3,14 @@
 use std::fs;
 
 use fsprobe::{Extent, ext4};
+use stillpoint_tests::machine::program::run;
 
-use crate::image::{Made, run};
+use crate::image::Made;
 use crate::{FLAVOURS, is_mountable};
 
 /// The bytes that dumpe2fs does not list as free, with those before the first block.
 fn by_dumpe2fs(made: &Made) -> Vec<Extent> {
-    let output = run("dumpe2fs", &[made.path.to_str().unwrap()], &[0]);
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = run("dumpe2fs", &[made.path.to_str().unwrap()]);
     let number = |name: &str| -> u64 {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap();
         line.rsplit(' ').next().unwrap().parse().unwrap()

@@ -5,8 +5,10 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use fsprobe::{Depth, Ext4Check, ReadAt, Verdict, ext4};
+use stillpoint_tests::machine::mount::Mount;
+use stillpoint_tests::machine::program::{run, run_for_code};
 
-use crate::image::{Made, Mounted, STILL, run};
+use crate::image::{Made, STILL};
 use crate::{FLAVOURS, codes, is_mountable};
 
 pub fn deep(volume: &dyn ReadAt) -> Ext4Check {
@@ -17,14 +19,14 @@ pub fn deep(volume: &dyn ReadAt) -> Ext4Check {
 fn assert_e2fsck_finds_nothing(made: &Made, what: &str) {
     let copy = made.copy();
     let path = copy.path.to_str().unwrap();
-    let preen = run("e2fsck", &["-fp", path], &[0, 1]);
+    let preen = run_for_code("e2fsck", &["-fp", path], &[0, 1]);
     let said = String::from_utf8_lossy(&preen.stdout);
     // What it does without a repair.
     const ROUTINE: &[&str] = &["recovering journal", "rphan", "CLEARED", "files (", "runcat"];
     for line in said.lines().filter(|line| !line.is_empty()) {
         assert!(ROUTINE.iter().any(|word| line.contains(word)), "{what}: e2fsck repaired: {said}");
     }
-    run("e2fsck", &["-fn", path], &[0]);
+    run("e2fsck", &["-fn", path]);
 }
 
 /// A tree with all kinds of files.
@@ -52,19 +54,19 @@ pub fn populate(root: &Path) {
     for i in 0..600_u64 {
         std::os::unix::fs::FileExt::write_at(&sparse, b"piece", i * 37 * 1024).unwrap();
     }
-    run("mkfifo", &[root.join("fifo").to_str().unwrap()], &[0]);
-    run("mknod", &[root.join("device").to_str().unwrap(), "c", "1", "3"], &[0]);
+    run("mkfifo", &[root.join("fifo").to_str().unwrap()]);
+    run("mknod", &[root.join("device").to_str().unwrap(), "c", "1", "3"]);
 }
 
 /// Attributes in the inode, in a block, and in a block that inodes share.
 fn attributes(root: &Path) {
     for (name, length) in [("big", 20), ("sparse", 600), ("small/tiny", 30), ("hard-0", 600)] {
         let path = root.join(name);
-        run("setfattr", &["-n", "user.attribute", "-v", &"v".repeat(length), path.to_str().unwrap()], &[0]);
+        run("setfattr", &["-n", "user.attribute", "-v", &"v".repeat(length), path.to_str().unwrap()]);
     }
 }
 
-fn written(flavour: &[&str]) -> (Made, Mounted) {
+fn written(flavour: &[&str]) -> (Made, Mount) {
     let made = Made::mke2fs(64, flavour);
     let has_journal = !flavour.contains(&"ext2");
     let mounted = made.mount(&if has_journal { format!("user_xattr,{STILL}") } else { "user_xattr".to_owned() });
@@ -86,7 +88,7 @@ fn a_filesystem_of_any_flavour_that_mke2fs_filled_is_sound_as_e2fsck_says() {
         let what = flavour.join(" ");
         if what.contains("quota") {
             // mke2fs does not count the files that it copies in.
-            run("e2fsck", &["-fy", made.path.to_str().unwrap()], &[0, 1]);
+            run_for_code("e2fsck", &["-fy", made.path.to_str().unwrap()], &[0, 1]);
         }
         let found = deep(&made.open());
         assert_eq!((found.verdict, codes(&found)), (Verdict::Consistent, vec![]), "{what}: {:#?}", found.findings);
@@ -98,7 +100,7 @@ fn a_filesystem_of_any_flavour_that_mke2fs_filled_is_sound_as_e2fsck_says() {
 fn what_the_kernel_wrote_is_sound_live_frozen_and_unmounted_as_e2fsck_says() {
     for flavour in FLAVOURS.iter().filter(|flavour| is_mountable(flavour)) {
         let what = flavour.join(" ");
-        let (made, mut mounted) = written(flavour);
+        let (made, mounted) = written(flavour);
         let held: Vec<File> = (0..3)
             .map(|i| {
                 let path = mounted.point.join(format!("deleted-{i}"));
@@ -139,7 +141,7 @@ fn what_the_kernel_wrote_is_sound_live_frozen_and_unmounted_as_e2fsck_says() {
 fn an_index_of_two_levels_by_any_hash_is_sound_as_e2fsck_says() {
     for (hash, flags) in [("half_md4", 1), ("half_md4", 2), ("tea", 1), ("tea", 2), ("legacy", 1), ("legacy", 2)] {
         let made = Made::mke2fs(64, &["-t", "ext4", "-b", "1024", "-N", "8192"]);
-        run("tune2fs", &["-E", &format!("hash_alg={hash}"), made.path.to_str().unwrap()], &[0]);
+        run("tune2fs", &["-E", &format!("hash_alg={hash}"), made.path.to_str().unwrap()]);
         // 1 is signed_directory_hash, 2 unsigned_directory_hash.
         made.debugfs(&format!("ssv flags {flags}"));
         let mounted = made.mount("rw");
@@ -165,7 +167,7 @@ fn attributes_in_inodes_of_their_own_are_sound_as_e2fsck_says() {
         let path = mounted.point.join(name);
         fs::write(&path, b"content").unwrap();
         let value = "v".repeat(length);
-        run("setfattr", &["-n", "user.large", "-v", &value, path.to_str().unwrap()], &[0]);
+        run("setfattr", &["-n", "user.large", "-v", &value, path.to_str().unwrap()]);
     }
     drop(mounted);
     let found = deep(&made.open());
@@ -208,7 +210,7 @@ fn an_index_of_casefolded_names_is_not_held_against_them_and_that_is_said() {
     let made = Made::mke2fs(16, &[&options[..], &["-d", tree.path().to_str().unwrap()]].concat());
     // e2fsck then hashes the folded names.
     made.debugfs("sif dir flags 0x40080000");
-    run("e2fsck", &["-fyD", made.path.to_str().unwrap()], &[0, 1]);
+    run_for_code("e2fsck", &["-fyD", made.path.to_str().unwrap()], &[0, 1]);
     let found = deep(&made.open());
     assert_eq!(
         (found.verdict, codes(&found)),

@@ -3,11 +3,12 @@
 use std::fs;
 
 use fsprobe::{Severity, Verdict, ext4};
+use stillpoint_tests::machine::program::{run, run_for_code};
 
 use crate::code;
 use crate::deep::deep;
 use crate::failing::Failing;
-use crate::image::{Made, run};
+use crate::image::Made;
 
 /// Two files of 20 blocks, a sparse one, and two directories, one inside the other.
 fn sound(options: &[&str]) -> Made {
@@ -32,7 +33,7 @@ fn sound(options: &[&str]) -> Made {
     let common = ["-b", "1024", "-E", seed, "-d", root.to_str().unwrap()];
     let made = Made::mke2fs(16, &[&common, options].concat());
     // mke2fs copies files into directories without an index; e2fsck makes one.
-    run("e2fsck", &["-fyD", made.path.to_str().unwrap()], &[0, 1]);
+    run_for_code("e2fsck", &["-fyD", made.path.to_str().unwrap()], &[0, 1]);
     let found = deep(&made.open());
     assert_eq!((found.verdict, found.findings.len()), (Verdict::Consistent, 0), "{:#?}", found.findings);
     made
@@ -43,13 +44,13 @@ fn codes_after(made: &Made, requests: &[&str]) -> Vec<&'static str> {
     let changed = made.copy();
     let script = changed.dir.path().join("script");
     fs::write(&script, requests.join("\n")).unwrap();
-    run("debugfs", &["-w", "-f", script.to_str().unwrap(), changed.path.to_str().unwrap()], &[0]);
+    run("debugfs", &["-w", "-f", script.to_str().unwrap(), changed.path.to_str().unwrap()]);
     judged(&changed, &format!("{requests:?}"))
 }
 
 fn judged(changed: &Made, what: &str) -> Vec<&'static str> {
     let found = deep(&changed.open());
-    let said = run("e2fsck", &["-fn", changed.path.to_str().unwrap()], &[0, 4, 8, 12]);
+    let said = run_for_code("e2fsck", &["-fn", changed.path.to_str().unwrap()], &[0, 4, 8, 12]);
     let is_sound = said.status.code() == Some(0);
     assert!(!is_sound, "{what}: e2fsck finds nothing, but {:#?}", found.findings);
     assert_eq!(found.verdict, Verdict::Damaged, "{what}: e2fsck says {}", String::from_utf8_lossy(&said.stdout));
@@ -165,7 +166,7 @@ fn a_total_that_a_mount_sums_up_anew_is_a_note() {
         made.debugfs(request);
         let found = deep(&made.open());
         assert_eq!((found.verdict, crate::codes(&found)), (Verdict::Consistent, vec![code]));
-        run("e2fsck", &["-fn", made.path.to_str().unwrap()], &[0]);
+        run("e2fsck", &["-fn", made.path.to_str().unwrap()]);
     }
 }
 
@@ -318,7 +319,7 @@ fn an_attribute_in_an_inode_of_its_own_that_is_not_used_as_often_as_it_says_is_d
     fs::write(&value, [b'v'; 5000]).unwrap();
     made.debugfs(&format!("ea_set -f {} a user.large", value.display()));
     // debugfs does not charge the file for it.
-    run("e2fsck", &["-fy", made.path.to_str().unwrap()], &[1]);
+    run_for_code("e2fsck", &["-fy", made.path.to_str().unwrap()], &[1]);
     let found = deep(&made.open());
     assert_eq!(found.verdict, Verdict::Consistent, "{:#?}", found.findings);
     let i_version = {
@@ -341,7 +342,7 @@ fn a_block_that_is_claimed_twice_is_said_with_both_inodes_as_e2fsck_names_them()
         for request in [format!("sif dir/c block[2] {of_a}"), format!("sif a block[3] {of_b}")] {
             made.debugfs(&request);
         }
-        let said = run("e2fsck", &["-fn", made.path.to_str().unwrap()], &[4]);
+        let said = run_for_code("e2fsck", &["-fn", made.path.to_str().unwrap()], &[4]);
         let said = String::from_utf8_lossy(&said.stdout).into_owned();
         let claimed = |inode, block| said.contains(&format!("Multiply-claimed block(s) in inode {inode}: {block}"));
         assert!(claimed(a, format!("{of_b} {of_a}")) || claimed(a, format!("{of_a} {of_b}")), "{said}");
@@ -438,7 +439,7 @@ fn a_quota_that_records_another_usage_is_a_warning_as_e2fsck_says() {
         assert_eq!((finding.code.as_ref(), finding.severity), ("quota-usage", Severity::Warning));
         assert_eq!(finding.place, place);
         assert!(finding.detail.contains(detail), "{request}: {}", finding.detail);
-        let said = run("e2fsck", &["-fn", changed.path.to_str().unwrap()], &[4]);
+        let said = run_for_code("e2fsck", &["-fn", changed.path.to_str().unwrap()], &[4]);
         let said = String::from_utf8_lossy(&said.stderr).into_owned();
         let counted = finding.detail.split_once(": ").unwrap().1;
         let numbers: Vec<&str> = counted.split(|c: char| !c.is_ascii_digit()).filter(|it| !it.is_empty()).collect();
@@ -465,6 +466,6 @@ fn inodes_that_are_kept_for_a_use_that_never_came_may_say_anything_as_e2fsck_say
         let found = deep(&bytes);
         assert_eq!((found.verdict, crate::codes(&found)), (Verdict::Consistent, vec![]), "inode {number}, {offset:#x}");
         fs::write(&changed.path, bytes).unwrap();
-        run("e2fsck", &["-fn", changed.path.to_str().unwrap()], &[0]);
+        run("e2fsck", &["-fn", changed.path.to_str().unwrap()]);
     }
 }

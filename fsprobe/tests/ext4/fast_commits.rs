@@ -15,9 +15,11 @@ use fsprobe::ext4::files::Follow;
 use fsprobe::ext4::{FileType, Filesystem};
 use fsprobe::{Depth, ReadAt, Severity, Verdict, ext4};
 use rustix::fs::{FallocateFlags, fallocate};
+use stillpoint_tests::machine::mount::Mount;
+use stillpoint_tests::machine::program::{run, run_for_code};
 
 use crate::code;
-use crate::image::{Made, Mounted, run};
+use crate::image::Made;
 
 fn filesystem(options: &[&str]) -> Made {
     Made::mke2fs(64, &[&["-t", "ext4", "-O", "fast_commit"], options].concat())
@@ -61,7 +63,7 @@ fn read_tree(filesystem: &Filesystem<'_>, folder: &Path, tree: &mut Tree) {
 
 /// The live copy shows the files of the mount, and is sound by our deep check and by e2fsck's. Returns how many fast
 /// commits there were.
-fn assert_replays_to(live: &Made, mounted: &Mounted, what: &str) -> u32 {
+fn assert_replays_to(live: &Made, mounted: &Mount, what: &str) -> u32 {
     let image = live.open();
     let found = ext4::check(&image, Depth::Deep);
     let graver: Vec<_> = found.findings.iter().filter(|it| it.severity >= Severity::Unknown).collect();
@@ -94,9 +96,9 @@ fn assert_replays_to(live: &Made, mounted: &Mounted, what: &str) -> u32 {
     let exported = exported.path.to_str().unwrap();
     if opened.filesystem().unwrap().superblock.s_last_orphan != 0 {
         // It takes orphans for errors, unless it may free them.
-        run("e2fsck", &["-fp", exported], &[0, 1]);
+        run_for_code("e2fsck", &["-fp", exported], &[0, 1]);
     }
-    run("e2fsck", &["-fn", exported], &[0]);
+    run("e2fsck", &["-fn", exported]);
     found.ext4.unwrap().fast_commits
 }
 
@@ -105,8 +107,8 @@ fn shown((inode, mode, links, content): &(u64, u32, u64, Vec<u8>)) -> String {
 }
 
 /// A full commit, after which fast ones can follow.
-fn commit_fully(mounted: &Mounted) {
-    run("sync", &["-f", mounted.point.to_str().unwrap()], &[0]);
+fn commit_fully(mounted: &Mount) {
+    mounted.sync();
     mounted.write_synced("first", b"the first fsync after a full commit begins a transaction");
 }
 
@@ -246,7 +248,7 @@ fn a_file_in_many_pieces_gets_a_tree() {
 #[test]
 fn a_frozen_copy_has_none_to_replay() {
     let made = filesystem(&[]);
-    let mut mounted = made.mount("rw");
+    let mounted = made.mount("rw");
     commit_fully(&mounted);
     mounted.write_synced("fast", b"x");
     mounted.freeze();
@@ -291,13 +293,7 @@ fn a_first_fast_commit_that_is_torn_is_what_the_kernel_does_not_mount() {
         let wanted = if is_first { Verdict::Damaged } else { Verdict::Replay };
         assert_eq!(found.verdict, wanted, "{:#?}", found.findings);
 
-        let point = torn.dir.path().join("mount");
-        fs::create_dir(&point).unwrap();
-        let codes: &[i32] = if is_first { &[32] } else { &[0] };
-        run("mount", &["-o", "loop", torn.path.to_str().unwrap(), point.to_str().unwrap()], codes);
-        if !is_first {
-            crate::unmount::unmount(&point);
-        }
+        assert_eq!(torn.is_mounted_with("rw"), !is_first);
     }
 }
 
@@ -315,7 +311,5 @@ fn a_deleted_file_that_was_open_is_said_to_keep_the_kernel_from_mounting() {
     let found = crate::check(&live.open());
     assert!(crate::codes(&found).contains(&"fast-commit-deleted-inode"), "{:#?}", found.findings);
     assert_eq!(found.verdict, Verdict::Replay);
-    let point = live.dir.path().join("mount");
-    fs::create_dir(&point).unwrap();
-    run("mount", &["-o", "loop", live.path.to_str().unwrap(), point.to_str().unwrap()], &[32]);
+    assert!(!live.is_mounted_with("rw"));
 }

@@ -31,7 +31,7 @@ static LIVE: LazyLock<Live> = LazyLock::new(|| {
     for i in 0..30_u8 {
         std::fs::write(mounted.point.join(format!("a/{i}")), vec![i; usize::from(i) * 700]).unwrap();
     }
-    crate::image::run("sync", &["-f", mounted.point.to_str().unwrap()], &[0]);
+    mounted.sync();
     mounted.write_synced("a/1", b"a fast commit");
     let bytes = made.bytes();
     drop(mounted);

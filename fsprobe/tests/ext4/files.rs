@@ -14,7 +14,7 @@ use fsprobe::ext4::{FileType, Filesystem, Opened};
 use fsprobe::{Extent, ReadAt, ext4};
 use rustix::fs::{self as posix, AtFlags, FallocateFlags, Timespec, Timestamps, XattrFlags};
 
-use crate::image::{Made, STILL, run};
+use crate::image::{Made, STILL};
 use crate::is_mountable;
 
 /// What ext4 can hold of everything.
@@ -318,11 +318,7 @@ fn a_damaged_block_of_a_folder_leaves_the_others_readable() {
             fs::write(mounted.point.join(format!("name-{i:03}")), b"").unwrap();
         }
     }
-    let block: u64 = String::from_utf8(run("debugfs", &["-R", "bmap / 3", made.path.to_str().unwrap()], &[0]).stdout)
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap();
+    let block: u64 = made.debugfs("bmap / 3").trim().parse().unwrap();
     let mut bytes = made.bytes();
     bytes[block as usize * 1024 + 8] ^= 1;
     let opened = opened(&bytes);

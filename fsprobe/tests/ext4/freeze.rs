@@ -23,7 +23,7 @@ fn a_copy_taken_unfrozen_needs_a_replay_and_one_taken_frozen_needs_none() {
         [["-t", "ext4", "-O", "^orphan_file"], ["-t", "ext4", "-O", "orphan_file"], ["-t", "ext3", "-O", "large_file"]]
     {
         let made = Made::mke2fs(64, &options);
-        let mut mounted = made.mount("rw");
+        let mounted = made.mount("rw");
         mounted.write_synced("a", b"content");
         let held: Vec<File> = (0..3)
             .map(|i| {

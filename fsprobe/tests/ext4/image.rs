@@ -4,12 +4,11 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use fsprobe::ReadAt;
+use stillpoint_tests::machine;
+use stillpoint_tests::machine::mount::Mount;
 use tempfile::TempDir;
-
-use crate::unmount::unmount;
 
 /// Options for a mount with a journal whose image is copied: else the kernel commits what is pending, and writes inode
 /// tables, of its own accord, and the copy is not of one moment.
@@ -39,20 +38,6 @@ impl ReadAt for Image {
     }
 }
 
-/// Runs a program to its end; any of `codes` is a success.
-pub fn run(program: &str, arguments: &[&str], codes: &[i32]) -> Output {
-    let output =
-        Command::new(program).args(arguments).output().unwrap_or_else(|error| panic!("{program} cannot run: {error}"));
-    let code = output.status.code();
-    assert!(
-        code.is_some_and(|code| codes.contains(&code)),
-        "{program} {arguments:?}: {code:?}\n{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    output
-}
-
 /// A folder with one image in it, both gone with the value.
 pub struct Made {
     pub dir: TempDir,
@@ -64,9 +49,7 @@ impl Made {
     pub fn mke2fs(size_mib: u64, options: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("image");
-        File::create(&path).unwrap().set_len(size_mib << 20).unwrap();
-        let image = path.to_str().unwrap();
-        run("mke2fs", &[&["-q", "-F", "-E", "lazy_itable_init=1,nodiscard"], options, &[image]].concat(), &[0]);
+        machine::ext4::make(&path, size_mib, options);
         Self { dir, path }
     }
 
@@ -82,55 +65,23 @@ impl Made {
     pub fn copy(&self) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("copy");
-        run("cp", &["--sparse=always", self.path.to_str().unwrap(), path.to_str().unwrap()], &[0]);
+        machine::image::copy(&self.path, &path);
         Self { dir, path }
     }
 
     pub fn debugfs(&self, request: &str) -> String {
-        let output = run("debugfs", &["-w", "-R", request, self.path.to_str().unwrap()], &[0]);
-        String::from_utf8(output.stdout).unwrap()
+        machine::ext4::debugfs(&self.path, request)
     }
 
     /// Mounts it through a loop device.
-    pub fn mount(&self, options: &str) -> Mounted {
-        let point = self.dir.path().join("mount");
-        fs::create_dir_all(&point).unwrap();
-        let options = format!("loop,{options}");
-        run("mount", &["-o", &options, self.path.to_str().unwrap(), point.to_str().unwrap()], &[0]);
-        Mounted { point, is_frozen: false }
-    }
-}
-
-/// A loop mount, thawed and unmounted with the value.
-pub struct Mounted {
-    pub point: PathBuf,
-    is_frozen: bool,
-}
-
-impl Mounted {
-    /// Writes a file and waits until the kernel has committed it.
-    pub fn write_synced(&self, name: &str, content: &[u8]) {
-        let path = self.point.join(name);
-        fs::write(&path, content).unwrap();
-        File::open(&path).unwrap().sync_all().unwrap();
+    pub fn mount(&self, options: &str) -> Mount {
+        Mount::image(&self.path, options)
     }
 
-    pub fn freeze(&mut self) {
-        run("fsfreeze", &["-f", self.point.to_str().unwrap()], &[0]);
-        self.is_frozen = true;
-    }
-
-    pub fn thaw(&mut self) {
-        run("fsfreeze", &["-u", self.point.to_str().unwrap()], &[0]);
-        self.is_frozen = false;
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        if self.is_frozen {
-            run("fsfreeze", &["-u", self.point.to_str().unwrap()], &[0]);
-        }
-        unmount(&self.point);
+    /// Whether the kernel mounts it.
+    pub fn is_mounted_with(&self, options: &str) -> bool {
+        let mounted = Mount::try_image(&self.path, options);
+        // 32 is mount(8)'s for a mount that failed, and not its tools.
+        mounted.map_err(|refused| assert_eq!(refused.status.code(), Some(32), "{refused:?}")).is_ok()
     }
 }

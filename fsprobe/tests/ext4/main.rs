@@ -19,8 +19,6 @@ mod image;
 mod replay;
 mod second_opinion;
 mod size;
-#[path = "../../../tests/unmount.rs"]
-mod unmount;
 
 use std::borrow::Cow;
 

@@ -3,12 +3,14 @@
 use std::fs;
 
 use fsprobe::{ReadAt, Verdict, ext4};
+use stillpoint_tests::machine::mount::Mount;
+use stillpoint_tests::machine::program::{run, run_for_code};
 
-use crate::image::{Made, Mounted, STILL, run};
+use crate::image::{Made, STILL};
 use crate::{check, is_mountable};
 
 /// A copy of a filesystem that was being written to, cut off without unmount.
-pub fn cut(flavour: &[&str], mount_options: &str, write: impl Fn(&Mounted)) -> Made {
+pub fn cut(flavour: &[&str], mount_options: &str, write: impl Fn(&Mount)) -> Made {
     let made = Made::mke2fs(64, flavour);
     let mounted = made.mount(&format!("{STILL},{mount_options}"));
     write(&mounted);
@@ -67,7 +69,7 @@ fn assert_equals_e2fsprogs(dirty: &Made, what: &str) {
 }
 
 /// Files, directories, truncation, renames and removal, each committed on its own.
-pub fn churn(mounted: &Mounted, rounds: usize) {
+pub fn churn(mounted: &Mount, rounds: usize) {
     for i in 0..rounds {
         let dir = mounted.point.join(format!("d{}", i % 7));
         fs::create_dir_all(&dir).unwrap();
@@ -98,8 +100,8 @@ fn what_e2fsck_recovered_is_consistent() {
     for flavour in [&["-t", "ext4", "-b", "4096"][..], &["-t", "ext4", "-O", "orphan_file"], &["-t", "ext3"]] {
         let dirty = cut(flavour, "rw", |mounted| churn(mounted, 30));
         let image = dirty.path.to_str().unwrap();
-        run("e2fsck", &["-fp", image], &[0, 1]);
-        run("e2fsck", &["-fn", image], &[0]);
+        run_for_code("e2fsck", &["-fp", image], &[0, 1]);
+        run("e2fsck", &["-fn", image]);
         let found = check(&dirty.open());
         assert_eq!(
             (found.verdict, found.findings.len()),
@@ -196,18 +198,12 @@ fn an_asynchronous_commit_may_be_incomplete_only_if_it_is_the_last() {
     });
     let commits = commit_blocks(&dirty);
     let (first, last) = (commits[0], commits[commits.len() - 1]);
-    for (commit, verdict, mount) in [(first, Verdict::Damaged, 32), (last, Verdict::Replay, 0)] {
+    for (commit, verdict, is_mounted) in [(first, Verdict::Damaged, false), (last, Verdict::Replay, true)] {
         let broken = dirty.copy();
         let file = fs::File::options().write(true).open(&broken.path).unwrap();
         std::os::unix::fs::FileExt::write_all_at(&file, &[0x5a; 4], commit + 16).unwrap();
         let found = check(&broken.open());
         assert_eq!(found.verdict, verdict, "{:#?}", found.findings);
-        let point = broken.dir.path().join("mount");
-        fs::create_dir(&point).unwrap();
-        let options = "loop,data=writeback,journal_async_commit";
-        run("mount", &["-o", options, broken.path.to_str().unwrap(), point.to_str().unwrap()], &[mount]);
-        if mount == 0 {
-            crate::unmount::unmount(&point);
-        }
+        assert_eq!(broken.is_mounted_with("data=writeback,journal_async_commit"), is_mounted);
     }
 }

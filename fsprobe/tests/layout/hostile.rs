@@ -5,8 +5,11 @@ use std::sync::LazyLock;
 
 use fsprobe::{Depth, ReadAt, allocated, check, layout};
 use proptest::prelude::*;
+use stillpoint_tests::machine::image::Images;
+use stillpoint_tests::machine::loop_device::LoopDevice;
+use stillpoint_tests::machine::program::{run, run_with_input};
 
-use crate::support::{Images, Loop, Patched, run, run_with};
+use crate::support::Patched;
 
 /// One image of each kind, and the bytes of it that say something.
 struct Subject {
@@ -23,27 +26,27 @@ static SUBJECTS: LazyLock<(Images, Vec<Subject>)> = LazyLock::new(|| {
         subjects.push(Subject { path, told: told.to_vec() });
     };
     add("gpt", 16, &[440..2048, (16 << 20) - 512..16 << 20], &|image| {
-        run_with("sfdisk", &["--quiet", "--no-tell-kernel", image], "label: gpt\nsize=4MiB\nsize=4MiB\n");
+        run_with_input("sfdisk", &["--quiet", "--no-tell-kernel", image], "label: gpt\nsize=4MiB\nsize=4MiB\n");
     });
     add("mbr", 16, &[446..512, (2 << 20) + 446..(2 << 20) + 512, (3 << 20) + 446..(3 << 20) + 512], &|image| {
         let script = "label: dos\n/dev/x1 : start=2048, size=1MiB\n/dev/x2 : start=2MiB, size=10MiB, type=5\n\
                       /dev/x5 : start=2560KiB, size=512KiB\n/dev/x6 : start=3584KiB, size=512KiB\n";
-        run_with("sfdisk", &["--quiet", "--no-tell-kernel", image], script);
+        run_with_input("sfdisk", &["--quiet", "--no-tell-kernel", image], script);
     });
     add("lvm", 32, &[512..1024, 4096..4608, 4608..8192], &|image| {
-        let device = Loop::new(image, 0, 32 << 20);
+        let device = LoopDevice::of_part(image.as_ref(), 0, 32 << 20);
         let config = format!(
             "devices{{filter=[\"a|^{}$|\",\"r|.*|\"] use_devicesfile=0 scan_lvs=0}} backup{{backup=0 archive=0}} \
              activation{{udev_sync=0 udev_rules=0}}",
-            device.device
+            device.path
         );
         let lvm = ["--driverloaded", "n", "--config", &config];
-        run("lvm", &[&["vgcreate"], &lvm[..], &["-q", "vg0", &device.device]].concat());
+        run("lvm", &[&["vgcreate"], &lvm[..], &["-q", "vg0", &device.path]].concat());
         run(
             "lvm",
             &[&["lvcreate"], &lvm[..], &["-q", "-an", "-Zn", "-Wn", "-y", "-n", "root", "-l", "2", "vg0"]].concat(),
         );
-        run("blockdev", &["--flushbufs", &device.device]);
+        run("blockdev", &["--flushbufs", &device.path]);
     });
     add("xfs", 300, &[0..264, (150 << 20)..(150 << 20) + 4096], &|image| {
         run("mkfs.xfs", &["-q", "-m", "crc=0", image]);

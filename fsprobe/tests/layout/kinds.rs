@@ -1,7 +1,8 @@
 //! Kinds of volumes, held against what the makers of each write and what blkid says.
 
-use crate::support::{Images, run};
 use fsprobe::{Extent, Kind, Table, allocated, layout};
+use stillpoint_tests::machine::image::Images;
+use stillpoint_tests::machine::program::run;
 
 /// The kind of what `program` writes, once blkid has named it `blkid_type`.
 fn kind_of(program: &str, args: &[&str], size_mib: u64, blkid_type: &str) -> Kind {

@@ -1,7 +1,12 @@
 //! LVM2 inside a disk, made by the real LVM on loop devices and held against what `lvs` says. Needs root.
 
-use crate::support::{Images, Loop, Patched, code, lvm_crc, run, run_with};
 use fsprobe::{Depth, Disk, Extent, Kind, ReadAt, Verdict, Volume, allocated, check, layout};
+use stillpoint_tests::machine::ext4;
+use stillpoint_tests::machine::image::Images;
+use stillpoint_tests::machine::loop_device::LoopDevice;
+use stillpoint_tests::machine::program::{run, run_with_input};
+
+use crate::support::{Patched, code, lvm_crc};
 
 const MIB: u64 = 1 << 20;
 
@@ -9,7 +14,7 @@ const MIB: u64 = 1 << 20;
 struct Lab {
     _images: Images,
     image: String,
-    parts: Vec<Loop>,
+    parts: Vec<LoopDevice>,
 }
 
 impl Lab {
@@ -17,18 +22,21 @@ impl Lab {
         let images = Images::new();
         let image = images.blank("disk", 132 * MIB);
         let image = image.to_str().unwrap().to_owned();
-        run_with(
+        run_with_input(
             "sfdisk",
             &["--quiet", "--no-tell-kernel", &image],
             "label: gpt\nstart=2048, size=64MiB\nsize=64MiB\n",
         );
-        let parts = vec![Loop::new(&image, MIB, 64 * MIB), Loop::new(&image, 65 * MIB, 64 * MIB)];
+        let parts = vec![
+            LoopDevice::of_part(image.as_ref(), MIB, 64 * MIB),
+            LoopDevice::of_part(image.as_ref(), 65 * MIB, 64 * MIB),
+        ];
         Self { _images: images, image, parts }
     }
 
     /// Runs an LVM command that sees these partitions only, and no device-mapper.
     fn lvm(&self, args: &[&str]) -> String {
-        let accept: String = self.parts.iter().map(|part| format!("\"a|^{}$|\",", part.device)).collect();
+        let accept: String = self.parts.iter().map(|part| format!("\"a|^{}$|\",", part.path)).collect();
         let config = format!(
             "devices{{filter=[{accept}\"r|.*|\"] use_devicesfile=0 scan_lvs=0}} activation{{udev_sync=0 udev_rules=0}} \
              backup{{backup=0 archive=0}}"
@@ -52,7 +60,7 @@ impl Lab {
 
     fn bytes(&self) -> Vec<u8> {
         for part in &self.parts {
-            run("blockdev", &["--flushbufs", &part.device]);
+            run("blockdev", &["--flushbufs", &part.path]);
         }
         std::fs::read(&self.image).unwrap()
     }
@@ -66,7 +74,7 @@ fn volume<'d>(disk: &'d Disk, path: &str) -> &'d Volume {
 #[test]
 fn logical_volumes_lie_where_lvs_says() {
     let lab = Lab::new();
-    let [one, two] = [&lab.parts[0].device, &lab.parts[1].device];
+    let [one, two] = [&lab.parts[0].path, &lab.parts[1].path];
     lab.lvm(&["vgcreate", "-q", "vg0", one, two]);
     lab.create("vg0", "root", &["-l", "3"]);
     lab.create("vg0", "striped", &["-i2", "-I", "64k", "-l", "4"]);
@@ -97,7 +105,7 @@ fn logical_volumes_lie_where_lvs_says() {
 #[test]
 fn a_striped_filesystem_is_read_through_its_stripes() {
     let lab = Lab::new();
-    lab.lvm(&["vgcreate", "-q", "vg0", &lab.parts[0].device, &lab.parts[1].device]);
+    lab.lvm(&["vgcreate", "-q", "vg0", &lab.parts[0].path, &lab.parts[1].path]);
     lab.create("vg0", "data", &["-i2", "-I", "4k", "-l", "4"]);
     let images = Images::new();
     let filesystem = images.blank("fs", 16 * MIB);
@@ -122,7 +130,7 @@ fn a_striped_filesystem_is_read_through_its_stripes() {
 #[test]
 fn a_volume_on_another_disk_is_said_to_need_it() {
     let lab = Lab::new();
-    lab.lvm(&["vgcreate", "-q", "vg0", &lab.parts[0].device, &lab.parts[1].device]);
+    lab.lvm(&["vgcreate", "-q", "vg0", &lab.parts[0].path, &lab.parts[1].path]);
     lab.create("vg0", "here", &["-l", "2"]);
     lab.create("vg0", "both", &["-i2", "-l", "2"]);
     let mut bytes = lab.bytes();
@@ -140,7 +148,7 @@ fn a_volume_on_another_disk_is_said_to_need_it() {
 #[test]
 fn a_volume_of_a_type_that_cannot_be_read_is_said_to_be_so() {
     let lab = Lab::new();
-    lab.lvm(&["vgcreate", "-q", "vg0", &lab.parts[0].device]);
+    lab.lvm(&["vgcreate", "-q", "vg0", &lab.parts[0].path]);
     lab.create("vg0", "root", &["-l", "2"]);
     lab.edit("vg0", |text| text.replace("type = \"striped\"", "type = \"zero\""));
     let disk = layout(&lab.bytes()).unwrap();
@@ -152,7 +160,7 @@ fn a_volume_of_a_type_that_cannot_be_read_is_said_to_be_so() {
 #[test]
 fn the_text_may_wrap_around_the_end_of_its_ring() {
     let lab = Lab::new();
-    lab.lvm(&["vgcreate", "-q", "vg0", &lab.parts[0].device]);
+    lab.lvm(&["vgcreate", "-q", "vg0", &lab.parts[0].path]);
     lab.create("vg0", "root", &["-l", "2"]);
     let mut bytes = lab.bytes();
     // LVM wraps after a megabyte of changes; here its text is moved so that a hundred bytes end the ring.
@@ -174,7 +182,7 @@ fn the_text_may_wrap_around_the_end_of_its_ring() {
 #[test]
 fn free_extents_are_not_copied_and_metadata_is() {
     let lab = Lab::new();
-    lab.lvm(&["vgcreate", "-q", "vg0", &lab.parts[0].device]);
+    lab.lvm(&["vgcreate", "-q", "vg0", &lab.parts[0].path]);
     lab.create("vg0", "root", &["-l", "2"]);
     let bytes = lab.bytes();
     let disk = layout(&bytes).unwrap();
@@ -188,7 +196,7 @@ fn free_extents_are_not_copied_and_metadata_is() {
 #[test]
 fn bad_metadata_is_damage_and_everything_is_copied() {
     let lab = Lab::new();
-    lab.lvm(&["vgcreate", "-q", "vg0", &lab.parts[0].device]);
+    lab.lvm(&["vgcreate", "-q", "vg0", &lab.parts[0].path]);
     let mut bytes = lab.bytes();
     let header = MIB as usize + 4096;
     let text = header + u64::from_le_bytes(bytes[header + 40..][..8].try_into().unwrap()) as usize;
@@ -218,22 +226,22 @@ fn every_type_of_volume_is_where_device_mapper_has_it_or_said_to_be_unreadable()
     let images = Images::new();
     let image = images.blank("disk", 362 * MIB);
     let path = image.to_str().unwrap();
-    run_with(
+    run_with_input(
         "sfdisk",
         &["--quiet", "--no-tell-kernel", path],
         "label: gpt\nstart=2048, size=120MiB\nsize=120MiB\nsize=120MiB\n",
     );
     let starts = [MIB, 121 * MIB, 241 * MIB];
-    let parts: Vec<_> = starts.iter().map(|start| Loop::new(path, *start, 120 * MIB)).collect();
+    let parts: Vec<_> = starts.iter().map(|start| LoopDevice::of_part(path.as_ref(), *start, 120 * MIB)).collect();
     let lab = Lab { _images: images, image: path.to_owned(), parts };
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/layout/every-type.vg");
     let uuids = ["VNg6mO-v6LY-eKQQ-9Kh1-3AH5-89Cs-SzMriy", "l1lYYx-oFgR-MIBO-51YP-3v0v-32uY-RgVX2F"];
     let uuids = [&uuids[..], &["ljdE2M-ZYPZ-HNrr-Q3TO-ndA2-DveA-N3PXbT"]].concat();
     for ((part, uuid), copies) in lab.parts.iter().zip(uuids).zip(["2", "1", "1"]) {
-        lab.lvm(&["pvcreate", "-q", "--uuid", uuid, "--restorefile", file, "--metadatacopies", copies, &part.device]);
+        lab.lvm(&["pvcreate", "-q", "--uuid", uuid, "--restorefile", file, "--metadatacopies", copies, &part.path]);
     }
     lab.lvm(&["vgcfgrestore", "-q", "-y", "--force", "-f", file, "vg0"]);
-    lab.parts.iter().for_each(|part| drop(run("blockdev", &["--flushbufs", &part.device])));
+    lab.parts.iter().for_each(|part| drop(run("blockdev", &["--flushbufs", &part.path])));
 
     let disk = layout(&Patched::open(&image)).unwrap();
     let names = |lvs: String| lvs.split_whitespace().map(|name| format!("1/vg0/{name}")).collect::<Vec<_>>();
@@ -259,12 +267,11 @@ fn every_type_of_volume_is_where_device_mapper_has_it_or_said_to_be_unreadable()
 #[test]
 fn an_extent_that_two_volumes_claim_is_damage_and_everything_is_copied_at_once() {
     let lab = Lab::new();
-    lab.lvm(&["vgcreate", "-q", "-s", "4k", "vg0", &lab.parts[0].device]);
+    lab.lvm(&["vgcreate", "-q", "-s", "4k", "vg0", &lab.parts[0].path]);
     lab.create("vg0", "one", &["-l", "2048"]);
     lab.create("vg0", "two", &["-l", "1"]);
-    let offset = format!("offset={},nodiscard", 2 * MIB);
     drop(lab.bytes());
-    run("mke2fs", &["-q", "-F", "-t", "ext4", "-E", &offset, &lab.image, "8m"]);
+    ext4::make_at(lab.image.as_ref(), 2 * MIB, 8, &[]);
     let mut bytes = lab.bytes();
     // As a hostile guest would: a thousand volumes, each of which is the first with its filesystem.
     let area = MIB as usize + 4096;
@@ -316,7 +323,7 @@ impl ReadAt for Counted<'_> {
 #[test]
 fn a_physical_volume_that_is_cut_is_damage() {
     let lab = Lab::new();
-    lab.lvm(&["vgcreate", "-q", "vg0", &lab.parts[0].device]);
+    lab.lvm(&["vgcreate", "-q", "vg0", &lab.parts[0].path]);
     let size = 40 * MIB;
     // The physical volume on the whole of a disk that lost its end.
     let whole: Vec<u8> = lab.bytes()[MIB as usize..(MIB + size) as usize].to_vec();
@@ -330,7 +337,7 @@ fn a_physical_volume_that_is_cut_is_damage() {
 #[test]
 fn a_physical_volume_whose_group_is_described_elsewhere_is_unknown() {
     let lab = Lab::new();
-    let [one, two] = [&lab.parts[0].device, &lab.parts[1].device];
+    let [one, two] = [&lab.parts[0].path, &lab.parts[1].path];
     lab.lvm(&["pvcreate", "-q", "--metadatacopies", "0", two]);
     let unused = check(&lab.bytes(), Depth::Default).unwrap();
     assert_eq!((unused.verdict, unused.volumes[1].findings[0].code.as_ref()), (Verdict::Consistent, "lvm-pv-unused"));
@@ -350,7 +357,7 @@ fn a_physical_volume_whose_group_is_described_elsewhere_is_unknown() {
 #[test]
 fn of_two_copies_of_a_physical_volume_the_second_is_said_and_not_used() {
     let lab = Lab::new();
-    lab.lvm(&["vgcreate", "-q", "vg0", &lab.parts[0].device]);
+    lab.lvm(&["vgcreate", "-q", "vg0", &lab.parts[0].path]);
     lab.create("vg0", "root", &["-l", "2"]);
     let mut bytes = lab.bytes();
     bytes.copy_within(MIB as usize..65 * MIB as usize, 65 * MIB as usize);
@@ -362,7 +369,7 @@ fn of_two_copies_of_a_physical_volume_the_second_is_said_and_not_used() {
 #[test]
 fn with_one_of_two_metadata_areas_bad_or_stale_the_other_counts() {
     let lab = Lab::new();
-    let pv = &lab.parts[0].device;
+    let pv = &lab.parts[0].path;
     lab.lvm(&["pvcreate", "-q", "--metadatacopies", "2", pv]);
     lab.lvm(&["vgcreate", "-q", "vg0", pv]);
     lab.create("vg0", "root", &["-l", "2"]);

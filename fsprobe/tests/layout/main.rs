@@ -13,6 +13,4 @@ mod medium;
 mod ntfs;
 mod support;
 mod table;
-#[path = "../../../tests/unmount.rs"]
-mod unmount;
 mod xfs;

@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fsprobe::{Depth, ReadAt, Verdict, allocated, check, layout};
 use proptest::prelude::*;
+use stillpoint_tests::machine::ext4;
+use stillpoint_tests::machine::image::Images;
+use stillpoint_tests::machine::program::run_with_input;
 
 use crate::failing::Failing;
-use crate::support::{Images, run, run_with};
 
 const MIB: usize = 1 << 20;
 
@@ -16,11 +18,14 @@ fn two_filesystems(digit: u8) -> Vec<u8> {
     let images = Images::new();
     let image = images.blank("disk", 34 << 20);
     let path = image.to_str().unwrap();
-    run_with("sfdisk", &["--quiet", "--no-tell-kernel", path], "label: gpt\nstart=2048, size=16MiB\nsize=16MiB\n");
+    run_with_input(
+        "sfdisk",
+        &["--quiet", "--no-tell-kernel", path],
+        "label: gpt\nstart=2048, size=16MiB\nsize=16MiB\n",
+    );
     let uuid = format!("12345678-1234-1234-1234-12345678900{digit}");
-    for offset in ["1048576", "17825792"] {
-        let offset = format!("offset={offset},nodiscard");
-        run("mke2fs", &["-q", "-F", "-t", "ext4", "-U", &uuid, "-E", &offset, path, "16m"]);
+    for offset_bytes in [1 << 20, 17 << 20] {
+        ext4::make_at(&image, offset_bytes, 16, &["-U", &uuid]);
     }
     std::fs::read(image).unwrap()
 }
@@ -82,7 +87,11 @@ fn an_image_that_is_written_meanwhile_is_judged_without_a_panic() {
     let cut = &before[..20 * MIB];
     let images = Images::new();
     let new = images.blank("new", 34 << 20);
-    run_with("sfdisk", &["--quiet", "--no-tell-kernel", new.to_str().unwrap()], "label: dos\nstart=2048, size=30MiB\n");
+    run_with_input(
+        "sfdisk",
+        &["--quiet", "--no-tell-kernel", new.to_str().unwrap()],
+        "label: dos\nstart=2048, size=30MiB\n",
+    );
     let new = std::fs::read(new).unwrap();
     let later_versions = [after.as_slice(), cut, &new];
     proptest!(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() },

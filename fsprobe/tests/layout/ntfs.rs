@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::{Images, Patched, code, run};
 use fsprobe::{Depth, Verdict, check};
+use stillpoint_tests::machine::image::Images;
+use stillpoint_tests::machine::program::run;
+
+use crate::support::{Patched, code};
 
 fn made(images: &Images, options: &[&str]) -> PathBuf {
     let image = images.blank("ntfs", 32 << 20);

@@ -1,98 +1,14 @@
-//! Images made by the real tools, in a folder that goes away with the test.
+//! Images with bytes changed, the checksum of LVM2, and the codes of findings.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use fsprobe::Finding;
-
-use crate::unmount::unmount;
-
-pub struct Images {
-    folder: tempfile::TempDir,
-}
-
-impl Images {
-    pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
-    }
-
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// An image of zeros.
-    pub fn blank(&self, name: &str, size_bytes: u64) -> PathBuf {
-        let path = self.path(name);
-        std::fs::File::create(&path).unwrap().set_len(size_bytes).unwrap();
-        path
-    }
-}
 
 /// The code of a finding that was made here, and not read from a file.
 pub fn code(finding: &Finding) -> &'static str {
     match finding.code {
         Cow::Borrowed(code) => code,
         Cow::Owned(_) => panic!("{finding:?} was read from a file"),
-    }
-}
-
-/// Runs a program that has to succeed and returns its output.
-pub fn run(program: &str, args: &[&str]) -> String {
-    run_with(program, args, "")
-}
-
-pub fn run_with(program: &str, args: &[&str], input: &str) -> String {
-    use std::io::Write;
-    let mut command = Command::new(program);
-    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{program} is needed: {error}"));
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{program} {args:?}: {}{}", text(&output.stdout), text(&output.stderr));
-    text(&output.stdout)
-}
-
-/// A loop device over a part of an image, gone when this is.
-pub struct Loop {
-    pub device: String,
-}
-
-impl Loop {
-    pub fn new(image: &str, offset_bytes: u64, size_bytes: u64) -> Self {
-        let (offset, size) = (offset_bytes.to_string(), size_bytes.to_string());
-        let device = run("losetup", &["--find", "--show", "--offset", &offset, "--sizelimit", &size, image]);
-        Self { device: device.trim().into() }
-    }
-}
-
-impl Drop for Loop {
-    fn drop(&mut self) {
-        run("losetup", &["--detach", &self.device]);
-    }
-}
-
-/// A mounted image, unmounted when this goes.
-pub struct Mount {
-    pub folder: tempfile::TempDir,
-}
-
-impl Mount {
-    pub fn new(image: &str, options: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        run("mount", &["-o", options, image, folder.path().to_str().unwrap()]);
-        Self { folder }
-    }
-
-    pub fn path(&self) -> &str {
-        self.folder.path().to_str().unwrap()
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        unmount(self.folder.path());
     }
 }
 

@@ -1,8 +1,11 @@
 //! Partition tables, held against what sfdisk makes and says. It is to tell the kernel nothing: else it waits until all
 //! filesystems of the machine are on their disks.
 
-use crate::support::{Images, code, run, run_with};
 use fsprobe::{Disk, Kind, Table, Verdict, layout};
+use stillpoint_tests::machine::image::Images;
+use stillpoint_tests::machine::program::{run, run_with_input};
+
+use crate::support::code;
 
 const MIB: u64 = 1 << 20;
 
@@ -10,7 +13,7 @@ fn partitioned(script: &str, size_bytes: u64) -> (Vec<u8>, Vec<(String, u64, u64
     let images = Images::new();
     let image = images.blank("disk", size_bytes);
     let image = image.to_str().unwrap();
-    run_with("sfdisk", &["--quiet", "--no-tell-kernel", image], script);
+    run_with_input("sfdisk", &["--quiet", "--no-tell-kernel", image], script);
     let json: serde_json::Value = serde_json::from_str(&run("sfdisk", &["--json", image])).unwrap();
     let table = &json["partitiontable"];
     let sector = table["sectorsize"].as_u64().unwrap_or(512);
@@ -78,7 +81,7 @@ fn long_gpt() -> Vec<u8> {
     let images = Images::new();
     let image = images.blank("disk", 8 * MIB);
     let script = "label: gpt\ntable-length: 512\n255: start=2048, size=1MiB\n256: start=6144, size=1MiB\n";
-    run_with("sfdisk", &["--quiet", "--no-tell-kernel", image.to_str().unwrap()], script);
+    run_with_input("sfdisk", &["--quiet", "--no-tell-kernel", image.to_str().unwrap()], script);
     std::fs::read(image).unwrap()
 }
 
@@ -349,7 +352,7 @@ fn partitioned_over(program: &str, args: &[&str], script: &str) -> Vec<u8> {
     let image = image.to_str().unwrap();
     run(program, &[args, &[image]].concat());
     if !script.is_empty() {
-        run_with("sfdisk", &["--quiet", "--no-tell-kernel", "--wipe", "never", image], script);
+        run_with_input("sfdisk", &["--quiet", "--no-tell-kernel", "--wipe", "never", image], script);
     }
     std::fs::read(image).unwrap()
 }

@@ -2,8 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::{Images, Mount, Patched, code, run};
 use fsprobe::{Depth, Verdict, check};
+use stillpoint_tests::machine::image::Images;
+use stillpoint_tests::machine::mount::Mount;
+use stillpoint_tests::machine::program::run;
+
+use crate::support::{Patched, code};
 
 /// The verdict and the codes of the findings, after `xfs_logprint` has said the same of the log.
 fn judged(image: &Path) -> (Verdict, Vec<&'static str>) {
@@ -38,19 +42,19 @@ fn a_clean_log_is_consistent_and_a_live_one_needs_replay() {
         if options.contains(&"crc=0") {
             continue; // Not every kernel mounts version 4.
         }
-        let mount = Mount::new(image.to_str().unwrap(), "loop");
+        let mount = Mount::image(&image, "rw");
         for i in 0..200 {
-            std::fs::write(Path::new(mount.path()).join(i.to_string()), "x").unwrap();
+            std::fs::write(mount.path(i.to_string()), "x").unwrap();
         }
-        run("sync", &["--file-system", mount.path()]);
+        mount.sync();
         assert_eq!(
             judged(&copy(&images, &image, "live")),
             (Verdict::Replay, vec!["xfs-log-dirty"]),
             "{options:?}: live"
         );
-        run("xfs_freeze", &["-f", mount.path()]);
+        mount.freeze();
         let frozen = copy(&images, &image, "frozen");
-        run("xfs_freeze", &["-u", mount.path()]);
+        mount.thaw();
         assert_eq!(judged(&frozen), (Verdict::Replay, vec!["xfs-log-dirty", "xfs-log-covered"]), "{options:?}: frozen");
         drop(mount);
         assert_eq!(judged(&image), (Verdict::Consistent, vec![]), "{options:?}: unmounted");
@@ -61,16 +65,16 @@ fn a_clean_log_is_consistent_and_a_live_one_needs_replay() {
 fn a_log_that_has_gone_around_is_judged_as_xfs_logprint_does() {
     let images = Images::new();
     let image = made(&images, &["--unsupported", "-l", "size=2560b"]);
-    let mount = Mount::new(image.to_str().unwrap(), "loop");
+    let mount = Mount::image(&image, "rw");
     for round in 0..30 {
-        let folder = Path::new(mount.path()).join(format!("r{round}"));
+        let folder = mount.path(format!("r{round}"));
         std::fs::create_dir(&folder).unwrap();
         for i in 0..1500 {
             std::fs::write(folder.join(format!("{i}-a-name-that-fills-the-log-{}", "x".repeat(100))), "").unwrap();
         }
-        run("sync", &["--file-system", mount.path()]);
+        mount.sync();
         std::fs::remove_dir_all(&folder).unwrap();
-        run("sync", &["--file-system", mount.path()]);
+        mount.sync();
         if round % 3 == 0 {
             assert_eq!(judged(&copy(&images, &image, "live")).0, Verdict::Replay);
         }
@@ -133,26 +137,19 @@ fn tear(image: &Path, record: u64) {
 /// A filesystem that was unmounted, then mounted and written to, a checkpoint at a time; copied live.
 fn with_checkpoints(images: &Images, count: usize) -> PathBuf {
     let image = made(images, &[]);
-    drop(Mount::new(image.to_str().unwrap(), "loop"));
-    let mount = Mount::new(image.to_str().unwrap(), "loop");
+    drop(Mount::image(&image, "rw"));
+    let mount = Mount::image(&image, "rw");
     for i in 0..count {
-        std::fs::write(Path::new(mount.path()).join(i.to_string()), "x").unwrap();
-        run("sync", &["--file-system", mount.path()]);
+        std::fs::write(mount.path(i.to_string()), "x").unwrap();
+        mount.sync();
     }
     copy(images, &image, "live")
 }
 
 /// The files of a copy after the kernel has mounted it; none where it refuses.
 fn mounted(images: &Images, image: &Path) -> Option<usize> {
-    let copy = copy(images, image, "mounted");
-    let folder = tempfile::tempdir().unwrap();
-    let arguments = ["-o", "loop,nouuid", copy.to_str().unwrap(), folder.path().to_str().unwrap()];
-    if !std::process::Command::new("mount").args(arguments).output().unwrap().status.success() {
-        return None;
-    }
-    let files = std::fs::read_dir(folder.path()).unwrap().count();
-    run("umount", &[folder.path().to_str().unwrap()]);
-    Some(files)
+    let mount = Mount::try_image(&copy(images, image, "mounted"), "nouuid").ok()?;
+    Some(std::fs::read_dir(&mount.point).unwrap().count())
 }
 
 fn said(image: &Path) -> (Verdict, Vec<&'static str>) {

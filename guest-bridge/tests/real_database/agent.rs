@@ -1,12 +1,7 @@
 //! The wire through a real `qemu-ga` that runs on this machine: it executes programs here, and is never asked to freeze anything.
 
-use std::os::unix::net::UnixStream;
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use guest_bridge::{
     agent::{Agent, AgentError, BoxFuture, Endpoint, QgaTransport, Request, SharedAgent},
@@ -18,7 +13,7 @@ use guest_bridge::{
     },
 };
 use serde_json::Value;
-use tempfile::TempDir;
+use stillpoint_tests::machine::agent::PrivateAgent;
 
 use super::server::{PASSWORD, PrivateServer};
 
@@ -26,56 +21,8 @@ const SOON: Duration = Duration::from_secs(30);
 const TERMS: LockTerms =
     LockTerms { lock_deadline: Duration::from_secs(2), expiry: Duration::from_secs(60), statement_deadline: SOON };
 
-/// A `qemu-ga` of this test's own.
-struct PrivateAgent {
-    process: Child,
-    directory: TempDir,
-}
-
-impl PrivateAgent {
-    fn start() -> Self {
-        Self::start_with(&[])
-    }
-
-    fn start_with(options: &[&str]) -> Self {
-        let directory = tempfile::Builder::new().prefix("stillpoint-qga-").tempdir().expect("a directory");
-        let process = Command::new("qemu-ga")
-            .args(["-m", "unix-listen", "-p"])
-            .arg(directory.path().join("sock"))
-            .arg("-t")
-            .arg(directory.path())
-            .arg("-f")
-            .arg(directory.path().join("pid"))
-            .args(options)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("qemu-ga starts");
-        let agent = Self { process, directory };
-        let started = Instant::now();
-        // The socket is there a moment before anybody listens on it.
-        while UnixStream::connect(agent.socket()).is_err() {
-            assert!(started.elapsed() < Duration::from_secs(30), "qemu-ga does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        agent
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.directory.path().join("sock")
-    }
-
-    fn shared(&self) -> SharedAgent {
-        SharedAgent::new(QgaTransport::new(Endpoint::Unix(self.socket())))
-    }
-}
-
-impl Drop for PrivateAgent {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
-    }
+fn shared(agent: &PrivateAgent) -> SharedAgent {
+    SharedAgent::new(QgaTransport::new(Endpoint::Unix(agent.socket())))
 }
 
 fn account(password: &str) -> Option<Credentials> {
@@ -84,7 +31,7 @@ fn account(password: &str) -> Option<Credentials> {
 
 fn through(agent: &PrivateAgent, server: &PrivateServer) -> OpenSession {
     let socket = server.socket().display().to_string();
-    AgentSession::opener(agent.shared(), account(PASSWORD), Some(socket))
+    AgentSession::opener(shared(agent), account(PASSWORD), Some(socket))
 }
 
 async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -97,7 +44,7 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 #[tokio::test]
 async fn it_identifies_locks_proves_and_unlocks() {
-    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
     server.sql("INSERT INTO shop.orders VALUES (1)");
     let open = through(&agent, &server);
     let mut session = open(SOON).await.unwrap();
@@ -121,7 +68,7 @@ async fn it_identifies_locks_proves_and_unlocks() {
 
 #[tokio::test]
 async fn values_arrive_as_the_server_sent_them() {
-    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
     let mut session = through(&agent, &server)(SOON).await.unwrap();
     let rows =
         session.query("SELECT 'tab\\tnew\\nline \\\\ back' AS a, NULL AS b, '' AS c, 'ü' AS d", SOON).await.unwrap();
@@ -133,7 +80,7 @@ async fn values_arrive_as_the_server_sent_them() {
 
 #[tokio::test]
 async fn an_error_of_the_server_leaves_the_session_usable() {
-    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
     let mut session = through(&agent, &server)(SOON).await.unwrap();
     let error = session.query("SELECT nonsense", SOON).await.unwrap_err();
     assert!(matches!(error, DatabaseError::Server { code: 1054, .. }), "{error:?}");
@@ -143,7 +90,7 @@ async fn an_error_of_the_server_leaves_the_session_usable() {
 
 #[tokio::test]
 async fn a_statement_cannot_carry_a_second_one_or_a_command_of_the_client() {
-    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
     let mut session = through(&agent, &server)(SOON).await.unwrap();
     let proof = server.directory().join("proof");
     for statement in [format!("\\! touch {}", proof.display()), format!("system touch {}", proof.display())] {
@@ -155,9 +102,9 @@ async fn a_statement_cannot_carry_a_second_one_or_a_command_of_the_client() {
 
 #[tokio::test]
 async fn a_wrong_password_is_said_without_showing_it_and_nothing_is_left() {
-    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
     let socket = server.socket().display().to_string();
-    let error = AgentSession::open(agent.shared(), account("geheim"), Some(socket), SOON).await.err().unwrap();
+    let error = AgentSession::open(shared(&agent), account("geheim"), Some(socket), SOON).await.err().unwrap();
     assert!(matches!(error, DatabaseError::AccessDenied { .. }), "{error:?}");
     assert!(!format!("{error} {error:?}").contains("geheim"), "{error:?}");
     assert!(server.agent_clients().is_empty());
@@ -165,9 +112,9 @@ async fn a_wrong_password_is_said_without_showing_it_and_nothing_is_left() {
 
 #[tokio::test]
 async fn a_server_that_does_not_run_is_unreachable() {
-    let agent = PrivateAgent::start();
+    let agent = PrivateAgent::start(&[]);
     let socket = Some("/nonexistent/mysqld.sock".to_owned());
-    let error = AgentSession::open(agent.shared(), None, socket, SOON).await.err().unwrap();
+    let error = AgentSession::open(shared(&agent), None, socket, SOON).await.err().unwrap();
     assert!(matches!(&error, DatabaseError::Unreachable { .. }), "{error:?}");
     assert!(error.to_string().contains("/nonexistent/mysqld.sock"), "{error}");
 }
@@ -197,7 +144,7 @@ impl Agent for LosesTheFirstReply {
 
 #[tokio::test]
 async fn a_session_whose_opening_was_not_answered_leaves_no_client() {
-    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
     let lossy = LosesTheFirstReply { agent: QgaTransport::new(Endpoint::Unix(agent.socket())), lost: false };
     let socket = server.socket().display().to_string();
     let error = AgentSession::open(SharedAgent::new(lossy), account(PASSWORD), Some(socket), SOON).await.err().unwrap();
@@ -207,15 +154,15 @@ async fn a_session_whose_opening_was_not_answered_leaves_no_client() {
 
 #[tokio::test]
 async fn an_agent_that_blocks_guest_exec_is_said_to_do_so() {
-    let agent = PrivateAgent::start_with(&["-b", "guest-exec"]);
-    let error = AgentSession::open(agent.shared(), None, None, SOON).await.err().unwrap();
+    let agent = PrivateAgent::start(&["-b", "guest-exec"]);
+    let error = AgentSession::open(shared(&agent), None, None, SOON).await.err().unwrap();
     assert!(matches!(&error, DatabaseError::Unsupported { .. }), "{error:?}");
     assert!(error.to_string().contains("guest-exec"), "{error}");
 }
 
 #[tokio::test]
 async fn after_a_timeout_the_session_is_closed_and_its_statement_killed() {
-    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
     let mut session = through(&agent, &server)(SOON).await.unwrap();
     let error = session.query("SELECT SLEEP(600), 'late'", Duration::from_millis(500)).await.unwrap_err();
     assert!(matches!(error, DatabaseError::TimedOut { .. }), "{error:?}");
@@ -229,7 +176,7 @@ async fn after_a_timeout_the_session_is_closed_and_its_statement_killed() {
 
 #[tokio::test]
 async fn dropping_the_lock_frees_it() {
-    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
     let open = through(&agent, &server);
     let described = identify(&mut *open(SOON).await.unwrap(), SOON).await.unwrap();
     drop(TablesLock::take(&open, &described, &TERMS).await.unwrap());
@@ -240,7 +187,7 @@ async fn dropping_the_lock_frees_it() {
 
 #[test]
 fn a_panic_under_the_lock_is_over_only_when_the_lock_is_free() {
-    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
@@ -258,7 +205,7 @@ fn a_panic_under_the_lock_is_over_only_when_the_lock_is_free() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_is_dropped_only_when_its_statement_and_its_client_are_ended() {
-    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
     let mut session = through(&agent, &server)(SOON).await.unwrap();
     let waited = tokio::time::timeout(Duration::from_millis(500), session.query("SELECT SLEEP(600), 'late'", SOON));
     assert!(waited.await.is_err());
@@ -271,7 +218,7 @@ async fn a_session_is_dropped_only_when_its_statement_and_its_client_are_ended()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_farewell_that_is_given_up_is_still_said() {
-    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
     let session = through(&agent, &server)(SOON).await.unwrap();
     assert!(tokio::time::timeout(Duration::ZERO, session.close()).await.is_err());
     assert!(server.agent_clients().is_empty());
@@ -279,7 +226,7 @@ async fn a_farewell_that_is_given_up_is_still_said() {
 
 #[tokio::test]
 async fn a_killed_session_does_not_reconnect_and_pass_for_a_held_lock() {
-    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
     let open = through(&agent, &server);
     let described = identify(&mut *open(SOON).await.unwrap(), SOON).await.unwrap();
     let mut lock = TablesLock::take(&open, &described, &TERMS).await.unwrap();
@@ -290,7 +237,7 @@ async fn a_killed_session_does_not_reconnect_and_pass_for_a_held_lock() {
 
 #[tokio::test]
 async fn a_lock_whose_coordinator_vanished_frees_itself() {
-    let (agent, server) = (PrivateAgent::start(), PrivateServer::start());
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
     let open = through(&agent, &server);
     let described = identify(&mut *open(SOON).await.unwrap(), SOON).await.unwrap();
     let terms = LockTerms { expiry: Duration::from_secs(1), ..TERMS };

@@ -1,14 +1,10 @@
 //! The copy engine against the programs that will read its artifacts, and against disks and targets that fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "../../../tests/unmount.rs"]
-mod unmount;
-
 use std::{
     fs,
     io::{self, Read, Write},
     ops::Range,
-    path::Path,
     process::{Command, Stdio},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     thread,
@@ -21,6 +17,7 @@ use image::{
     copy::{self, Copied, CopyError, Options, Progress},
 };
 use proptest::prelude::*;
+use stillpoint_tests::machine::{mount::Mount, program::run};
 
 const FRAME_BYTES: usize = 64 << 10;
 
@@ -231,42 +228,15 @@ fn a_copy_that_is_stopped_leaves_nothing_behind() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
-/// A filesystem of its own, unmounted whatever happens.
-struct Tmpfs(tempfile::TempDir);
-
-impl Tmpfs {
-    fn mount(size: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let options = format!("size={size}");
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &options, "none"])
-            .arg(folder.path())
-            .status()
-            .expect("mount");
-        assert!(mount.success(), "mounting a tmpfs needs root");
-        Self(folder)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        unmount::unmount(self.path());
-    }
-}
-
 #[test]
 fn a_full_target_is_said_to_be_full_and_left_clean() {
-    let target = Tmpfs::mount("1M");
+    let target = Mount::tmpfs("1M");
     let disk = noise(32 * FRAME_BYTES);
-    let mut partial = Target::new(target.path(), "vm.img.zst").unwrap().create().unwrap();
+    let mut partial = Target::new(&target.point, "vm.img.zst").unwrap().create().unwrap();
     let error = copy_into(&disk, &whole(&disk), &mut partial).unwrap_err();
     assert!(matches!(error, CopyError::TargetFull { stored_bytes, .. } if stored_bytes <= 1 << 20), "{error}");
     drop(partial);
-    assert_eq!(fs::read_dir(target.path()).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(&target.point).unwrap().count(), 0);
 }
 
 #[test]
@@ -325,13 +295,6 @@ fn progress_ends_at_all_that_was_allocated() {
     copy::copy(&disk, &allocated, &mut artifact, &options(), &progress, &AtomicBool::new(false)).unwrap();
     assert_eq!((progress.copied_bytes(), progress.total_bytes()), (200_000, 200_000));
     assert!(progress.source_is_read());
-}
-
-fn run(program: &str, arguments: &[&str]) -> String {
-    let ran = Command::new(program).args(arguments).stderr(Stdio::inherit()).output().expect(program);
-    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
-    assert!(ran.status.success(), "{program} {arguments:?}: {}\n{said}", ran.status);
-    said
 }
 
 /// The blocks that `dumpe2fs` lists as free, group by group: `  Free blocks: 12-34, 56`.

@@ -5,7 +5,11 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::lab::{Checked, Lab, Loop, check, findings, run};
+use stillpoint_tests::machine::image::Images;
+use stillpoint_tests::machine::loop_device::LoopDevice;
+use stillpoint_tests::machine::program::run;
+
+use crate::lab::{Checked, check, findings, two_filesystems};
 
 /// Nobody's mistake but the caller's: the command line names no disk.
 fn refused(target: &Path) -> String {
@@ -19,9 +23,9 @@ fn refused(target: &Path) -> String {
 
 #[test]
 fn what_is_no_disk_is_refused_with_its_name() {
-    let lab = Lab::new();
+    let lab = Images::new();
     let fifo = lab.path("fifo");
-    run("mkfifo", &[fifo.to_str().unwrap()], "");
+    run("mkfifo", &[fifo.to_str().unwrap()]);
     for target in [lab.path(""), fifo, "/dev/null".into(), "/dev/full".into()] {
         assert_eq!(refused(&target), format!("{} is neither a block device nor an image file", target.display()));
     }
@@ -32,7 +36,7 @@ fn what_is_no_disk_is_refused_with_its_name() {
 
 #[test]
 fn an_image_of_less_than_a_sector_is_damaged() {
-    let lab = Lab::new();
+    let lab = Images::new();
     for size_bytes in [0, 1, 511] {
         let Checked { code, document, .. } = check(&lab.blank("image", size_bytes), &[]);
         assert_eq!((code, document["verdict"].as_str().unwrap()), (5, "damaged"), "{size_bytes} bytes");
@@ -45,8 +49,8 @@ fn an_image_of_less_than_a_sector_is_damaged() {
 
 #[test]
 fn a_cut_image_is_damaged_in_the_volume_that_it_ends_in() {
-    let lab = Lab::new();
-    let image = lab.two_filesystems();
+    let lab = Images::new();
+    let image = two_filesystems(&lab);
     OpenOptions::new().write(true).open(&image).unwrap().set_len(20 << 20).unwrap();
     let Checked { code, document, .. } = check(&image, &[]);
     assert_eq!((code, document["verdict"].as_str().unwrap()), (5, "damaged"));
@@ -59,12 +63,12 @@ fn a_cut_image_is_damaged_in_the_volume_that_it_ends_in() {
 
 #[test]
 fn a_device_that_fails_half_way_is_damaged_there() {
-    let lab = Lab::new();
-    let image = lab.two_filesystems();
+    let lab = Images::new();
+    let image = two_filesystems(&lab);
     // The kernel says EIO for what a loop device has and its file has not any more.
-    let device = Loop::new(&[], &image);
+    let device = LoopDevice::new(&image, &[]);
     OpenOptions::new().write(true).open(&image).unwrap().set_len((17 << 20) + (100 << 10)).unwrap();
-    let Checked { code, document, .. } = check(&device.device, &[]);
+    let Checked { code, document, .. } = check(&device.path, &[]);
     assert_eq!((code, document["volumes"][0]["verdict"].as_str()), (5, Some("consistent")));
     let said = findings(&document["volumes"][1]["findings"]);
     let [(code, place, detail)] = said.as_slice() else { panic!("{said:?}") };
@@ -75,10 +79,10 @@ fn a_device_that_fails_half_way_is_damaged_there() {
 
 #[test]
 fn a_guest_cannot_pass_its_device_off_as_an_artifact() {
-    let lab = Lab::new();
-    let image = lab.two_filesystems();
+    let lab = Images::new();
+    let image = two_filesystems(&lab);
     OpenOptions::new().write(true).open(&image).unwrap().write_all_at(&[0x28, 0xb5, 0x2f, 0xfd], 0).unwrap();
-    let Checked { code, document, .. } = check(&Loop::new(&["--read-only"], &image).device, &["--mount-hints"]);
+    let Checked { code, document, .. } = check(&LoopDevice::new(&image, &["--read-only"]).path, &["--mount-hints"]);
     assert_eq!((code, document["table"].as_str()), (0, Some("gpt")));
     assert!(!document["mount_hints"].to_string().contains("zstd"), "{document}");
     // A file with these bytes may be an artifact that was cut off.
@@ -116,8 +120,8 @@ fn until_seen(image: &Path, codes: &[&str], write: impl Fn(&File, u64) + Sync) -
 
 #[test]
 fn an_image_that_grows_meanwhile_is_not_judged_as_if_it_were_whole() {
-    let lab = Lab::new();
-    let image = lab.two_filesystems();
+    let lab = Images::new();
+    let image = two_filesystems(&lab);
     let (_, place, detail) = until_seen(&image, &["written-while-read"], |file, round| {
         file.set_len((34 << 20) + round % 1000).unwrap();
     });
@@ -127,8 +131,8 @@ fn an_image_that_grows_meanwhile_is_not_judged_as_if_it_were_whole() {
 
 #[test]
 fn a_superblock_that_changes_meanwhile_is_named_with_its_place() {
-    let lab = Lab::new();
-    let image = lab.two_filesystems();
+    let lab = Images::new();
+    let image = two_filesystems(&lab);
     // s_mtime of the second filesystem, which has its superblock 1024 bytes in.
     let (_, place, detail) = until_seen(&image, &["changed-while-read"], |file, round| {
         file.write_all_at(&(round as u32).to_le_bytes(), (17 << 20) + 1024 + 0x2c).unwrap();

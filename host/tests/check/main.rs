@@ -6,5 +6,3 @@ mod bad_input;
 mod lab;
 mod memory;
 mod mount_hints;
-#[path = "../../../tests/unmount.rs"]
-mod unmount;

@@ -2,19 +2,21 @@
 
 use std::process::Command;
 
-use crate::lab::{Lab, Mount, run};
+use stillpoint_tests::machine::image::Images;
+use stillpoint_tests::machine::mount::Mount;
+use stillpoint_tests::machine::program::run;
 
 const MIB: u64 = 1 << 20;
 
 #[test]
 fn the_deep_check_of_a_full_tebibyte_takes_little_more_than_a_bit_a_block() {
-    let lab = Lab::new();
+    let lab = Images::new();
     let image = lab.blank("tebibyte", MIB * MIB);
     let image = image.to_str().unwrap();
     let options = "lazy_itable_init=1,lazy_journal_init=1,nodiscard";
-    run("mke2fs", &["-q", "-F", "-t", "ext4", "-b", "4096", "-E", options, image], "");
-    let mount = Mount::new(&["-o", "loop", image], &lab.path("mounted"));
-    run("fallocate", &["--length", "990GiB", mount.path("file").to_str().unwrap()], "");
+    run("mke2fs", &["-q", "-F", "-t", "ext4", "-b", "4096", "-E", options, image]);
+    let mount = Mount::image(image.as_ref(), "rw");
+    run("fallocate", &["--length", "990GiB", mount.path("file").to_str().unwrap()]);
     drop(mount);
 
     // 2^28 blocks are 32 MiB of bits; what else it keeps, the program and its libraries have the rest.

@@ -3,17 +3,21 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::PoisonError;
 
 use serde_json::Value;
+use stillpoint_tests::machine::alone::alone;
+use stillpoint_tests::machine::ext4;
+use stillpoint_tests::machine::image::{self, Images};
+use stillpoint_tests::machine::mount::Mount;
+use stillpoint_tests::machine::program::{run, run_with_input};
 
-use crate::lab::{Checked, Lab, Mount, NAMESPACE, check, mke2fs, run};
+use crate::lab::{Checked, check};
 
 const MIB: u64 = 1 << 20;
 
 /// What tells that nothing was written.
 fn hash(path: &Path) -> String {
-    run("sha256sum", &[path.to_str().unwrap()], "")
+    run("sha256sum", &[path.to_str().unwrap()])
 }
 
 /// Commands and warning of a volume.
@@ -29,7 +33,7 @@ fn hint(document: &Value, volume: &str) -> (Vec<String>, String) {
 /// Loop devices of a mount go with it.
 fn looked_at(lines: &[String], look: &str, folder: &Path) -> String {
     let script = format!("set -eu\n{}\ncd /mnt\n{look}", lines.join("\n"));
-    let _nothing_is_mounted = NAMESPACE.write().unwrap_or_else(PoisonError::into_inner);
+    let _nothing_is_mounted = alone();
     let output = Command::new("unshare")
         .args(["--mount", "--propagation", "private", "bash", "-c", &script])
         .current_dir(folder)
@@ -40,9 +44,9 @@ fn looked_at(lines: &[String], look: &str, folder: &Path) -> String {
 }
 
 /// An image whose one partition, of so many MiB, holds the filesystem that is made in a file of its own.
-fn partitioned(lab: &Lab, table: &str, start_bytes: u64, size_mib: u64, make: impl Fn(&Path)) -> PathBuf {
+fn partitioned(lab: &Images, table: &str, start_bytes: u64, size_mib: u64, make: impl Fn(&Path)) -> PathBuf {
     let image = lab.blank("disk.img", (size_mib + 8) * MIB);
-    run(
+    run_with_input(
         "sfdisk",
         &["--quiet", "--no-tell-kernel", image.to_str().unwrap()],
         &table.replace("SIZE", &format!("{size_mib}MiB")),
@@ -51,22 +55,22 @@ fn partitioned(lab: &Lab, table: &str, start_bytes: u64, size_mib: u64, make: im
     make(&filesystem);
     let seek = format!("seek={start_bytes}");
     let (from, to) = (format!("if={}", filesystem.display()), format!("of={}", image.display()));
-    run("dd", &[&from, &to, &seek, "oflag=seek_bytes", "bs=1M", "conv=notrunc,sparse", "status=none"], "");
+    run("dd", &[&from, &to, &seek, "oflag=seek_bytes", "bs=1M", "conv=notrunc,sparse", "status=none"]);
     image
 }
 
 /// Writes a file, and copies the image while it is mounted.
-fn taken_live(lab: &Lab, filesystem: &Path) {
-    let mount = Mount::new(&["-o", "loop", filesystem.to_str().unwrap()], &lab.path("live"));
+fn taken_live(lab: &Images, filesystem: &Path) {
+    let mount = Mount::image(filesystem, "rw");
     fs::write(mount.path("before"), "x").unwrap();
-    run("sync", &["--file-system", mount.path("").to_str().unwrap()], "");
+    mount.sync();
     // Deleted while open: an orphan, which a mount of a writable device would release.
     let orphan = fs::File::create(mount.path("orphan")).unwrap();
     orphan.set_len(MIB).unwrap();
     fs::remove_file(mount.path("orphan")).unwrap();
-    run("sync", &["--file-system", mount.path("").to_str().unwrap()], "");
+    mount.sync();
     let copy = lab.path("copy");
-    run("cp", &["--sparse=always", filesystem.to_str().unwrap(), copy.to_str().unwrap()], "");
+    image::copy(filesystem, &copy);
     drop(orphan);
     drop(mount);
     fs::rename(copy, filesystem).unwrap();
@@ -79,9 +83,9 @@ const LOGICAL: &str = "label: dos\n/dev/x1 : start=2048, type=5\n/dev/x5 : start
 fn an_ext4_is_mounted_without_its_journal_and_not_written_to() {
     for (table, volume, start_bytes) in [(GPT, "1", MIB), (LOGICAL, "5", 3 * MIB)] {
         for live in [false, true] {
-            let lab = Lab::new();
+            let lab = Images::new();
             let image = partitioned(&lab, table, start_bytes, 32, |filesystem| {
-                mke2fs(filesystem.to_str().unwrap(), "0", "32m");
+                ext4::make_at(filesystem, 0, 32, &[]);
                 if live {
                     taken_live(&lab, filesystem);
                 }
@@ -100,9 +104,9 @@ fn an_ext4_is_mounted_without_its_journal_and_not_written_to() {
 
 #[test]
 fn the_warning_is_true_a_mount_with_ro_alone_writes() {
-    let lab = Lab::new();
+    let lab = Images::new();
     let image = partitioned(&lab, GPT, MIB, 32, |filesystem| {
-        mke2fs(filesystem.to_str().unwrap(), "0", "32m");
+        ext4::make_at(filesystem, 0, 32, &[]);
         taken_live(&lab, filesystem);
     });
     let before = hash(&image);
@@ -116,9 +120,9 @@ fn the_warning_is_true_a_mount_with_ro_alone_writes() {
 #[test]
 fn an_xfs_is_mounted_without_its_log_and_not_written_to() {
     for live in [false, true] {
-        let lab = Lab::new();
+        let lab = Images::new();
         let image = partitioned(&lab, GPT, MIB, 300, |filesystem| {
-            run("mkfs.xfs", &["-q", filesystem.to_str().unwrap()], "");
+            run("mkfs.xfs", &["-q", filesystem.to_str().unwrap()]);
             if live {
                 taken_live(&lab, filesystem);
             }
@@ -137,9 +141,9 @@ fn an_xfs_is_mounted_without_its_log_and_not_written_to() {
 #[test]
 fn a_hostile_name_of_a_target_is_one_word_of_the_line() {
     for name in ["a b", "$(touch owned)`touch owned`;touch owned", "-o", "LABEL=x", "it's \"it\"", "a\nb\u{1b}[31m"] {
-        let lab = Lab::new();
+        let lab = Images::new();
         let path = lab.blank("plain", 16 * MIB);
-        mke2fs(path.to_str().unwrap(), "0", "16m");
+        ext4::make_at(&path, 0, 16, &[]);
         let target = lab.path(name);
         fs::rename(path, &target).unwrap();
         for folder in [&lab.path(""), Path::new("/")] {
@@ -159,9 +163,9 @@ fn a_hostile_name_of_a_target_is_one_word_of_the_line() {
 
 #[test]
 fn an_artifact_is_unpacked_before_it_is_mounted() {
-    let lab = Lab::new();
+    let lab = Images::new();
     let image = lab.blank("disk.img", 16 * MIB);
-    mke2fs(image.to_str().unwrap(), "0", "16m");
+    ext4::make_at(&image, 0, 16, &[]);
     let raw = fs::read(&image).unwrap();
     fs::remove_file(&image).unwrap();
     let artifact = lab.path("disk.img.zst");

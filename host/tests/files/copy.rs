@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use image::artifact::open_disk;
 use image::copy::{self, Options, Progress};
+use stillpoint_tests::machine::mount::Mount;
 
 use crate::image::{Lab, stillpoint};
 use crate::tree::{assert_same, described, populate};
@@ -15,12 +16,12 @@ use crate::tree::{assert_same, described, populate};
 fn populated(size_mib: u64, options: &[&str]) -> Lab {
     let lab = Lab::new();
     lab.mke2fs(size_mib, options);
-    populate(&lab.mount(&lab.image(), "rw").point);
+    populate(&Mount::image(&lab.image(), "rw").point);
     lab
 }
 
-fn assert_copied_as_the_kernel_shows(lab: &Lab, copied: &Path, image: &Path, mount_options: &str) {
-    let mounted = lab.mount(image, mount_options);
+fn assert_copied_as_the_kernel_shows(copied: &Path, image: &Path, mount_options: &str) {
+    let mounted = Mount::image(image, mount_options);
     let (copied, original) = (described(copied, &[]), described(&mounted.point, &[]));
     assert!(original.len() > 400, "only {} names are there", original.len());
     assert_same(&copied, &original);
@@ -38,7 +39,7 @@ fn a_whole_filesystem_is_copied_with_everything_that_it_keeps() {
         let to = lab.path("copied");
         let ran = lab.cp("0:/", &to, &["--devices"]);
         assert_eq!(ran.code, 0, "{options:?}: {}", ran.stderr);
-        assert_copied_as_the_kernel_shows(&lab, &to, &lab.image(), "ro,noatime");
+        assert_copied_as_the_kernel_shows(&to, &lab.image(), "ro,noatime");
     }
 }
 
@@ -70,7 +71,7 @@ fn a_live_copy_gives_the_files_that_are_in_its_journal_only() {
     lab.mke2fs(64, &["-t", "ext4"]);
     let live = Lab::new();
     {
-        let mounted = lab.mount(&lab.image(), "rw");
+        let mounted = Mount::image(&lab.image(), "rw");
         populate(&mounted.point);
         let last = mounted.point.join("last");
         fs::write(&last, b"in the journal").unwrap();
@@ -86,7 +87,7 @@ fn a_live_copy_gives_the_files_that_are_in_its_journal_only() {
     let ran = live.cp("/", &to, &["--devices"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let recovered = live.copy_image("recovered");
-    assert_copied_as_the_kernel_shows(&live, &to, &recovered, "rw,noatime");
+    assert_copied_as_the_kernel_shows(&to, &recovered, "rw,noatime");
 }
 
 #[test]
@@ -103,7 +104,7 @@ fn an_artifact_gives_the_same_files_as_the_disk_that_it_was_made_from() {
     let arguments = ["cp".as_ref(), artifact.as_os_str(), "0:/".as_ref(), to.as_os_str(), "--devices".as_ref()];
     let ran = stillpoint(&arguments);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert_copied_as_the_kernel_shows(&lab, &to, &lab.image(), "ro,noatime");
+    assert_copied_as_the_kernel_shows(&to, &lab.image(), "ro,noatime");
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use stillpoint_tests::machine::mount::Mount;
+
 use crate::image::{Lab, stillpoint};
 
 /// Without checksums and hash trees: what is changed is believed.
@@ -12,7 +14,7 @@ const CREDULOUS: &[&str] = &["-t", "ext4", "-O", "^metadata_csum,^dir_index", "-
 fn lab(make: impl Fn(&Path)) -> Lab {
     let lab = Lab::new();
     lab.mke2fs(16, CREDULOUS);
-    make(&lab.mount(&lab.image(), "rw").point);
+    make(&Mount::image(&lab.image(), "rw").point);
     lab
 }
 
@@ -171,7 +173,7 @@ fn a_damaged_file_is_not_left_half_copied_and_the_others_are_copied() {
     let lab = Lab::new();
     lab.mke2fs(16, &["-t", "ext4", "-b", "1024"]);
     {
-        let mounted = lab.mount(&lab.image(), "rw");
+        let mounted = Mount::image(&lab.image(), "rw");
         fs::write(mounted.point.join("bad"), b"x").unwrap();
         fs::write(mounted.point.join("good"), b"x").unwrap();
     }

@@ -6,5 +6,3 @@ mod hostile;
 mod image;
 mod show;
 mod tree;
-#[path = "../../../tests/unmount.rs"]
-mod unmount;

@@ -2,12 +2,15 @@
 
 use std::fs;
 
-use crate::image::{Lab, bytes, run, stillpoint};
+use stillpoint_tests::machine::mount::Mount;
+use stillpoint_tests::machine::program::{run, try_run};
+
+use crate::image::{Lab, bytes, stillpoint};
 
 fn lab() -> Lab {
     let lab = Lab::new();
     lab.mke2fs(16, &["-t", "ext4"]);
-    let mounted = lab.mount(&lab.image(), "rw");
+    let mounted = Mount::image(&lab.image(), "rw");
     let root = &mounted.point;
     fs::create_dir(root.join("folder")).unwrap();
     fs::write(root.join("folder/binary"), b"a\x1b[31mb\xff\n").unwrap();
@@ -55,20 +58,20 @@ fn content_is_raw_in_a_pipe_and_escaped_on_a_terminal() {
     assert_eq!((raw.code, raw.stdout), (0, b"a\x1b[31mb\xff\n".to_vec()));
     // `script` gives it a terminal.
     let command = format!("{} cat {} /folder/binary", env!("CARGO_BIN_EXE_stillpoint"), image.display());
-    let output = run("script", &["-qec".as_ref(), command.as_ref(), "/dev/null".as_ref()]);
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "a\\u{1b}[31mb\\xff\r\n");
+    let printed = run("script", &["-qec", &command, "/dev/null"]);
+    assert_eq!(printed, "a\\u{1b}[31mb\\xff\r\n");
 }
 
 #[test]
 fn a_reader_that_has_enough_is_no_error() {
     let lab = Lab::new();
     lab.mke2fs(16, &["-t", "ext4"]);
-    let mounted = lab.mount(&lab.image(), "rw");
+    let mounted = Mount::image(&lab.image(), "rw");
     fs::File::create(mounted.point.join("long")).unwrap().set_len(4 << 20).unwrap();
     drop(mounted);
     let script = r#"set -o pipefail; "$0" cat "$1" /long | head -c 1"#;
     let arguments = ["-c", script, env!("CARGO_BIN_EXE_stillpoint")].map(str::as_ref);
-    let output = run("bash", &[&arguments[..], &[lab.image().as_os_str()]].concat());
+    let output = try_run("bash", &[&arguments[..], &[lab.image().as_os_str()]].concat());
     assert_eq!((output.stdout, String::from_utf8(output.stderr).unwrap()), (vec![0], String::new()));
 }
 
@@ -100,7 +103,7 @@ fn a_volume_has_to_be_named_where_there_are_several() {
     let table = lab.path("table");
     fs::write(&table, "label: gpt\nstart=2048, size=32768\nstart=40960, size=32768\n").unwrap();
     let script = format!("sfdisk -q --no-tell-kernel {} < {}", disk.display(), table.display());
-    run("sh", &["-c".as_ref(), script.as_ref()]);
+    run("sh", &["-c", &script]);
     let mut bytes = fs::read(&disk).unwrap();
     for sector in [2048, 40960] {
         bytes[sector * 512..][..filesystem.len()].copy_from_slice(&filesystem);
@@ -118,7 +121,7 @@ fn a_volume_has_to_be_named_where_there_are_several() {
 fn a_recursive_listing_names_what_find_finds() {
     let lab = Lab::new();
     lab.mke2fs(16, &["-t", "ext4"]);
-    let mounted = lab.mount(&lab.image(), "rw");
+    let mounted = Mount::image(&lab.image(), "rw");
     fs::create_dir_all(mounted.point.join("a/b/c")).unwrap();
     fs::create_dir_all(mounted.point.join("a-folder")).unwrap();
     for name in ["a/1", "a/b/c/2", "z"] {
@@ -135,7 +138,6 @@ fn a_recursive_listing_names_what_find_finds() {
     let names = listing["entries"].as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap());
     let names: Vec<_> = names.collect();
     assert_eq!(names, ["a", "a/1", "a/b", "a/b/c", "a/b/c/2", "a-folder", "lost+found", "z"]);
-    let found = String::from_utf8(found.stdout).unwrap();
     let mut found: Vec<_> = found.lines().collect();
     found.sort_unstable();
     let mut names = names;

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use stillpoint_tests::lab::guest::Guest;
-use stillpoint_tests::lab::program::try_run;
 use stillpoint_tests::lab::proof::prove_rows;
 use stillpoint_tests::lab::recovered::{assert_needs_no_replay_and_no_repair, cat, ext4_at, unpack};
 use stillpoint_tests::lab::scenario::{assert_nothing_is_left, scenario};
 use stillpoint_tests::lab::stillpoint::Run;
 use stillpoint_tests::lab::volume::{DATA, ROOT};
+use stillpoint_tests::machine::program::try_run;
 
 /// The window's steps, in the only order that is safe.
 const WINDOW: [&str; 6] = ["lock", "freeze", "snapshot", "thaw", "still-locked", "unlock"];
@@ -125,6 +125,6 @@ fn the_image_goes_to_standard_output_where_asked() {
             run.folder().display()
         );
         let piped = try_run("bash", &["-c", &format!("set -o pipefail; {script}")]);
-        assert!(piped.status.success(), "{}", stillpoint_tests::lab::guest::text(&piped));
+        assert!(piped.status.success(), "{}", stillpoint_tests::machine::program::text(&piped));
     });
 }

@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use stillpoint_tests::lab::program::run;
 use stillpoint_tests::lab::scenario::scenario;
 use stillpoint_tests::lab::stillpoint::Run;
 use stillpoint_tests::lab::volume::{self, ROOT};
+use stillpoint_tests::machine::program::run;
 
 const SNAPSHOT: &str = "vg/look";
 

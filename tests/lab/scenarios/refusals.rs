@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use stillpoint_tests::lab::guest::RESTRICTED_SOCKET;
-use stillpoint_tests::lab::program::run;
 use stillpoint_tests::lab::scenario::scenario;
 use stillpoint_tests::lab::stillpoint::Run;
 use stillpoint_tests::lab::volume::{DATA, ROOT};
+use stillpoint_tests::machine::mount::Mount;
+use stillpoint_tests::machine::program::run;
 
 /// Whatever was refused, nothing was taken for it.
 fn refused(mut run: Run, code: i32, words: &[&str]) {
@@ -85,26 +86,9 @@ fn a_name_that_is_taken() {
 fn a_target_that_is_full_fails_the_backup_and_is_left_as_it_was() {
     scenario(|_| {
         let backup = Run::backup().with(&["--disk", ROOT, "--cow-size", "200M"]);
-        let small = Small::mount(backup.folder().join("small"));
-        let mut backup = backup.to(&small.0);
+        let small = Mount::tmpfs("8m");
+        let mut backup = backup.to(&small.point);
         backup.end().refused(1, &["copy", "full"]);
         assert_eq!(backup.files(), [""; 0]);
     });
-}
-
-/// A filesystem of 8 MiB, as long as it lives.
-struct Small(std::path::PathBuf);
-
-impl Small {
-    fn mount(path: std::path::PathBuf) -> Self {
-        std::fs::create_dir(&path).unwrap();
-        run("mount", &["-t", "tmpfs", "-o", "size=8m", "tmpfs", path.to_str().unwrap()]);
-        Self(path)
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        run("umount", &[self.0.to_str().unwrap()]);
-    }
 }

@@ -3,9 +3,9 @@
 use serde_json::json;
 use stillpoint_tests::lab::agent::Agent;
 use stillpoint_tests::lab::guest::{RESTRICTED_SOCKET, until};
-use stillpoint_tests::lab::program::{run, try_run};
 use stillpoint_tests::lab::scenario::scenario;
 use stillpoint_tests::lab::volume::{self, DATA, ROOT};
+use stillpoint_tests::machine::program::{run, try_run};
 
 #[test]
 fn the_root_disk_is_ext4_on_gpt_and_the_data_disk_ext4_without_a_table() {

@@ -1,6 +1,5 @@
 //! The guest: its shell, its database, and whether it is frozen.
 
-use std::process::Output;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -153,9 +152,4 @@ impl From<&Value> for GuestOutput {
         };
         Self { code: status["exitcode"].as_i64(), stdout: stream("out-data"), stderr: stream("err-data") }
     }
-}
-
-/// Reads a program's output on this side as text.
-pub fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }

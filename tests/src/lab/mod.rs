@@ -9,7 +9,6 @@
 pub mod agent;
 pub mod blocker;
 pub mod guest;
-pub mod program;
 pub mod proof;
 pub mod proxy;
 pub mod recovered;

@@ -1,17 +1,13 @@
 //! What a backup holds, taken out of it with other people's programs: zstd, debugfs and MariaDB itself.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
-use super::program::{run, try_run};
-
-/// How long InnoDB's recovery of the lab's small database may take.
-const PATIENCE: Duration = Duration::from_secs(300);
+use crate::machine::mariadbd::Mariadbd;
+use crate::machine::program::{run, text, try_run};
 
 /// `zstd -dc ARTIFACT >IMAGE`: the artifact is the disk, for anyone.
 pub fn unpack(artifact: &Path, image: &Path) {
@@ -37,7 +33,7 @@ pub fn cat(filesystem: &str, path: &str) -> String {
 /// inodes that were deleted while open: no journal to replay, nothing to repair. Changes the image.
 pub fn assert_needs_no_replay_and_no_repair(filesystem: &str) {
     let preened = try_run("e2fsck", &["-fp", filesystem]);
-    let said = super::guest::text(&preened);
+    let said = text(&preened);
     assert!(matches!(preened.status.code(), Some(0 | 1)), "{said}");
     assert!(!said.contains("recovering journal"), "{said}");
     run("e2fsck", &["-fn", filesystem]);
@@ -46,10 +42,7 @@ pub fn assert_needs_no_replay_and_no_repair(filesystem: &str) {
 /// A private MariaDB on a data directory taken out of an image. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Recovered {
-    folder: PathBuf,
-    /// Where a socket can be, which not every filesystem of the lab takes.
-    runtime: TempDir,
-    server: Child,
+    server: Mariadbd,
 }
 
 impl Recovered {
@@ -62,73 +55,29 @@ impl Recovered {
         let index = fs::read_to_string(data.join("binlog.index")).unwrap();
         fs::write(data.join("binlog.index"), index.replace("/var/lib/mysql/", "./")).unwrap();
 
-        let runtime = TempDir::new().unwrap();
-        let option = |name: &str, file: &Path| format!("--{name}={}", file.display());
-        let server = Command::new("mariadbd")
-            .args(["--no-defaults", "--user=root", "--skip-networking", "--skip-grant-tables"])
-            .args(["--server-id=1", "--log-bin=binlog", "--innodb-buffer-pool-size=64M"])
-            // Little address space, and only system calls that a kernel in user mode has.
-            .args([
-                "--loose-innodb-buffer-pool-size-max=64M",
-                "--innodb-use-native-aio=0",
-                "--innodb-flush-method=fsync",
-            ])
-            .arg(option("datadir", &data))
-            .arg(option("socket", &runtime.path().join("socket")))
-            .arg(option("pid-file", &folder.join("pid")))
-            .arg(option("log-error", &folder.join("log.err")))
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut recovered = Self { folder: folder.to_owned(), runtime, server };
-        recovered.wait_until_up();
-        recovered
-    }
-
-    fn wait_until_up(&mut self) {
-        let end = Instant::now() + PATIENCE;
-        while !self.client("SELECT 1").output().unwrap().status.success() {
-            let ended = self.server.try_wait().unwrap();
-            assert!(ended.is_none() && Instant::now() < end, "the recovered server is not up:\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(200));
-        }
-    }
-
-    fn client(&self, statement: &str) -> Command {
-        let mut client = Command::new("mariadb");
-        client.args(["--no-defaults", "-N", "-B", "-e", statement]);
-        client.arg(format!("--socket={}", self.runtime.path().join("socket").display()));
-        client
+        let alone = ["--skip-networking", "--skip-grant-tables", "--server-id=1", "--log-bin=binlog"];
+        // Little address space, and only system calls that a kernel in user mode has.
+        let modest = [
+            "--innodb-buffer-pool-size=64M",
+            "--loose-innodb-buffer-pool-size-max=64M",
+            "--innodb-use-native-aio=0",
+            "--innodb-flush-method=fsync",
+        ];
+        Self { server: Mariadbd::start(&data, &[alone, modest].concat()) }
     }
 
     /// The rows that `statement` gives, a line each, columns separated by tabs.
     pub fn sql(&self, statement: &str) -> String {
-        let output = self.client(statement).output().unwrap();
-        assert!(output.status.success(), "{statement}: {}", super::guest::text(&output));
-        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
-    }
-
-    /// The server's error log: what its recovery said.
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("log.err")).unwrap_or_default()
+        self.server.sql(statement)
     }
 
     /// Where the binlog stood at the last transaction that InnoDB holds, as InnoDB's recovery read it from its own pages
     /// and log, without looking at the binlog: file and position.
     pub fn innodb_binlog_position(&self) -> (String, u64) {
-        let log = self.log();
+        let log = self.server.log();
         let line = log.lines().find(|line| line.contains("InnoDB: Last binlog file '"));
         let line = line.unwrap_or_else(|| panic!("InnoDB names no binlog position:\n{log}"));
         let (path, position) = line.split_once('\'').and_then(|(_, rest)| rest.split_once("', position ")).unwrap();
         (path.rsplit('/').next().unwrap().to_owned(), position.trim().parse().unwrap())
-    }
-}
-
-impl Drop for Recovered {
-    fn drop(&mut self) {
-        // It holds a scratch copy: nothing is lost by ending it at once.
-        self.server.kill().ok();
-        self.server.wait().ok();
     }
 }

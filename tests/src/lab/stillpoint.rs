@@ -101,7 +101,7 @@ impl Run {
         let begun = (step.to_owned(), "intent".to_owned());
         until(&format!("the run begins to {step}"), || steps().contains(&begun));
         until("the moment for the signal", ready);
-        super::program::run("kill", &["-s", signal, &child.id().to_string()]);
+        crate::machine::program::run("kill", &["-s", signal, &child.id().to_string()]);
         ended(child)
     }
 

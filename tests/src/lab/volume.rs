@@ -1,6 +1,6 @@
 //! LVM and device-mapper on the lab's hypervisor, through their own programs.
 
-use super::program::{run, try_run};
+use crate::machine::program::{run, try_run};
 
 /// The volume group of the lab.
 pub const VG: &str = "vg";
