@@ -67,7 +67,7 @@ async fn an_error_of_the_server_leaves_the_session_usable() {
 }
 
 #[tokio::test]
-async fn after_a_timeout_no_reply_is_taken_for_anothers() {
+async fn after_a_timeout_no_reply_is_taken_for_that_of_another() {
     let server = PrivateServer::start();
     let mut session = server.open()(SOON).await.unwrap();
     let error = session.query("SELECT SLEEP(600), 'late'", Duration::from_millis(200)).await.unwrap_err();
