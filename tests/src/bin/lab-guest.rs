@@ -1,4 +1,4 @@
-//! `lab-guest wait PID | sh SCRIPT | sql STATEMENT`: asks the lab's guest, for the shell scripts of the lab.
+//! `lab-guest wait agent PID | wait database PID | sh SCRIPT | sql STATEMENT`: asks the lab's guest, for the shell scripts of the lab.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::panic, reason = "a program for the lab's scripts")]
 
 use std::path::Path;
@@ -10,10 +10,11 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let guest = Guest::default();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["wait", qemu] => {
+        ["wait", peer @ ("agent" | "database"), qemu] => {
             let process = Path::new("/proc").join(qemu);
             let gone = || (!process.exists()).then(|| "QEMU has ended".to_owned());
-            if let Err(reason) = guest.wait_until_up(gone) {
+            let up = if peer == "agent" { guest.wait_for_agent(gone) } else { guest.wait_for_database(gone) };
+            if let Err(reason) = up {
                 eprintln!("lab-guest: {reason}");
                 return ExitCode::FAILURE;
             }
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
         ["sh", script] => print!("{}", guest.sh(script)),
         ["sql", statement] => println!("{}", guest.sql(statement)),
         _ => {
-            eprintln!("usage: lab-guest wait PID | sh SCRIPT | sql STATEMENT");
+            eprintln!("usage: lab-guest wait agent PID | wait database PID | sh SCRIPT | sql STATEMENT");
             return ExitCode::from(2);
         }
     }

@@ -103,25 +103,34 @@ impl Guest {
         self.sql("SELECT COALESCE(MAX(id), 0) FROM stillpoint_demo.ticks").parse().unwrap()
     }
 
-    /// Waits until agent and database answer.
+    /// Waits until the agent answers.
     ///
     /// # Errors
     /// That `give_up` said so.
-    pub fn wait_until_up(&self, mut give_up: impl FnMut() -> Option<String>) -> std::io::Result<()> {
-        let hurried =
-            Self { agent: self.agent.clone(), observer: self.observer.clone().within(Duration::from_secs(10)) };
-        loop {
-            let alive =
-                hurried.run("/usr/bin/mariadb-admin", &["--connect-timeout=10", "ping"], Duration::from_secs(60));
-            if alive.is_ok_and(|ping| ping.code == Some(0)) {
-                return Ok(());
-            }
-            if let Some(reason) = give_up() {
-                return Err(std::io::Error::other(reason));
-            }
-            sleep(Duration::from_millis(500));
-        }
+    pub fn wait_for_agent(&self, give_up: impl FnMut() -> Option<String>) -> std::io::Result<()> {
+        let hurried = self.observer.clone().within(Duration::from_secs(10));
+        until_up(|| hurried.call("guest-ping", json!({})).is_ok(), give_up)
     }
+
+    /// Waits until the database answers, behind an agent that does.
+    ///
+    /// # Errors
+    /// That `give_up` said so.
+    pub fn wait_for_database(&self, give_up: impl FnMut() -> Option<String>) -> std::io::Result<()> {
+        let ping = ["--connect-timeout=10", "ping"];
+        let alive = || self.run("/usr/bin/mariadb-admin", &ping, Duration::from_secs(60));
+        until_up(|| alive().is_ok_and(|ping| ping.code == Some(0)), give_up)
+    }
+}
+
+fn until_up(mut is_up: impl FnMut() -> bool, mut give_up: impl FnMut() -> Option<String>) -> std::io::Result<()> {
+    while !is_up() {
+        if let Some(reason) = give_up() {
+            return Err(std::io::Error::other(reason));
+        }
+        sleep(Duration::from_millis(500));
+    }
+    Ok(())
 }
 
 /// Waits until `what` holds. Panics if it does not come to hold.
