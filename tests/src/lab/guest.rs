@@ -1,5 +1,6 @@
 //! The guest: its shell, its database, and whether it is frozen.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -25,11 +26,12 @@ pub struct Guest {
     /// The agent that backups use.
     pub agent: Agent,
     observer: Agent,
+    ticks: AtomicBool,
 }
 
 impl Default for Guest {
     fn default() -> Self {
-        Self { agent: Agent::new(AGENT_SOCKET), observer: Agent::new(OBSERVER_SOCKET) }
+        Self { agent: Agent::new(AGENT_SOCKET), observer: Agent::new(OBSERVER_SOCKET), ticks: AtomicBool::new(false) }
     }
 }
 
@@ -80,6 +82,7 @@ impl Guest {
 
     /// Starts the stream of numbered inserts.
     pub fn start_ticks(&self, per_second: u32) {
+        self.ticks.store(true, Ordering::Relaxed);
         self.sh(&format!("echo TICKS_PER_SECOND={per_second} >/run/ticks.env; systemctl restart ticks"));
     }
 
@@ -90,9 +93,12 @@ impl Guest {
         self.last_tick()
     }
 
-    /// Ends the stream of numbered inserts: also in the server, where a statement outlives its client until it has something
-    /// to say to it.
+    /// Ends the stream of numbered inserts where it was started: also in the server, where a statement outlives its client
+    /// until it has something to say to it.
     pub fn stop_ticks(&self) {
+        if !self.ticks.swap(false, Ordering::Relaxed) {
+            return;
+        }
         self.sh("systemctl stop ticks");
         self.sh("mariadb -N -e \"SELECT CONCAT('KILL ', ID, ';') FROM information_schema.PROCESSLIST \
              WHERE DB = 'stillpoint_demo'\" | mariadb --force");
