@@ -69,13 +69,15 @@ pub fn files(command: &str) -> Vec<(&'static str, &'static str)> {
         "The run log of a backup: one JSON object a line, written before anything is taken and after it was given back. \
          After an end by `kill -9` or a power loss it says what may still be held.",
     );
-    let artifact = ("FOLDER/NAME-LV.img.zst", "An image: the whole disk LV, in the seekable zstd format.");
+    let artifact = ("FOLDER/NAME-LV.img.zst", "An artifact: the whole disk LV, in the seekable zstd format.");
     let receipt = ("FOLDER/NAME.json", "Its receipt. Where there is one, the artifact is whole.");
+    let causes = ("/usr/share/doc/stillpoint/exit-codes.md", "The exit code of each kind of cause, and what helps.");
     match command {
-        "" => vec![configuration, run_logs],
-        "backup" => vec![configuration, run_logs, artifact, receipt],
-        "plan" => vec![configuration],
-        _ => vec![],
+        "" => vec![configuration, run_logs, causes],
+        "backup" => vec![configuration, run_logs, artifact, receipt, causes],
+        "plan" => vec![configuration, causes],
+        // They take any disk; a backup's is what they are mostly called for.
+        _ => vec![artifact, causes],
     }
 }
 

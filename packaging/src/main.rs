@@ -4,7 +4,6 @@
 
 mod changelog;
 mod completions;
-mod exit_codes;
 mod extras;
 mod licences;
 mod manual;

@@ -3,35 +3,35 @@
 use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{bold, roman};
+use stillpoint::failure::exit::Exit;
 
-use crate::exit_codes::{ExitCode, split};
 use crate::extras;
 use crate::markdown;
 use crate::page::{Page, reference, value};
 
 const CONFIGURATION: &str = include_str!("../../docs/configuration.md");
 const CONFIGURATION_PAGE: &str = "stillpoint.toml";
+/// A paragraph of a long help that starts with it belongs to the exit status.
+const OF_EXIT_CODES: &str = "Exit codes: ";
 
 /// Every page, as file name and source.
 pub fn pages(command: &Command) -> Vec<(String, String)> {
     let mut root = command.clone().disable_help_subcommand(true);
     root.build();
     let names: Vec<String> = root.get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    let mut pages: Vec<_> =
-        [&root].into_iter().chain(root.get_subcommands()).map(|of| page(of, &root, &names)).collect();
+    let mut pages: Vec<_> = [&root].into_iter().chain(root.get_subcommands()).map(|of| page(of, &names)).collect();
     pages.push((format!("{CONFIGURATION_PAGE}.5"), configuration()));
     pages
 }
 
-fn page(of: &Command, root: &Command, commands: &[String]) -> (String, String) {
-    let is_root = of.get_name() == root.get_name();
+fn page(of: &Command, commands: &[String]) -> (String, String) {
+    let is_root = of.has_subcommands();
     let (command, name) =
         if is_root { ("", "stillpoint".to_owned()) } else { (of.get_name(), page_name(of.get_name())) };
     let man = Man::new(of.clone());
     let about = long_about(of);
-    let (prose, own_codes) = split(&about);
-    let root_about = long_about(root);
-    let codes = if own_codes.is_empty() { split(&root_about).1 } else { own_codes };
+    let (of_codes, prose): (Vec<_>, Vec<_>) =
+        about.split("\n\n").partition(|paragraph| paragraph.starts_with(OF_EXIT_CODES));
 
     let mut page = Page::new();
     page.title(&name, "1");
@@ -47,7 +47,7 @@ fn page(of: &Command, root: &Command, commands: &[String]) -> (String, String) {
         }
     }
     by_clap(&mut page, |roff| man.render_options_section(roff));
-    exit_status(&mut page, &codes);
+    exit_status(&mut page, &of_codes);
     definitions(&mut page, "ENVIRONMENT", extras::environment(command));
     definitions(&mut page, "FILES", extras::files(command));
     examples(&mut page, command);
@@ -80,11 +80,13 @@ fn by_clap(page: &mut Page, render: impl FnOnce(&mut dyn std::io::Write) -> std:
     }
 }
 
-fn exit_status(page: &mut Page, codes: &[ExitCode]) {
+/// The table, and what a command says of it in words of its own.
+fn exit_status(page: &mut Page, own_words: &[&str]) {
     page.section("EXIT STATUS");
-    for ExitCode { code, means } in codes {
-        page.definition(vec![bold(code.to_string())], means);
+    for exit in Exit::ALL {
+        page.definition(vec![bold(exit.code().to_string())], exit.means());
     }
+    own_words.iter().for_each(|paragraph| page.paragraph(paragraph));
 }
 
 fn definitions(page: &mut Page, heading: &str, entries: Vec<(&str, &str)>) {
@@ -134,30 +136,46 @@ fn long_about(command: &Command) -> String {
 mod tests {
     use super::*;
 
-    fn page_of(name: &str) -> String {
-        let pages = pages(&stillpoint::cli::command());
-        pages.into_iter().find(|(file, _)| file == name).unwrap_or_else(|| panic!("no page {name}")).1
-    }
-
     #[test]
     fn every_command_has_a_page_with_the_sections_that_readers_expect() {
         for (name, text) in pages(&stillpoint::cli::command()).iter().filter(|(name, _)| name.ends_with(".1")) {
-            for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "EXAMPLES", "SEE ALSO"] {
+            for section in
+                ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "FILES", "EXAMPLES", "SEE ALSO"]
+            {
                 let heading = if section.contains(' ') { format!("\"{section}\"") } else { section.to_owned() };
-                assert!(text.contains(&format!("\n.SH {heading}\n")), "{name} has no {section}");
+                let (_, rest) =
+                    text.split_once(&format!("\n.SH {heading}\n")).unwrap_or_else(|| panic!("{name}: {section}"));
+                assert!(!rest.is_empty() && !rest.starts_with(".SH"), "{name} has nothing in {section}");
             }
             assert!(!text.contains('`'), "{name} has a backtick that no other closes");
         }
     }
 
     #[test]
-    fn a_command_with_exit_codes_of_its_own_shows_these() {
-        assert!(page_of("stillpoint-check.1").contains("\\fB3\\fR\nsound only after a journal replay"));
-        assert!(page_of("stillpoint-backup.1").contains("\\fB3\\fR\ndone, but below the required grade"));
+    fn every_page_has_each_exit_code_of_the_table_once() {
+        for (name, text) in pages(&stillpoint::cli::command()).iter().filter(|(name, _)| name.ends_with(".1")) {
+            let codes: Vec<_> = text.split(".TP\n\\fB").skip(1).filter_map(|term| term.split_once("\\fR\n")).collect();
+            let codes: Vec<_> = codes.iter().filter(|(term, _)| term.parse::<u8>().is_ok()).collect();
+            let table = Exit::ALL.map(|exit| exit.code().to_string());
+            assert_eq!(codes.iter().map(|(code, _)| *code).collect::<Vec<_>>(), table, "{name}");
+            assert!(codes.iter().all(|(_, means)| means.starts_with(char::is_alphabetic)), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_command_says_of_its_exit_codes_stands_with_them() {
+        let about = "Looks.\n\nExit codes: 0 seen, 5 broken.\n\nIt changes nothing.";
+        let look = Command::new("look").about("Looks.").long_about(about);
+        let command = Command::new("stillpoint").subcommand(look);
+        let (_, text) = pages(&command).swap_remove(1);
+        let at = |words: &str| text.find(words).unwrap_or_else(|| panic!("{words} in\n{text}"));
+        assert!(at("It changes nothing") < at("EXIT STATUS") && at("EXIT STATUS") < at("Exit codes: 0 seen"));
     }
 
     #[test]
     fn the_configuration_has_a_page_of_the_same_text_as_the_documentation() {
-        assert!(page_of("stillpoint.toml.5").contains(".SS cow_size\n"));
+        let pages = pages(&stillpoint::cli::command());
+        let (_, text) = pages.iter().find(|(file, _)| file == "stillpoint.toml.5").unwrap();
+        assert!(text.contains(".SS cow_size\n"));
     }
 }
