@@ -1,4 +1,5 @@
-//! What a purge of the package does with run logs, as the program writes them.
+//! What a purge of the package does with run logs, as the program writes them, and that `runs/`, with which `test-deb`
+//! purges a package, has such logs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
@@ -8,6 +9,7 @@ use stillpoint::clock::Clock;
 use stillpoint::failure::exit::Exit;
 use stillpoint::failure::{Cause, Failure};
 use stillpoint::run::Run;
+use stillpoint::run::entry::{Entry, FORMAT, Mark};
 use stillpoint::run::event::Listeners;
 use stillpoint::run::held::Held;
 use stillpoint::step::Step;
@@ -74,4 +76,21 @@ fn words_that_look_like_the_end_of_a_log_change_nothing() {
         run.failed(Step::Remove, Vec::new(), &failure());
     });
     assert!(kept);
+}
+
+#[test]
+fn the_sample_logs_are_lines_that_the_program_writes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/runs");
+    for (name, end) in [("closed", Some(0)), ("left", Some(1)), ("open", None)] {
+        let text = std::fs::read_to_string(folder.join(format!("{name}.jsonl"))).unwrap();
+        let entries: Vec<Entry> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let written = entries.iter().map(|entry| serde_json::to_string(entry).unwrap() + "\n").collect::<String>();
+        assert_eq!(text, written, "{name}");
+        assert!(matches!(&entries[0].mark, Mark::Begun(begun) if begun.format == FORMAT), "{name}");
+        let left = match &entries.last().unwrap().mark {
+            Mark::Closed { left, .. } => Some(left.len()),
+            _ => None,
+        };
+        assert_eq!(left, end, "{name}");
+    }
 }
