@@ -1,4 +1,4 @@
-//! What the documentation and the example say of the configuration is what the program takes.
+//! What the documentation and the example file say of the configuration is what the program takes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeSet;
@@ -8,6 +8,7 @@ use stillpoint::ask::job::{Asked, Job};
 use stillpoint::ask::setting::Given;
 
 const PAGE: &str = include_str!("../../docs/configuration.md");
+const README: &str = include_str!("../../README.md");
 const EXAMPLE: &str = include_str!("../stillpoint.toml");
 const POLICY: &str = "## `[vm.NAME.policy]`";
 /// Each table by its section of the page, the start of a file that has a key in it, and which of its keys are described
@@ -73,10 +74,10 @@ fn known_keys(table: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_example_of_the_page_gives_a_job_for_each_vm_in_it() {
-    let blocks = toml_blocks(PAGE);
+fn every_example_of_the_page_and_the_readme_gives_a_job_for_each_vm_in_it() {
+    let blocks = [toml_blocks(README), toml_blocks(PAGE)].concat();
     let jobs: usize = blocks.iter().map(|block| jobs(block).len()).sum();
-    assert!(blocks.len() >= 10 && jobs >= 9, "{} examples with {jobs} VMs", blocks.len());
+    assert!(blocks.len() >= 11 && jobs >= 10, "{} examples with {jobs} VMs", blocks.len());
 }
 
 #[test]
