@@ -1,5 +1,4 @@
-//! What the documentation and the example file say of the configuration is what the program takes.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! The page, which is a man page too.
 
 use std::collections::BTreeSet;
 
@@ -7,38 +6,10 @@ use stillpoint::ask::config::Config;
 use stillpoint::ask::job::{Asked, Job};
 use stillpoint::ask::setting::Given;
 
-const PAGE: &str = include_str!("../../docs/configuration.md");
-const README: &str = include_str!("../../README.md");
-const EXAMPLE: &str = include_str!("../stillpoint.toml");
-const POLICY: &str = "## `[vm.NAME.policy]`";
-/// Each table by its section of the page, the start of a file that has a key in it, and which of its keys are described
-/// elsewhere: tables have a section each, and a key that may stand in two has one of them.
-const TABLES: [(&str, &str, fn(&str) -> bool); 5] = [
-    ("## The whole file", "", |key| matches!(key, "defaults" | "vm")),
-    ("## `[defaults]`", "[defaults]\n", |key| key != "target"),
-    ("## `[vm.NAME]`", "[vm.x]\n", |key| matches!(key, "database" | "policy")),
-    ("## `[vm.NAME.database]`", "[vm.x.database]\n", |_| false),
-    (POLICY, "[vm.x.policy]\n", |key| key == "target"),
-];
+use crate::{POLICY, TABLES, Table, config, job_by, jobs, known_keys};
 
-fn config(text: &str) -> Config {
-    toml::from_str(text).unwrap_or_else(|error| panic!("{error}\nin\n{text}"))
-}
-
-/// A job of each VM, by its name.
-fn jobs(text: &str) -> Vec<Job> {
-    let config = config(text);
-    let job = |vm: &String| Job::new(Asked { vm: Some(vm.clone()), ..Asked::default() }, &config);
-    config.vm.keys().map(|vm| job(vm).unwrap_or_else(|cause| panic!("{vm}: {cause}\nin\n{text}"))).collect()
-}
-
-/// A job with a database, of a VM of which the file says nothing.
-fn job_by(file: &str) -> Result<Job, String> {
-    let flags = |text: &str| Some(text.to_owned());
-    let asked =
-        Asked { disks: vec!["vg/x".into()], agent: flags("unix:/x"), database: flags("agent"), ..Asked::default() };
-    Job::new(asked, &toml::from_str(file).map_err(|error| error.to_string())?).map_err(|cause| cause.to_string())
-}
+const PAGE: &str = include_str!("../../../docs/configuration.md");
+const README: &str = include_str!("../../../README.md");
 
 fn toml_blocks(page: &str) -> Vec<&str> {
     page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
@@ -56,23 +27,6 @@ fn said_of(key: &str) -> String {
     rest.split("\n### ").next().unwrap().trim().replace('\n', " ")
 }
 
-/// `#key = value` and `#[table]` without their mark; prose has a space after it.
-fn uncommented(line: &str) -> Option<&str> {
-    line.strip_prefix('#').filter(|setting| setting.starts_with(|c: char| c.is_ascii_alphabetic() || c == '['))
-}
-
-/// The example file with every setting of it in force.
-fn shown() -> String {
-    EXAMPLE.lines().filter_map(uncommented).flat_map(|line| [line, "\n"]).collect()
-}
-
-/// The keys that the program knows in a table, by what it says of one that it does not know.
-fn known_keys(table: &str) -> BTreeSet<String> {
-    let error = toml::from_str::<Config>(&format!("{table}no_such_key = 1")).unwrap_err();
-    let (_, expected) = error.message().split_once("expected").unwrap();
-    expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()
-}
-
 #[test]
 fn every_example_of_the_page_and_the_readme_gives_a_job_for_each_vm_in_it() {
     let blocks = [toml_blocks(README), toml_blocks(PAGE)].concat();
@@ -82,9 +36,9 @@ fn every_example_of_the_page_and_the_readme_gives_a_job_for_each_vm_in_it() {
 
 #[test]
 fn every_key_that_the_program_knows_has_its_heading_and_no_other_has() {
-    for (heading, table, is_elsewhere) in TABLES {
+    for Table { heading, header, is_elsewhere } in TABLES {
         let headings = section(heading).lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
-        let mut known = known_keys(table);
+        let mut known = known_keys(header);
         known.retain(|key| !is_elsewhere(key));
         assert_eq!(headings.map(str::to_owned).collect::<BTreeSet<_>>(), known, "{heading}");
     }
@@ -155,39 +109,4 @@ fn who_decides_is_what_the_page_says() {
     for shown in [Given::BuiltIn, Given::Defaults, Given::Vm("db1".to_owned()), Given::Flag("--cow-size".to_owned())] {
         assert!(said.contains(&format!("`{shown}`")), "{shown}");
     }
-}
-
-#[test]
-fn the_example_file_configures_nothing_as_it_is_installed() {
-    let config = config(EXAMPLE);
-    assert!(config.vm.is_empty() && config.state_dir.is_none());
-    assert_eq!(job_by(EXAMPLE).unwrap().policy, job_by("").unwrap().policy);
-}
-
-#[test]
-fn the_example_file_is_valid_with_every_line_uncommented_and_has_every_key() {
-    let text = format!("\n{}", shown());
-    assert_eq!(jobs(&text).len(), 1);
-    // [defaults] has what a policy may have, so that the VM's needs to show none of it.
-    for (heading, table, is_elsewhere) in TABLES.iter().filter(|(heading, ..)| *heading != POLICY) {
-        let (_, rest) = text.split_once(&format!("\n{}", table.replace('x', "db1"))).unwrap();
-        let lines = rest.split("\n[").next().unwrap().lines();
-        let keys = lines.filter_map(|line| line.split_once(" = ")).map(|(key, _)| key.to_owned());
-        let mut known = known_keys(table);
-        known.retain(|key| *table == "[defaults]\n" || !is_elsewhere(key));
-        assert_eq!(keys.collect::<BTreeSet<_>>(), known, "{heading}");
-    }
-}
-
-#[test]
-fn what_the_example_file_shows_as_built_in_is_built_in() {
-    let values = |file: &str| {
-        let policy = job_by(file).unwrap().policy;
-        // Of `threads` it says that the host decides.
-        let stated = policy.stated().into_iter().filter(|stated| stated.key != "threads");
-        stated.map(|stated| (stated.key, stated.value)).collect::<Vec<_>>()
-    };
-    let text = shown();
-    assert_eq!(values(&text), values(""));
-    assert_eq!(job_by(&text).unwrap().state_dir.value, job_by("").unwrap().state_dir.value);
 }
