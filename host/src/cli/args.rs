@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser, Subcommand};
 
+use super::voice::Progress;
 use crate::ask::asked::Asked;
 use crate::ask::cow_size::CowSize;
 use crate::failure::exit;
@@ -20,7 +21,7 @@ pub struct Args {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// Say more on stderr; twice for everything.
+    /// Say more on stderr: ids, places, every program that is run; twice for everything.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
     /// Say nothing on stderr but warnings and errors.
@@ -73,6 +74,9 @@ pub struct BackupArgs {
     /// zstd level, 1 to 19 [default: 1, because the copy's length is what the COW has to survive].
     #[arg(long)]
     pub level: Option<i32>,
+    /// How to tell on stderr what happens.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    pub progress: Progress,
     /// Print the receipt, or the failure, as one JSON document on stdout.
     #[arg(long)]
     pub json: bool,
@@ -84,6 +88,9 @@ pub struct PlanArgs {
     /// What would be backed up.
     #[command(flatten)]
     pub job: JobArgs,
+    /// Show every setting with where it comes from, the built in ones too.
+    #[arg(long)]
+    pub settings: bool,
     /// Print one JSON document on stdout.
     #[arg(long)]
     pub json: bool,
@@ -216,6 +223,15 @@ impl Command {
             Self::Ls(args) => args.json,
             Self::Cat(_) => false,
             Self::Cp(args) => args.json,
+        }
+    }
+
+    /// How it tells what happens.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        match self {
+            Self::Backup(args) => args.progress,
+            Self::Plan(_) | Self::Check(_) | Self::Ls(_) | Self::Cat(_) | Self::Cp(_) => Progress::Auto,
         }
     }
 

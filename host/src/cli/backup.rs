@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::args::BackupArgs;
-use super::listen::Lines;
-use super::{describe, render};
+use super::listen::Told;
+use super::{describe, render, voice};
 use crate::ask::asked::Asked;
 use crate::ask::config::Config;
 use crate::ask::connect::World;
@@ -24,20 +24,20 @@ pub(super) async fn run(args: BackupArgs) -> Exit {
     match back_up(args).await {
         Ok(outcome) => {
             if let Some(left) = &outcome.left {
-                render::failure(&format!("clean-up after {what}"), left, false);
+                // The outcome's own exit code has it, too.
+                let _of_clean_up = render::failure(&format!("clean-up after {what}"), left, false);
             }
             let exit = outcome.exit();
             match (json, image_on_stdout) {
-                (true, false) => render::json(&outcome.receipt),
-                (_, true) => render::note(&describe::receipt(&outcome.receipt)),
-                (false, false) => render::text(&describe::receipt(&outcome.receipt)),
+                (true, false) => render::json(&outcome.receipt, exit),
+                (false, false) => render::text(&describe::receipt(&outcome.receipt, render::columns()), exit),
+                (_, true) => {
+                    render::receipt_beside_image(&outcome.receipt);
+                    exit
+                }
             }
-            exit
         }
-        Err(failure) => {
-            render::failure(&what, &failure, json && !image_on_stdout);
-            failure.exit()
-        }
+        Err(failure) => render::failure(&what, &failure, json && !image_on_stdout),
     }
 }
 
@@ -55,5 +55,6 @@ async fn back_up(args: BackupArgs) -> Result<Outcome, Failure> {
             Destination::Folder { folder: folder.clone(), name }
         }
     };
-    backup::run(&job, &destination, &world, Listeners::default().with(Arc::new(Lines::default())), &stop).await
+    let told = Told::by(voice::stderr().clone());
+    backup::run(&job, &destination, &world, Listeners::default().with(Arc::new(told)), &stop).await
 }

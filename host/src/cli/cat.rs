@@ -20,10 +20,7 @@ const CHUNK_BYTES: u64 = 1 << 20;
 pub(super) fn run(args: &CatArgs) -> Exit {
     match cat(args) {
         Ok(exit) => exit,
-        Err(failure) => {
-            render::failure(&about("cat", &args.target), &failure, false);
-            failure.exit()
-        }
+        Err(failure) => render::failure(&about("cat", &args.target), &failure, false),
     }
 }
 

@@ -13,21 +13,19 @@ pub(super) fn run(args: &CheckArgs) -> Exit {
     let depth = if args.deep { Depth::Deep } else { Depth::Default };
     match check(&args.target, depth, args.mount_hints) {
         Ok(checked) => {
-            if args.json {
-                render::json(&checked);
-            } else {
-                render::text(&(describe(&checked.report) + &describe_hints(checked.mount_hints.as_deref())));
-            }
-            match checked.report.verdict {
+            let exit = match checked.report.verdict {
                 Verdict::Consistent => Exit::Done,
                 Verdict::Replay | Verdict::Unknown => Exit::Weaker,
                 Verdict::Damaged => Exit::Damaged,
+            };
+            if args.json {
+                render::json(&checked, exit)
+            } else {
+                let hints = describe_hints(checked.mount_hints.as_deref());
+                render::text(&(describe(&checked.report) + &hints), exit)
             }
         }
-        Err(failure) => {
-            render::failure(&about("check", &args.target), &failure, args.json);
-            failure.exit()
-        }
+        Err(failure) => render::failure(&about("check", &args.target), &failure, args.json),
     }
 }
 

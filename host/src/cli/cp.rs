@@ -18,17 +18,9 @@ pub(super) fn run(args: &CpArgs) -> Exit {
             for complaint in report.complaints() {
                 render::note(&format!("stillpoint: {complaint}\n"));
             }
-            if args.json {
-                render::json(&report);
-            } else {
-                render::text(&report.summary());
-            }
-            exit
+            if args.json { render::json(&report, exit) } else { render::text(&report.summary(), exit) }
         }
-        Err(failure) => {
-            render::failure(&about("cp", &args.target), &failure, args.json);
-            failure.exit()
-        }
+        Err(failure) => render::failure(&about("cp", &args.target), &failure, args.json),
     }
 }
 

@@ -2,55 +2,59 @@
 
 use lvm::Bytes;
 
-use crate::documents::plan::Plan;
+use crate::documents::plan::{Plan, Setting};
 use crate::documents::receipt::{Disk, Receipt};
+use crate::show::amount::{counted, took_ms};
+use crate::show::wrap::hanging;
 
-/// The plan, a line for each thing that will happen, then each setting with who chose it.
-pub fn plan(plan: &Plan) -> String {
-    let mut lines = vec![format!("Backup of {}, required grade {}", plan.vm, plan.require)];
+/// A name, and what there is to say of it.
+type Row = (&'static str, String);
+
+/// The plan, a row for each thing that will happen, then the settings that somebody chose, with who did; or every one. In
+/// `columns`, where that is a terminal.
+pub fn plan(plan: &Plan, every_setting: bool, columns: Option<usize>) -> String {
+    let mut rows: Vec<Row> = Vec::new();
     for disk in &plan.disks {
-        lines.push(format!("  disk     {}: {}, holding {}", disk.origin, Bytes(disk.size), disk.volumes.join(", ")));
-        lines.push(format!("  cow      {} for it ({})", Bytes(disk.cow), disk.cow_reason));
+        rows.push(("disk", format!("{}: {}, holding {}", disk.origin, Bytes(disk.size), disk.volumes.join(", "))));
+        rows.push(("cow", format!("{} for it ({})", Bytes(disk.cow), disk.cow_reason)));
     }
     if plan.guest_sync {
-        lines.push("  sync     the guest writes out its dirty pages first".to_owned());
+        rows.push(("sync", "the guest writes out its dirty pages first".to_owned()));
     }
-    lines.push(match &plan.window.lock {
-        Some(lock) => format!(
-            "  lock     {} within {} s, expiring by itself after {} s idle: {}",
-            lock.method,
-            lock.lock_deadline_ms / 1000,
-            lock.expiry_ms / 1000,
-            lock.reason
-        ),
-        None => "  lock     none: no database is configured".to_owned(),
+    let lock = plan.window.lock.as_ref().map(|lock| {
+        let (deadline, expiry) = (took_ms(lock.lock_deadline_ms), took_ms(lock.expiry_ms));
+        format!("{} within {deadline}, expiring by itself after {expiry} idle: {}", lock.method, lock.reason)
     });
-    lines.push(match &plan.window.freeze {
-        Some(freeze) => format!("  freeze   through {} within {} s", freeze.agent, freeze.deadline_ms / 1000),
-        None => "  freeze   none: it was declined".to_owned(),
-    });
-    let disks = match plan.disks.len() {
-        1 => "1 disk".to_owned(),
-        several => format!("{several} disks"),
-    };
-    lines.push(format!("  snapshot {disks} at once, then thaw, unlock"));
-    lines.push(format!("  copy     allocated blocks, zstd level {}, then the snapshots are removed", plan.level));
-    lines.extend(plan.notes.iter().map(|note| format!("  note     {note}")));
-    let width = plan.settings.iter().map(|setting| setting.name.len()).max().unwrap_or_default();
-    lines.extend(
-        plan.settings
+    rows.push(("lock", lock.unwrap_or_else(|| "none: no database is configured".to_owned())));
+    let freeze = plan.window.freeze.as_ref();
+    let freeze = freeze.map(|freeze| format!("through {} within {}", freeze.agent, took_ms(freeze.deadline_ms)));
+    rows.push(("freeze", freeze.unwrap_or_else(|| "none: it was declined".to_owned())));
+    rows.push(("snapshot", format!("{} at once, then thaw, unlock", counted(plan.disks.len() as u64, "disk"))));
+    rows.push(("copy", format!("allocated blocks, zstd level {}, then the snapshots are removed", plan.level)));
+    rows.extend(plan.notes.iter().map(|note| ("note", note.clone())));
+
+    let shown: Vec<&Setting> =
+        plan.settings.iter().filter(|setting| every_setting || setting.from != "built in").collect();
+    let width = shown.iter().map(|setting| setting.name.len()).max().unwrap_or_default();
+    rows.extend(
+        shown
             .iter()
-            .map(|setting| format!("  setting  {:<width$}  {} ({})", setting.name, setting.value, setting.from)),
+            .map(|setting| ("setting", format!("{:<width$}  {} ({})", setting.name, setting.value, setting.from))),
     );
-    lines.join("\n") + "\n"
+    let hidden = plan.settings.len() - shown.len();
+    if hidden > 0 {
+        rows.push(("", format!("{} as built in: --settings shows them", counted(hidden as u64, "more setting"))));
+    }
+    let head = format!("Backup of {}, required grade {}\n", plan.vm, plan.require);
+    head + &rows.iter().map(|row| line(&format!("  {:<8}", row.0), &row.1, columns)).collect::<String>()
 }
 
-/// The receipt in ten lines.
-pub fn receipt(receipt: &Receipt) -> String {
-    let ms = |ms: Option<u64>| ms.map_or("none".to_owned(), |ms| format!("{ms} ms"));
+/// The receipt in ten rows, in `columns`, where that is a terminal.
+pub fn receipt(receipt: &Receipt, columns: Option<usize>) -> String {
+    let time = |ms: Option<u64>| ms.map_or("none".to_owned(), took_ms);
     let sum = |pick: fn(&Disk) -> u64| Bytes(receipt.disks.iter().map(pick).sum());
     let coordinates = receipt.window.coordinates.as_ref().map_or("none".to_owned(), |at| {
-        let gtid = at.gtid.as_ref().map(|gtid| format!(" gtid {gtid}")).unwrap_or_default();
+        let gtid = at.gtid.as_ref().map(|gtid| format!(", GTID {gtid}")).unwrap_or_default();
         format!("{}:{}{gtid}", at.file, at.position)
     });
     let because = match &*receipt.reasons {
@@ -65,17 +69,22 @@ pub fn receipt(receipt: &Receipt) -> String {
     );
     let cow =
         |disk: &Disk| format!("{} of {} ({})", Bytes(disk.cow.peak_bytes), Bytes(disk.cow.total_bytes), disk.origin);
-    let lines = [
+    let rows = [
         ("vm", receipt.vm.clone()),
         ("grade", format!("{} (required {})", receipt.grade, receipt.required)),
         ("because", because),
-        ("window", ms(receipt.window.window_ms)),
-        ("stall", ms(receipt.window.stall_ms)),
+        ("window", time(receipt.window.window_ms)),
+        ("stall", time(receipt.window.stall_ms)),
         ("binlog", coordinates),
         ("size", size),
         ("cow peak", receipt.disks.iter().map(cow).collect::<Vec<_>>().join(", ")),
         ("images", receipt.disks.iter().map(|disk| &*disk.image).collect::<Vec<_>>().join(", ")),
         ("run", receipt.run.clone()),
     ];
-    lines.iter().map(|(name, value)| format!("{name:>9}  {value}\n")).collect()
+    rows.iter().map(|(name, value)| line(&format!("{name:>9}"), value, columns)).collect()
+}
+
+fn line(name: &str, value: &str, columns: Option<usize>) -> String {
+    let (line, indent) = (format!("{name}  {value}"), name.len() + 2);
+    columns.map_or_else(|| line.clone(), |columns| hanging(&line, columns, indent)) + "\n"
 }

@@ -17,16 +17,12 @@ pub(super) fn run(args: &LsArgs) -> Exit {
                 render::note(&format!("stillpoint: {error}\n"));
             }
             if args.json {
-                render::json(&listing);
+                render::json(&listing, listing.exit)
             } else {
-                render::text(&listing.describe());
+                render::text(&listing.describe(), listing.exit)
             }
-            listing.exit
         }
-        Err(failure) => {
-            render::failure(&about("ls", &args.target), &failure, args.json);
-            failure.exit()
-        }
+        Err(failure) => render::failure(&about("ls", &args.target), &failure, args.json),
     }
 }
 

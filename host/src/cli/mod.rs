@@ -6,20 +6,24 @@ mod cat;
 mod check;
 mod cp;
 mod describe;
-mod listen;
-mod log;
+pub mod listen;
 mod ls;
 mod plan;
 mod render;
+pub mod sentence;
+pub mod voice;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::Level;
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::failure::bug::caught;
 use crate::failure::exit::Exit;
@@ -27,6 +31,7 @@ use crate::failure::{At, Cause, Failure};
 use crate::step::Step;
 use crate::stop::Stop;
 use args::{Args, Command};
+use voice::{Manner, Passed, Surroundings, Voice};
 
 /// What is begun while a panic unwinds has so long: ending a client in the guest takes a moment.
 const LET_GO: Duration = Duration::from_secs(5);
@@ -49,7 +54,7 @@ pub fn main() -> ExitCode {
             return exit.into();
         }
     };
-    start_log(args.quiet, args.verbose);
+    let voice = start_voice(&args);
     let runtime = match Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -60,16 +65,16 @@ pub fn main() -> ExitCode {
     keep_children(&runtime);
     let (about, json, may_hold) = (args.command.about(), args.command.is_json(), args.command.may_hold());
     let exit = caught(may_hold, || runtime.block_on(run(args.command))).unwrap_or_else(|failure| {
-        render::failure(&about, &failure, json);
+        let exit = render::failure(&about, &failure, json);
         if may_hold {
             // What the guards began on the way out and could not wait for: the client in the guest still has the lock.
             runtime.block_on(tokio::time::sleep(LET_GO));
         }
-        failure.exit()
+        exit
     });
     // A thread that is stuck in a dead NFS mount or a lost device must not keep the exit code from the caller.
     runtime.shutdown_background();
-    log::flush();
+    voice.settle();
     exit.into()
 }
 
@@ -99,20 +104,17 @@ fn stop_on_signals() -> Result<Stop, Failure> {
     Stop::on_signals().map_err(refused).at(Step::Job)
 }
 
-/// Logs go to stderr, so that stdout holds one document or one image and nothing else.
-fn start_log(quiet: bool, verbose: u8) {
-    let level = match (quiet, verbose) {
-        (true, _) => LevelFilter::WARN,
-        (false, 0) => LevelFilter::INFO,
-        (false, 1) => LevelFilter::DEBUG,
-        (false, _) => LevelFilter::TRACE,
+/// What is said goes to stderr, so that stdout holds one document or one image and nothing else.
+fn start_voice(args: &Args) -> &'static Voice {
+    let level = match (args.quiet, args.verbose) {
+        (true, _) => Level::WARN,
+        (false, 0) => Level::INFO,
+        (false, 1) => Level::DEBUG,
+        (false, _) => Level::TRACE,
     };
-    tracing_subscriber::fmt()
-        .with_writer(log::on_stderr)
-        .with_max_level(level)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        // Complaints about a lost stderr would go to stderr, and panic: a terminal that went away must not do that.
-        .log_internal_errors(false)
-        .init();
+    let voice = voice::start(Manner::of(args.command.progress(), Surroundings::here()), level);
+    let passed = Passed(voice.clone()).with_filter(LevelFilter::from_level(level));
+    tracing_subscriber::registry().with(passed).init();
+    voice::say_panics(voice);
+    voice
 }

@@ -1,7 +1,9 @@
 //! `stillpoint plan`.
 
+use tracing::Level;
+
 use super::args::PlanArgs;
-use super::{describe, render};
+use super::{describe, render, voice};
 use crate::ask::config::Config;
 use crate::ask::connect::World;
 use crate::ask::job::Job;
@@ -13,21 +15,17 @@ use crate::failure::{At, Failure};
 use crate::step::Step;
 
 pub(super) async fn run(args: PlanArgs) -> Exit {
-    let json = args.json;
+    let (json, every_setting) = (args.json, args.settings || voice::stderr().says(Level::DEBUG));
     let what = args.job.what("plan");
     match plan(args).await {
         Ok(plan) => {
             if json {
-                render::json(&plan);
+                render::json(&plan, Exit::Done)
             } else {
-                render::text(&describe::plan(&plan));
+                render::text(&describe::plan(&plan, every_setting, render::columns()), Exit::Done)
             }
-            Exit::Done
         }
-        Err(failure) => {
-            render::failure(&what, &failure, json);
-            failure.exit()
-        }
+        Err(failure) => render::failure(&what, &failure, json),
     }
 }
 

@@ -2,38 +2,90 @@
 //!
 //! A terminal or reader that went away changes nothing of what was done, so no write here may panic, as `eprintln!` does.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
+use serde_json::json;
+use tracing::Level;
 
-use super::log;
+use super::describe;
+use super::sentence::Sentence;
+use super::voice::{self, Form};
+use crate::documents::receipt::Receipt;
 use crate::failure::Failure;
+use crate::failure::exit::Exit;
+use crate::run::event::Event;
 
-/// One JSON document on stdout.
-pub fn json(document: &impl Serialize) {
-    let mut stdout = io::stdout().lock();
-    let written = serde_json::to_writer_pretty(&mut stdout, document).map_err(io::Error::from);
-    warn_if_lost(written.and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush()));
+/// One JSON document on stdout. Returns what the command ends with, which was to be `exit`.
+#[must_use]
+pub fn json(document: &impl Serialize, exit: Exit) -> Exit {
+    match serde_json::to_string_pretty(document) {
+        Ok(text) => write(&(text + "\n"), exit),
+        Err(error) => lost(&error.into(), exit),
+    }
 }
 
-/// Text on stdout.
-pub fn text(text: &str) {
-    let mut stdout = io::stdout().lock();
-    warn_if_lost(stdout.write_all(harmless(text).as_bytes()).and_then(|()| stdout.flush()));
+/// Text on stdout. Returns what the command ends with, which was to be `exit`.
+#[must_use]
+pub fn text(text: &str, exit: Exit) -> Exit {
+    write(&harmless(text), exit)
 }
 
-/// Text on stderr.
+/// Text on stderr, after all that was said there.
 pub fn note(text: &str) {
-    log::flush();
-    // Where stderr is gone there is nobody left to tell.
-    drop(io::stderr().write_all(harmless(text).as_bytes()));
+    match voice::stderr() {
+        voice if voice.manner().form == Form::Json => voice.tell(&Event::Note { text: text.trim_end().to_owned() }),
+        voice => voice.last_words(Level::WARN, &harmless(text)),
+    }
+}
+
+/// The receipt on stderr, where stdout has the image.
+pub fn receipt_beside_image(receipt: &Receipt) {
+    match voice::stderr() {
+        voice if voice.manner().form == Form::Json => voice.tell(&json!({ "event": "receipt", "receipt": receipt })),
+        voice => voice.last_words(Level::INFO, &harmless(&describe::receipt(receipt, None))),
+    }
 }
 
 /// A failure of `what` (a command and what it is about) on stderr, and where asked as one JSON document on stdout too.
-pub fn failure(what: &str, failure: &Failure, as_json: bool) {
-    note(&failure.describe(what));
-    if as_json {
-        json(&failure.document(what));
+/// Returns what the command ends with.
+#[must_use]
+pub fn failure(what: &str, failure: &Failure, as_json: bool) -> Exit {
+    let document = failure.document(what);
+    match voice::stderr() {
+        voice if voice.manner().form == Form::Json => {
+            voice.tell(&json!({ "event": "failure", "at": voice.now(), "error": document.error }));
+        }
+        voice => voice.last_words(Level::ERROR, &harmless(&failure.describe(what))),
+    }
+    if as_json { json(&document, failure.exit()) } else { failure.exit() }
+}
+
+/// How wide stdout is, where it is a terminal.
+#[must_use]
+pub fn columns() -> Option<usize> {
+    let size = io::stdout().is_terminal().then(|| rustix::termios::tcgetwinsize(io::stdout()).ok())?;
+    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+fn write(text: &str, exit: Exit) -> Exit {
+    // Both may be one terminal.
+    voice::stderr().settle();
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => exit,
+        // Whoever reads has seen enough, as `head` has.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit,
+        Err(error) => lost(&error, exit),
+    }
+}
+
+/// An output that was lost is a failure, unless something worse is to be said.
+fn lost(error: &io::Error, exit: Exit) -> Exit {
+    voice::stderr().say(&Sentence::new(Level::ERROR, &format!("cannot write to stdout: {error}")), &[]);
+    match exit {
+        Exit::Done | Exit::Weaker => Exit::Failed,
+        Exit::Failed | Exit::Usage | Exit::Damaged | Exit::NeedsPerson => exit,
     }
 }
 
@@ -46,12 +98,6 @@ fn harmless(text: &str) -> String {
         if steers(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
     shown
-}
-
-fn warn_if_lost(written: io::Result<()>) {
-    if let Err(error) = written {
-        tracing::warn!("cannot write to stdout: {error}");
-    }
 }
 
 #[cfg(test)]
