@@ -1,10 +1,13 @@
 //! A plan and a receipt in words.
 
+use std::time::Duration;
+
 use lvm::Bytes;
 
 use crate::documents::plan::{Plan, Setting};
 use crate::documents::receipt::{Disk, Receipt};
 use crate::show::amount::{counted, took_ms};
+use crate::show::printable::printable_text;
 use crate::show::wrap::hanging;
 
 /// A name, and what there is to say of it.
@@ -22,12 +25,12 @@ pub fn plan(plan: &Plan, every_setting: bool, columns: Option<usize>) -> String 
         rows.push(("sync", "the guest writes out its dirty pages first".to_owned()));
     }
     let lock = plan.window.lock.as_ref().map(|lock| {
-        let (deadline, expiry) = (took_ms(lock.lock_deadline_ms), took_ms(lock.expiry_ms));
+        let (deadline, expiry) = (deadline(lock.lock_deadline_ms), deadline(lock.expiry_ms));
         format!("{} within {deadline}, expiring by itself after {expiry} idle: {}", lock.method, lock.reason)
     });
     rows.push(("lock", lock.unwrap_or_else(|| "none: no database is configured".to_owned())));
     let freeze = plan.window.freeze.as_ref();
-    let freeze = freeze.map(|freeze| format!("through {} within {}", freeze.agent, took_ms(freeze.deadline_ms)));
+    let freeze = freeze.map(|freeze| format!("through {} within {}", freeze.agent, deadline(freeze.deadline_ms)));
     rows.push(("freeze", freeze.unwrap_or_else(|| "none: it was declined".to_owned())));
     rows.push(("snapshot", format!("{} at once, then thaw, unlock", counted(plan.disks.len() as u64, "disk"))));
     rows.push(("copy", format!("allocated blocks, zstd level {}, then the snapshots are removed", plan.level)));
@@ -84,7 +87,15 @@ pub fn receipt(receipt: &Receipt, columns: Option<usize>) -> String {
     rows.iter().map(|(name, value)| line(&format!("{name:>9}"), value, columns)).collect()
 }
 
+/// As a flag takes it.
+fn deadline(ms: u64) -> impl std::fmt::Display {
+    humantime::format_duration(Duration::from_millis(ms))
+}
+
 fn line(name: &str, value: &str, columns: Option<usize>) -> String {
-    let (line, indent) = (format!("{name}  {value}"), name.len() + 2);
+    let (line, indent) = (format!("{name}  {}", printable_text(value)), name.len() + 2);
     columns.map_or_else(|| line.clone(), |columns| hanging(&line, columns, indent)) + "\n"
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn plan_document() -> Value {
+    let disk = |name: &str, size: u64, cow: u64, volumes: &[&str]| {
+        let reason = "20% of the origin, as built in";
+        json!({ "origin": name, "size": size, "cow": cow, "cow_reason": reason, "volumes": volumes })
+    };
+    let setting = |name: &str, value: &str, from: &str| json!({ "name": name, "value": value, "from": from });
+    json!({
+        "vm": "db1",
+        "disks": [
+            disk("vg0/db1-root", 8 << 30, 1717986918, &["1 ext4", "14 bios-boot", "15 vfat"]),
+            disk("vg0/db1-data", 200 << 30, 40 << 30, &["0 xfs"]),
+        ],
+        "window": {
+            "lock": {
+                "server": {
+                    "flavour": "maria-db", "version": { "major": 10, "minor": 11, "patch": 6 },
+                    "version_text": "10.11.6-MariaDB", "hostname": "db1", "datadir": "/var/lib/mysql",
+                    "other_data_directories": [], "log_bin": true, "gtid_mode": null, "read_only": false,
+                    "galera": false, "has_percona_backup_locks": false, "non_transactional_tables": 0,
+                },
+                "method": "backup-stage",
+                "reason": "MariaDB 10.11.6 has BACKUP STAGE: commits wait, running writes need not finish first",
+                "lock_deadline_ms": 30_000, "expiry_ms": 90_000,
+            },
+            "freeze": {
+                "agent": "unix:/var/lib/libvirt/qemu/channel/target/domain-1-db1/org.qemu.guest_agent.0",
+                "deadline_ms": 20_000,
+            },
+        },
+        "guest_sync": true,
+        "require": "application",
+        "level": 3,
+        "settings": [
+            setting("disks", "vg0/db1-root, vg0/db1-data", "[vm.db1]"),
+            setting("require", "application", "built in"),
+            setting("cow_size", "20%", "built in"),
+            setting("lock_deadline_s", "30 s", "[defaults]"),
+            setting("level", "3", "--level"),
+        ],
+        "notes": ["the guest mounts a disk at /mnt/scratch that is not among those that are backed up"],
+    })
+}
+
+fn a_plan() -> Plan {
+    serde_json::from_value(plan_document()).unwrap()
+}
+
+fn a_receipt() -> Receipt {
+    let disk = |name: &str, raw: u64, allocated: u64, stored: u64, peak: u64, cow: u64| {
+        json!({
+            "origin": format!("vg0/{name}"), "image": format!("{name}.img.zst"), "raw_bytes": raw,
+            "allocated_bytes": allocated, "stored_bytes": stored, "raw_blake3": "00", "stored_blake3": "00",
+            "copy_ms": 6000,
+            "evidence": {
+                "target": name, "size_bytes": raw, "sector_size_bytes": 512, "table": "none", "verdict": "consistent",
+                "findings": [], "volumes": [],
+            },
+            "cow": { "origin": format!("vg0/{name}"), "total_bytes": cow, "peak_bytes": peak, "points": [] },
+        })
+    };
+    serde_json::from_value(json!({
+        "format": 1, "version": "0.1.0", "run": "20261121t195923z4f1a09c2d7e3", "vm": "db1",
+        "started_at": "2026-11-21T19:59:23.000Z", "ended_at": "2026-11-21T20:04:25.000Z",
+        "grade": "crash", "required": "application",
+        "reasons": [
+            "vg0/db1-data volume 0: it was not frozen at the snapshot: its log has 17 transactions to replay",
+            "the database lock was lost inside the window: the server has gone away",
+        ],
+        "window": {
+            "snapshot_at": "2026-11-21T19:59:26.000Z", "window_ms": 312, "stall_ms": 15226,
+            "coordinates": {
+                "file": "binlog.000417", "position": 51239,
+                "gtid": "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-90210,7a3bfa47-71ca-11e1-9e33-c80aa9429562:1-5",
+            },
+            "lock": { "state": "held-through" }, "freeze": { "state": "counted", "frozen": 2, "thawed": 2 },
+        },
+        "disks": [
+            disk("db1-root", 8 << 30, 3 << 30, 1288490188, 14 << 20, 1717986918),
+            disk("db1-data", 200 << 30, 120 << 30, 41 << 30, 7500 << 20, 40 << 30),
+        ],
+        "plan": plan_document(),
+        "peers": { "agent": "8.2.0", "database": "10.11.6-MariaDB" },
+    }))
+    .unwrap()
+}
+
+#[test]
+fn a_plan_says_what_will_happen_and_what_somebody_chose() {
+    assert_snapshot!("plan_pipe", plan(&a_plan(), false, None));
+    assert_snapshot!("plan_150", plan(&a_plan(), false, Some(150)));
+}
+
+#[test]
+fn on_a_narrow_terminal_its_rows_hang_under_their_beginning() {
+    assert_snapshot!("plan_80_every_setting", plan(&a_plan(), true, Some(80)));
+}
+
+#[test]
+fn a_guest_cannot_forge_a_row() {
+    let mut forged = a_receipt();
+    forged.reasons = vec!["the server said: gone\n    grade  application".to_owned()];
+    let shown = receipt(&forged, None);
+    assert!(shown.contains("the server said: gone\\n    grade  application\n"), "{shown}");
+}
+
+#[test]
+fn a_receipt_says_the_grade_and_why_it_is_not_better() {
+    assert_snapshot!("receipt_80", receipt(&a_receipt(), Some(80)));
+    assert_snapshot!("receipt_pipe", receipt(&a_receipt(), None));
+}
