@@ -59,6 +59,7 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!("cannot start the runtime: {error}");
+            voice.settle();
             return Exit::Failed.into();
         }
     };

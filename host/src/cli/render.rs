@@ -14,7 +14,6 @@ use super::voice::{self, Form};
 use crate::documents::receipt::Receipt;
 use crate::failure::Failure;
 use crate::failure::exit::Exit;
-use crate::run::event::Event;
 
 /// One JSON document on stdout. Returns what the command ends with, which was to be `exit`.
 #[must_use]
@@ -31,18 +30,17 @@ pub fn text(text: &str, exit: Exit) -> Exit {
     write(&harmless(text), exit)
 }
 
-/// Text on stderr, after all that was said there.
+/// Text on stderr, after all that was said there. Not for `backup`, which may have to say documents.
 pub fn note(text: &str) {
-    match voice::stderr() {
-        voice if voice.manner().form == Form::Json => voice.tell(&Event::Note { text: text.trim_end().to_owned() }),
-        voice => voice.last_words(Level::WARN, &harmless(text)),
-    }
+    voice::stderr().last_words(Level::WARN, &harmless(text));
 }
 
 /// The receipt on stderr, where stdout has the image.
 pub fn receipt_beside_image(receipt: &Receipt) {
     match voice::stderr() {
-        voice if voice.manner().form == Form::Json => voice.tell(&json!({ "event": "receipt", "receipt": receipt })),
+        voice if voice.manner().form == Form::Json => {
+            voice.last_document(&json!({ "event": "receipt", "at": voice.now(), "receipt": receipt }));
+        }
         voice => voice.last_words(Level::INFO, &harmless(&describe::receipt(receipt, None))),
     }
 }
@@ -54,7 +52,7 @@ pub fn failure(what: &str, failure: &Failure, as_json: bool) -> Exit {
     let document = failure.document(what);
     match voice::stderr() {
         voice if voice.manner().form == Form::Json => {
-            voice.tell(&json!({ "event": "failure", "at": voice.now(), "error": document.error }));
+            voice.last_document(&json!({ "event": "failure", "at": voice.now(), "error": document.error }));
         }
         voice => voice.last_words(Level::ERROR, &harmless(&failure.describe(what))),
     }

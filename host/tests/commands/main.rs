@@ -3,4 +3,6 @@
 
 mod exit_codes;
 mod inherited;
+mod output;
+mod progress;
 mod started;

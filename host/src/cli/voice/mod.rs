@@ -122,10 +122,18 @@ impl Voice {
 
     /// Says the last words of a command, which have a form of their own, and waits until they are written.
     pub fn last_words(&self, level: Level, text: &str) {
-        let text = match self.manner.form {
+        self.last(match self.manner.form {
             Form::Journal => form::prefixed(level, text),
             Form::Text { .. } | Form::Json => text.to_owned(),
-        };
+        });
+    }
+
+    /// The same as a document. For [`Form::Json`].
+    pub fn last_document(&self, document: &impl Serialize) {
+        self.last(form::document(document).text);
+    }
+
+    fn last(&self, text: String) {
         self.queue.set_status(None);
         self.queue.push_always(Line { text: text.clone(), ..Line::default() });
         if !self.queue.wait(None) {
