@@ -74,7 +74,7 @@ pub struct BackupArgs {
     /// zstd level, 1 to 19 [default: 1, because the copy's length is what the COW has to survive].
     #[arg(long)]
     pub level: Option<i32>,
-    /// How to tell on stderr what happens.
+    /// How to tell on stderr what happens; stdout stays as it is. docs/progress.md describes the documents of `json`.
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     pub progress: Progress,
     /// Print the receipt, or the failure, as one JSON document on stdout.

@@ -35,3 +35,20 @@ fn quiet_leaves_warnings() {
     let told = told(Level::WARN);
     assert_eq!((told.len(), count(&told, "note")), (1, 1), "{told:?}");
 }
+
+#[test]
+fn the_documents_of_the_manual_are_what_is_said() {
+    let manual = include_str!("../../../docs/progress.md");
+    let examples: Vec<Value> =
+        manual.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told = documents();
+    for example in examples.iter().filter(|example| example["event"] != "log") {
+        let event: Event = serde_json::from_value(example.clone()).unwrap();
+        let mut written = serde_json::to_value(&event).unwrap();
+        written["at"] = example["at"].clone();
+        assert_eq!(&written, example);
+    }
+    for fact in told.iter().filter_map(|document| document["detail"]["fact"].as_str()) {
+        assert!(manual.contains(&format!("| `{fact}` |")), "{fact} is not in the manual");
+    }
+}
