@@ -15,9 +15,22 @@ fn a_plan_says_what_a_backup_would_do_and_does_none_of_it() {
         for word in [ROOT, DATA, "200 MiB", "BACKUP STAGE", "freeze", "1 ext4", "application"] {
             assert!(said.contains(word), "`{word}` is not in the plan:\n{said}");
         }
+        assert!(!said.contains("no disk of this job"), "{said}");
         assert_eq!(volume::all(), volumes);
         assert_eq!(plan.steps(), []);
         assert_eq!(plan.files(), [""; 0]);
+    });
+}
+
+#[test]
+fn a_plan_names_the_mounts_of_a_disk_that_is_missing_from_the_job() {
+    scenario(|_| {
+        for (named, missing) in [(ROOT, "/srv/data (ext4, "), (DATA, "/ (ext4, ")] {
+            let plan = Run::of("plan").with(&["--disk", named, "--agent", "unix:/run/lab/qga.sock", "--json"]);
+            let document: Value = serde_json::from_str(&{ plan }.end().with_code(0).stdout).unwrap();
+            let notes = document["notes"].to_string();
+            assert!(notes.contains("no disk of this job") && notes.contains(missing), "{named}: {notes}");
+        }
     });
 }
 
