@@ -1,6 +1,6 @@
 //! Stderr: everything that is said there, in one form, written by a thread of its own.
 //!
-//! Nobody but the last words waits for it (see [`queue`]), and nothing else writes to it while a command runs.
+//! Nobody but the last words waits for it (see `queue.rs`), and nothing else writes to it while a command runs.
 
 mod form;
 mod journal;
@@ -9,6 +9,7 @@ mod manner;
 mod panic;
 mod queue;
 mod screen;
+mod status;
 
 use std::io::{self, Write};
 use std::sync::{Arc, OnceLock};
@@ -22,7 +23,7 @@ pub use self::journal::Field;
 pub use self::layer::Passed;
 pub use self::manner::{Copies, Form, Manner, Paint, Progress, Surroundings};
 pub use self::panic::say_panics;
-pub use self::screen::Status;
+pub use self::status::Status;
 
 use self::queue::{Line, Outlet, Queue};
 use self::screen::Screen;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::screen::Status;
+use super::status::Status;
 
 /// Lines that may wait.
 const MAX_LINES: usize = 4096;

@@ -6,41 +6,12 @@ use std::os::unix::net::UnixDatagram;
 use unicode_width::UnicodeWidthStr;
 
 use super::queue::{Line, Work};
-use crate::show::copying::Copying;
-use crate::show::wrap::{fitting, hanging};
+use crate::show::wrap::hanging;
 
 /// Where a terminal does not say how wide it is.
 const COLUMNS: usize = 80;
 /// How far the rest of a line that is too long stands under its beginning.
 const HANG: usize = 2;
-
-/// What goes on now.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Status {
-    /// A copy.
-    Copy(Copying),
-    /// Anything else.
-    Text(String),
-}
-
-impl Status {
-    fn drawn(&self, columns: usize) -> String {
-        match self {
-            Self::Copy(copying) => copying.bar(columns),
-            Self::Text(text) => fitting(format!("{text} ...").chars(), columns),
-        }
-    }
-}
-
-fn shown(Line { text, paint, wraps, .. }: Line, columns: usize) -> String {
-    let lines = text.trim_end_matches('\n').split('\n');
-    let text =
-        if wraps { lines.map(|line| hanging(line, columns, HANG)).collect::<Vec<_>>().join("\n") + "\n" } else { text };
-    match text.strip_suffix('\n') {
-        Some(text) if !paint.is_empty() => format!("{paint}{text}\x1b[0m\n"),
-        _ => text,
-    }
-}
 
 /// A terminal or a file, and the journal.
 pub struct Screen {
@@ -100,10 +71,21 @@ impl Screen {
     }
 }
 
+fn shown(Line { text, paint, wraps, .. }: Line, columns: usize) -> String {
+    let lines = text.trim_end_matches('\n').split('\n');
+    let text =
+        if wraps { lines.map(|line| hanging(line, columns, HANG)).collect::<Vec<_>>().join("\n") + "\n" } else { text };
+    match text.strip_suffix('\n') {
+        Some(text) if !paint.is_empty() => format!("{paint}{text}\x1b[0m\n"),
+        _ => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use super::super::status::Status;
     use super::*;
 
     #[derive(Clone, Default)]
