@@ -9,7 +9,7 @@ use serde_json::Value;
 use stillpoint::cli::listen::Told;
 use stillpoint::cli::voice::{Manner, Progress, Surroundings, Voice};
 use stillpoint::clock::Clock;
-use stillpoint::run::event::Event;
+use stillpoint::run::event::{Event, Listener};
 use tracing::Level;
 
 /// A terminal as most are.
@@ -51,6 +51,23 @@ impl Write for Sink {
     }
 }
 
+fn voice(progress: Progress, here: Surroundings, level: Level, columns: u16) -> (Sink, Voice) {
+    let sink = Sink::new(columns);
+    let width = move || Some(usize::from(columns));
+    let clock = Clock::fixed(SystemTime::UNIX_EPOCH);
+    let voice = Voice::to(Box::new(sink.clone()), Box::new(width), Manner::of(progress, here), level, clock);
+    (sink, voice)
+}
+
+/// What is said of `events`.
+pub fn said(here: Surroundings, events: &[Event]) -> String {
+    let (sink, voice) = voice(Progress::Auto, here, Level::INFO, 80);
+    let told = Told::by(voice.clone());
+    events.iter().for_each(|event| told.hear(event));
+    voice.settle();
+    sink.0.lock().unwrap().1.clone()
+}
+
 /// A backup that is being played.
 pub struct Played {
     sink: Sink,
@@ -60,11 +77,7 @@ pub struct Played {
 impl Played {
     /// As `progress` has it, at `level`, where `here` is `columns` wide; as far as `until_s` seconds after it began.
     pub fn new(progress: Progress, here: Surroundings, level: Level, columns: u16, until_s: u64) -> Self {
-        let sink = Sink::new(columns);
-        let clock = Clock::fixed(SystemTime::UNIX_EPOCH);
-        let manner = Manner::of(progress, here);
-        let width = move || Some(usize::from(columns));
-        let voice = Voice::to(Box::new(sink.clone()), Box::new(width), manner, level, clock);
+        let (sink, voice) = voice(progress, here, level, columns);
         let (told, started) = (Told::by(voice.clone()), Instant::now());
         let documents = documents();
         let time = |document: &Value| humantime::parse_rfc3339(document["at"].as_str().unwrap()).unwrap();

@@ -1,10 +1,12 @@
 //! Sentences.
 
 use insta::assert_snapshot;
+use serde_json::json;
 use stillpoint::cli::voice::{Progress, Surroundings};
+use stillpoint::run::event::Event;
 use tracing::Level;
 
-use crate::played::{PIPE, Played, TERMINAL};
+use crate::played::{PIPE, Played, TERMINAL, said};
 
 const MIDWAY_S: u64 = 120;
 
@@ -66,4 +68,19 @@ fn quiet_is_warnings_alone() {
     let text = Played::whole(Progress::Bar, TERMINAL, Level::WARN, 150).text();
     assert_eq!(text.matches('\n').count(), 1, "{text}");
     assert!(text.starts_with("\u{1b}[33mwarning: the guest mounts a disk at /mnt/scratch"), "{text}");
+}
+
+#[test]
+fn an_error_that_two_steps_end_with_is_said_once() {
+    let failed = |step: &str| {
+        let document = json!({
+            "event": "step", "at": "2026-11-21T19:59:25.000Z", "elapsed_ms": 2000, "mark": "failed", "step": step,
+            "error": "lock: no answer within 30 s\nand then unlock failed: gone",
+        });
+        serde_json::from_value::<Event>(document).unwrap()
+    };
+    // The lock was not granted, and so the freeze never sent: both hold nothing, and both say why.
+    let text = said(PIPE, &[failed("lock"), failed("freeze")]);
+    let time = "1970-01-01T00:00:00Z";
+    assert_eq!(text, format!("{time} warning: lock failed: no answer within 30 s\n  and then unlock failed: gone\n"));
 }

@@ -51,6 +51,19 @@ impl Form {
             }
         }
     }
+
+    /// The last words of a command: several lines, which are as they are.
+    #[must_use]
+    pub fn last(self, level: Level, text: &str) -> Line {
+        match self {
+            Self::Text { paint, stamped } => {
+                let paint = paint.before(level, false);
+                Line { text: text.to_owned(), paint, wraps: !stamped, record: None }
+            }
+            Self::Journal => Line { text: prefixed(level, text), ..Line::default() },
+            Self::Json => Line { text: text.to_owned(), ..Line::default() },
+        }
+    }
 }
 
 /// A document in a line.
@@ -61,7 +74,7 @@ pub fn document(document: &impl Serialize) -> Line {
 }
 
 /// Each line with its priority before it, as sd-daemon(3) has it: for the journal where it does not take a record.
-pub fn prefixed(level: Level, text: &str) -> String {
+fn prefixed(level: Level, text: &str) -> String {
     text.lines().map(|line| format!("<{}>{line}\n", journal::priority(level))).collect()
 }
 

@@ -123,20 +123,18 @@ impl Voice {
 
     /// Says the last words of a command, which have a form of their own, and waits until they are written.
     pub fn last_words(&self, level: Level, text: &str) {
-        self.last(match self.manner.form {
-            Form::Journal => form::prefixed(level, text),
-            Form::Text { .. } | Form::Json => text.to_owned(),
-        });
+        self.last(self.manner.form.last(level, text));
     }
 
     /// The same as a document. For [`Form::Json`].
     pub fn last_document(&self, document: &impl Serialize) {
-        self.last(form::document(document).text);
+        self.last(form::document(document));
     }
 
-    fn last(&self, text: String) {
+    fn last(&self, line: Line) {
+        let text = line.text.clone();
         self.queue.set_status(None);
-        self.queue.push_always(Line { text: text.clone(), ..Line::default() });
+        self.queue.push_always(line);
         if !self.queue.wait(None) {
             // Where stderr is gone there is nobody left to tell.
             drop(io::stderr().write_all(text.as_bytes()));
