@@ -53,10 +53,12 @@ pub async fn claim(
         ImageName::File(target) => Some(target),
         ImageName::Stdout => None,
     });
-    let partial = |target: &Target| Held::Partial { path: target.partial_path().to_owned() };
-    let holds: Vec<Held> = files.chain(&receipt).map(partial).collect();
+    // Whoever reads the log may stand in another folder.
+    let partial = |target: &Target| std::path::absolute(target.partial_path()).map(|path| Held::Partial { path });
+    let holds = files.chain(&receipt).map(partial).collect::<Result<Vec<_>, _>>();
+    let holds =
+        holds.map_err(|source| ArtifactError::Io { step: "find", path: ".".into(), source }).at(Step::Output)?;
 
-    run.intend(Step::Output, holds.clone())?;
     let creating = async {
         let create = |(plan, name)| {
             let image = match name {
@@ -69,7 +71,7 @@ pub async fn claim(
         let receipt = receipt.map(Target::create).transpose()?;
         Ok::<_, ArtifactError>((receipt, disks))
     };
-    let (receipt, disks) = run.take_or_nothing(Step::Output, holds.clone(), creating, |_| None).await?;
+    let (receipt, disks) = run.take(Step::Output, holds.clone(), creating, |_| None).await?;
     Ok((Publication { receipt, holds }, disks))
 }
 

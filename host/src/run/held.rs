@@ -3,6 +3,7 @@
 //! Guards, `Drop` and every way out of an error call [`Held::release`], and so can another process that has read the log.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
@@ -12,8 +13,7 @@ use guest_bridge::database::lock_method::LockMethod;
 use image::artifact;
 use lvm::{LvName, Lvm};
 use serde::{Deserialize, Serialize};
-use tokio::runtime::{Builder, Handle, RuntimeFlavor};
-use tokio::task::block_in_place;
+use tokio::runtime::Builder;
 
 use super::path_text;
 use crate::blocking::blocking;
@@ -89,7 +89,8 @@ impl Held {
     #[must_use]
     pub fn may_be_there(&self) -> bool {
         match self {
-            Self::Partial { path } => std::fs::symlink_metadata(path).is_ok(),
+            // That it cannot be looked at does not say that it is gone.
+            Self::Partial { path } => !std::fs::symlink_metadata(path).is_err_and(|error| says_gone(&error)),
             Self::Cow { .. } | Self::Lock { .. } | Self::Frozen { .. } => true,
         }
     }
@@ -109,6 +110,10 @@ impl Held {
             }
         }
     }
+}
+
+fn says_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 impl fmt::Display for Held {
@@ -150,18 +155,22 @@ impl Left {
             Held::Lock { .. } | Held::Frozen { .. } => None,
         };
         let commands: Vec<String> = self.left.iter().filter_map(|(held, _)| command(held)).collect();
-        format!("free what holds them, then {}; volumes cost every write of the guest until then", commands.join(", "))
+        let costs = match self.left.iter().any(|(held, _)| matches!(held, Held::Cow { .. })) {
+            true => "; volumes cost every write of the guest until then",
+            false => "",
+        };
+        format!("free what holds them, then {}{costs}", commands.join(", "))
     }
 }
 
-/// Gives everything back; one that cannot be does not keep the others. Each is tried a second time, because what was in the
-/// way may have passed.
+/// Gives everything back, last taken first: a guest that stands still does not wait for volumes. One that cannot be given
+/// back does not keep the others; each is tried a second time, because what was in the way may have passed.
 ///
 /// # Errors
 /// What is left.
 pub async fn release_all(held: &[Held], means: &Means) -> Result<(), Left> {
     let mut left = Vec::new();
-    for one in held {
+    for one in held.iter().rev() {
         if let Err(first) = one.release(means).await {
             tracing::warn!("{first}; trying once more");
             if let Err(why) = one.release(means).await {
@@ -177,20 +186,23 @@ pub fn release_in_drop(held: &[Held], means: &Means) {
     if held.is_empty() {
         return;
     }
-    let releasing = || async {
+    let releasing = async {
         match release_all(held, means).await {
             Ok(()) => tracing::warn!("gave back what a run held that did not end as it should"),
             Err(left) => tracing::error!("{left}"),
         }
     };
-    match Handle::try_current().map(|handle| (handle.runtime_flavor(), handle)) {
-        Ok((RuntimeFlavor::MultiThread, handle)) => block_in_place(|| handle.block_on(releasing())),
-        // A runtime of one thread, as in tests, cannot be waited for from within.
-        _ => thread::scope(|scope| {
-            scope.spawn(|| match Builder::new_current_thread().enable_all().build() {
-                Ok(runtime) => runtime.block_on(releasing()),
-                Err(error) => tracing::error!("cannot give back what is held: {error}"),
-            });
-        }),
+    // On a thread and a runtime of its own: the one around may be ending, whose timers and sockets then never wake anybody,
+    // and one of a single thread cannot be waited for from within.
+    let released = blocking(|| {
+        thread::scope(|scope| {
+            let release =
+                || Builder::new_current_thread().enable_all().build().map(|runtime| runtime.block_on(releasing));
+            let thread = thread::Builder::new().spawn_scoped(scope, release)?;
+            thread.join().unwrap_or_else(|_| Err(io::Error::other("a bug of ours ended it")))
+        })
+    });
+    if let Err(error) = released {
+        tracing::error!("cannot give back what is held: {error}");
     }
 }

@@ -82,20 +82,20 @@ pub async fn pass(
     let database = plan.lock.as_ref().map(database).transpose().at(Step::Lock)?;
     let freeze = plan.freeze.as_ref().map(|plan| Freeze { plan, means });
 
-    // Both intents are on the disk before anybody waits for us, and no line is until nobody does any more.
-    if let Some(freeze) = &plan.freeze {
-        run.intend(Step::Freeze, vec![freeze.holds()])?;
-    }
-    if let Some(lock) = &plan.lock {
-        run.intend(Step::Lock, vec![lock.holds()])?;
-    }
-    let _held_back = run.hold_back();
-
     let not_frozen = |failure: &Failure| {
         if let Some(freeze) = &plan.freeze {
             run.failed(Step::Freeze, vec![freeze.holds()], failure);
         }
     };
+    // Both intents are on the disk before anybody waits for us, and no line is until nobody does any more.
+    if let Some(freeze) = &plan.freeze {
+        run.intend(Step::Freeze, vec![freeze.holds()])?;
+    }
+    if let Some(lock) = &plan.lock {
+        run.intend(Step::Lock, vec![lock.holds()]).inspect_err(not_frozen)?;
+    }
+    let _held_back = run.hold_back();
+
     let mut tables = TablesLocked::take(database, run, stop).await.inspect_err(not_frozen)?;
     let coordinates = tables.coordinates().cloned();
 
