@@ -3,8 +3,7 @@
 //! An intent is synced before anybody acts on it, so that a run that dies by any means leaves the line that says what it may
 //! still hold. The file is locked for as long as the run lives: whether it does is then no question of process numbers.
 
-use std::collections::VecDeque;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -48,58 +47,78 @@ pub struct RunLog {
 #[derive(Debug)]
 struct Lines {
     file: File,
-    /// While somebody must not be kept waiting by a disk, lines wait here.
-    held_back: Option<VecDeque<String>>,
+    /// Length of the whole lines in it. What is behind them is half a line, of a write that failed.
+    whole_bytes: u64,
+    /// Lines that are not in it yet: held back, or refused by its disk.
+    waiting: String,
+    /// Somebody must not be kept waiting by a disk.
+    holds_back: bool,
 }
 
 impl RunLog {
-    /// Makes the log `STATE_DIR/runs/RUN.jsonl`, readable by its owner only, and locks it.
+    /// Makes the log `STATE_DIR/runs/RUN.jsonl`, readable by its owner only, with its first line. It has that name only when
+    /// it is locked and the line is on the disk: whoever finds a log finds who writes it, and whether it lives.
     ///
     /// # Errors
     /// Where the folder or the file cannot be made, or the log exists.
-    pub fn create(state_dir: &Path, run: &RunId) -> Result<Self, RunLogError> {
+    pub fn create(state_dir: &Path, run: &RunId, first: &Entry) -> Result<Self, RunLogError> {
         let folder = state_dir.join("runs");
         let path = folder.join(format!("{run}.jsonl"));
         let fail = |source| RunLogError { path: path.clone(), source };
         create_synced(&folder).map_err(fail)?;
-        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path).map_err(fail)?;
-        file.try_lock().map_err(|error| fail(error.into()))?;
-        sync_folder(&folder).map_err(fail)?;
-        Ok(Self { path, lines: Mutex::new(Lines { file, held_back: None }) })
+        let new = folder.join(format!(".{run}.new"));
+        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&new).map_err(fail)?;
+        let lines = Lines { file, whole_bytes: 0, waiting: String::new(), holds_back: false };
+        let log = Self { path: path.clone(), lines: Mutex::new(lines) };
+        let named = || {
+            log.lines().file.try_lock()?;
+            log.append_synced(first).map_err(|error| error.source)?;
+            // Nobody else has this run's id: nothing is raced for.
+            if fs::symlink_metadata(&path).is_ok() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            fs::rename(&new, &path)?;
+            sync_folder(&folder)
+        };
+        if let Err(source) = named() {
+            // Where it is gone or cannot be removed, it says that nothing is held.
+            drop(fs::remove_file(&new));
+            return Err(fail(source));
+        }
+        Ok(log)
     }
 
-    /// Appends a line, and waits until it is on the disk.
+    /// Appends a line, and waits until it is on the disk, and all before it.
     ///
     /// # Errors
-    /// Where it cannot be written; whoever wanted to act on it must not.
+    /// Where it cannot be written; whoever wanted to act on it must not, and it is not written later.
     pub fn append_synced(&self, entry: &Entry) -> Result<(), RunLogError> {
         let text = self.text(entry)?;
         let mut lines = self.lines();
-        lines
-            .write_held_back()
-            .and_then(|()| lines.file.write_all(text.as_bytes()))
-            .map_err(|error| self.failed(error))?;
+        let before = lines.waiting.len();
+        lines.waiting.push_str(&text);
+        if let Err(error) = lines.write() {
+            lines.waiting.truncate(before);
+            return Err(self.failed(error));
+        }
         lines.file.sync_data().map_err(|error| self.failed(error))
     }
 
     /// Appends a line that nobody waits for: not synced, and kept in memory while lines are held back.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// Where it cannot be written now. The next line takes it along.
     pub fn append(&self, entry: &Entry) -> Result<(), RunLogError> {
         let text = self.text(entry)?;
-        let Lines { file, held_back } = &mut *self.lines();
-        match held_back {
-            Some(waiting) => waiting.push_back(text),
-            None => file.write_all(text.as_bytes()).map_err(|error| self.failed(error))?,
-        }
-        Ok(())
+        let mut lines = self.lines();
+        lines.waiting.push_str(&text);
+        if lines.holds_back { Ok(()) } else { lines.write().map_err(|error| self.failed(error)) }
     }
 
-    /// Holds back further lines until the answer is dropped, or a synced one comes: a write waits for a journal, a full
-    /// dirty limit or a server, and nobody whose writers or filesystems stand still must.
+    /// Holds back further lines until the answer is dropped; one that is synced takes along those before it. A write waits
+    /// for a journal, a full dirty limit or a server, and nobody whose writers or filesystems stand still must.
     pub fn hold_back(&self) -> HeldBack<'_> {
-        self.lines().held_back.get_or_insert_default();
+        self.lines().holds_back = true;
         HeldBack(self)
     }
 
@@ -117,9 +136,16 @@ impl RunLog {
 }
 
 impl Lines {
-    fn write_held_back(&mut self) -> io::Result<()> {
-        let waiting: String = self.held_back.take().into_iter().flatten().collect();
-        self.file.write_all(waiting.as_bytes())
+    /// Writes what waits, all or nothing of it.
+    fn write(&mut self) -> io::Result<()> {
+        // A line behind half a one could not be read, nor could any log with such a line.
+        if self.file.metadata()?.len() > self.whole_bytes {
+            self.file.set_len(self.whole_bytes)?;
+        }
+        self.file.write_all(self.waiting.as_bytes())?;
+        self.whole_bytes += self.waiting.len() as u64;
+        self.waiting.clear();
+        Ok(())
     }
 }
 
@@ -130,7 +156,9 @@ pub struct HeldBack<'l>(&'l RunLog);
 
 impl Drop for HeldBack<'_> {
     fn drop(&mut self) {
-        if let Err(error) = self.0.lines().write_held_back() {
+        let mut lines = self.0.lines();
+        lines.holds_back = false;
+        if let Err(error) = lines.write() {
             tracing::warn!(path = %self.0.path.display(), %error, "outcomes of this run are not in its log");
         }
     }
@@ -158,6 +186,8 @@ mod tests {
     use super::*;
     use crate::failure::exit::Exit;
     use crate::failure::table::row;
+    use crate::run::entry::Mark;
+    use crate::step::Step;
 
     #[test]
     fn a_state_folder_that_cannot_be_used_fails_the_run_and_another_one_helps() {
@@ -167,5 +197,33 @@ mod tests {
             assert_eq!((cause.kind, row(cause.kind, false).exit), (Kind::RunLog, Exit::Failed));
             assert!(cause.hint().contains("--state-dir"), "{kind}: {}", cause.hint());
         }
+    }
+    impl RunLog {
+        pub(in crate::run) fn on_a_full_disk() -> Self {
+            let file = OpenOptions::new().append(true).open("/dev/full").unwrap();
+            let lines = Lines { file, whole_bytes: 0, waiting: String::new(), holds_back: false };
+            Self { path: "/dev/full".into(), lines: Mutex::new(lines) }
+        }
+    }
+
+    fn entry(mark: Mark) -> Entry {
+        Entry { at: String::new(), elapsed_ms: 0, mark }
+    }
+
+    #[test]
+    fn a_full_disk_refuses_an_intent_for_good_and_gets_outcomes_when_it_has_room_again() {
+        let mut log = RunLog::on_a_full_disk();
+        let done = |step| entry(Mark::Done { step, frees: Vec::new(), detail: None });
+        let intent = entry(Mark::Intent { step: Step::CowVolumes, takes: Vec::new() });
+        assert_eq!(log.append(&done(Step::Output)).unwrap_err().source.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(log.append_synced(&intent).unwrap_err().source.kind(), io::ErrorKind::StorageFull);
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        log.lines.get_mut().unwrap().file = File::create(&path).unwrap();
+        log.append(&done(Step::Remove)).unwrap();
+        let text = fs::read_to_string(path).unwrap();
+        let written: Vec<Entry> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(written, [done(Step::Output), done(Step::Remove)]);
     }
 }

@@ -44,19 +44,20 @@ impl Run {
     pub fn begin(state_dir: &Path, vm: &str, clock: Clock, listeners: Listeners) -> Result<Self, RunLogError> {
         let id = new_id(&clock)
             .map_err(|error| RunLogError { path: state_dir.to_owned(), source: std::io::Error::other(error) })?;
-        let log = RunLog::create(state_dir, &id)?;
         let (start, started_at) = (clock.now(), clock.utc());
-        let run = Self { id, clock, start, started_at, log, listeners, held: Mutex::default() };
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        run.write_synced(Mark::Begun(Begun {
+        let begun = Begun {
             format: FORMAT,
-            run: run.id.clone(),
+            run: id.clone(),
             vm: vm.to_owned(),
             pid: std::process::id(),
             boot_id: boot_id.trim().to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-        }))?;
-        Ok(run)
+        };
+        let first = Entry { at: started_at.clone(), elapsed_ms: 0, mark: Mark::Begun(begun) };
+        let log = RunLog::create(state_dir, &id, &first)?;
+        listeners.tell(&Event::Step(first));
+        Ok(Self { id, clock, start, started_at, log, listeners, held: Mutex::default() })
     }
 
     /// Which run.
@@ -105,6 +106,8 @@ impl Run {
     fn write_synced(&self, mark: Mark) -> Result<(), RunLogError> {
         let entry = self.entry(mark);
         self.log.append_synced(&entry)?;
+        // Where it is not on the disk, nothing of it is taken.
+        entry.mark.apply_to(&mut self.held());
         self.tell(&Event::Step(entry));
         Ok(())
     }
@@ -112,6 +115,7 @@ impl Run {
     /// That an outcome cannot be written is only warned of: the intent is there, and whoever recovers looks at what is.
     fn write(&self, mark: Mark) {
         let entry = self.entry(mark);
+        entry.mark.apply_to(&mut self.held());
         self.tell(&Event::Step(entry.clone()));
         if let Err(error) = self.log.append(&entry) {
             tracing::warn!(%error, "an outcome of this run is not in its log");
@@ -123,7 +127,6 @@ impl Run {
     }
 
     fn entry(&self, mark: Mark) -> Entry {
-        mark.apply_to(&mut self.held());
         Entry { at: self.clock.utc(), elapsed_ms: millis(self.start.elapsed()), mark }
     }
 }
@@ -139,6 +142,7 @@ fn new_id(clock: &Clock) -> Result<RunId, RunIdError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::step::Step;
 
     #[test]
     fn run_ids_differ_in_48_random_bits() {
@@ -147,5 +151,15 @@ mod tests {
         assert_eq!((&id[..16], id.len()), ("19700101t000000z", 28));
         assert!(id[16..].chars().all(|digit| digit.is_ascii_hexdigit()), "{id}");
         assert_ne!(new_id(&clock), new_id(&clock));
+    }
+    /// What was not taken is not left, and nobody has to look for it.
+    #[test]
+    fn an_intent_that_cannot_be_written_takes_nothing() {
+        let state_dir = tempfile::tempdir().unwrap();
+        let run = Run::begin(state_dir.path(), "db1", Clock::system(), Listeners::default()).unwrap();
+        let run = Run { log: RunLog::on_a_full_disk(), ..run };
+        let frozen = Held::Frozen { agent: "unix:/run/qga".to_owned() };
+        run.intend(Step::Freeze, vec![frozen]).unwrap_err();
+        assert_eq!(*run.held(), []);
     }
 }

@@ -111,6 +111,7 @@ impl RunRecord {
                 let entries = lines.map(|(number, line)| entry(line).map_err(|why| (number, why)));
                 (begun, entries.collect::<Result<_, _>>()?)
             }
+            0 => return Err((1, "there is no format 0".to_owned())),
             newer => return Err((1, format!("format {newer} is newer than this program"))),
         };
         Ok(Self { begun: read.0, entries: read.1, torn: !rest.is_empty() })

@@ -1,8 +1,13 @@
 //! The run log, and what a run holds: what another process finds and acts on when a run dies by any means.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod alive;
 mod drop_net;
 mod held;
+mod log;
+mod read;
+mod round_trip;
+mod story;
 
 use std::path::{Path, PathBuf};
 
