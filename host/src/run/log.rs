@@ -37,6 +37,11 @@ impl From<RunLogError> for Cause {
     }
 }
 
+/// Where the logs of all runs are.
+pub(super) fn folder(state_dir: &Path) -> PathBuf {
+    state_dir.join("runs")
+}
+
 /// A run log that is being written.
 #[derive(Debug)]
 pub struct RunLog {
@@ -62,7 +67,7 @@ impl RunLog {
     /// # Errors
     /// Where the folder or the file cannot be made, or the log exists.
     pub fn create(state_dir: &Path, run: &RunId, first: &Entry) -> Result<Self, RunLogError> {
-        let folder = state_dir.join("runs");
+        let folder = folder(state_dir);
         let path = folder.join(format!("{run}.jsonl"));
         let fail = |source| RunLogError { path: path.clone(), source };
         create_synced(&folder).map_err(fail)?;

@@ -8,12 +8,13 @@ mod format1;
 pub mod held;
 pub mod log;
 mod path_text;
+mod prune;
 pub mod record;
 pub mod steps;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use lvm::{RunId, RunIdError};
 
@@ -57,6 +58,9 @@ impl Run {
         let first = Entry { at: started_at.clone(), elapsed_ms: 0, mark: Mark::Begun(begun) };
         let log = RunLog::create(state_dir, &id, &first)?;
         listeners.tell(&Event::Step(first));
+        if let Err(error) = prune::prune(&log::folder(state_dir), SystemTime::now()) {
+            tracing::debug!(%error, "old run logs are not removed");
+        }
         Ok(Self { id, clock, start, started_at, log, listeners, held: Mutex::default() })
     }
 
