@@ -137,7 +137,7 @@ impl Plan {
             size: disk.origin.size.0,
             cow: disk.cow.0,
             cow_reason: disk.cow_reason.clone(),
-            volumes: disk.volumes.iter().map(|v| format!("{} {:?}", v.path, v.kind).to_lowercase()).collect(),
+            volumes: disk.volumes.iter().map(|volume| format!("{} {}", volume.path, volume.kind)).collect(),
         };
         let setting = |Stated { key, value, from }: &Stated| document::Setting {
             name: (*key).to_owned(),
