@@ -145,6 +145,7 @@ impl Plan {
             from: from.to_string(),
         };
         document::Plan {
+            format: document::FORMAT,
             vm: self.vm.clone(),
             disks: self.disks.iter().map(disk).collect(),
             window: document::Window {

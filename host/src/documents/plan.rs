@@ -4,11 +4,18 @@ use guest_bridge::database::lock_method::LockMethod;
 use guest_bridge::database::server::Server;
 use serde::{Deserialize, Serialize};
 
+use super::{Document, first_format};
 use crate::grade::Grade;
+
+/// The version of the plan, of its own and of that in a receipt.
+pub const FORMAT: u32 = 1;
 
 /// A plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
+    /// The version of this form. Before 0.2 it was not said.
+    #[serde(default = "first_format")]
+    pub format: u32,
     /// The VM.
     pub vm: String,
     /// Each disk, in the order in which it is attached and copied.
@@ -85,4 +92,9 @@ pub struct Setting {
     pub value: String,
     /// `built in`, a table of the configuration or a flag.
     pub from: String,
+}
+
+impl Document for Plan {
+    const WHAT: &'static str = "plan";
+    const FORMAT: u32 = FORMAT;
 }

@@ -4,16 +4,17 @@ use fsprobe::Report;
 use guest_bridge::database::server::Coordinates;
 use serde::{Deserialize, Serialize};
 
+use super::Document;
 use super::plan::Plan;
 use crate::grade::Grade;
 
-/// The version of this form. It changes when a name here changes its meaning or goes; names may be added.
+/// The version of the receipt. It changes when a name here changes its meaning or goes; names may be added.
 pub const FORMAT: u32 = 1;
 
 /// What one backup is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// [`FORMAT`].
+    /// The version of this form.
     pub format: u32,
     /// The version of this program.
     pub version: String,
@@ -135,30 +136,7 @@ pub struct Peers {
     pub database: Option<String>,
 }
 
-/// A receipt that cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReceiptError {
-    /// It is no JSON of this form.
-    #[error("it is no receipt: {0}")]
-    Form(#[from] serde_json::Error),
-    /// A later program wrote it.
-    #[error("it is of format {0}, and this program knows {FORMAT}")]
-    Newer(u32),
-}
-
-impl Receipt {
-    /// Reads a receipt of this format or an older one.
-    ///
-    /// # Errors
-    /// [`ReceiptError`].
-    pub fn read(text: &[u8]) -> Result<Self, ReceiptError> {
-        #[derive(Deserialize)]
-        struct Format {
-            format: u32,
-        }
-        match serde_json::from_slice::<Format>(text)?.format {
-            FORMAT => Ok(serde_json::from_slice(text)?),
-            newer => Err(ReceiptError::Newer(newer)),
-        }
-    }
+impl Document for Receipt {
+    const WHAT: &'static str = "receipt";
+    const FORMAT: u32 = FORMAT;
 }

@@ -6,34 +6,13 @@ use std::path::Path;
 
 use fsprobe::{Depth, Disk, Extent, Finding, Kind, MountHint, Report, Volume, mount_hint, shell_path};
 use image::artifact::{is_packed, open_disk};
-use serde::Serialize;
 
 use super::disk::device_path;
 use super::held_still::Witness;
+use crate::documents::check::FORMAT;
+pub use crate::documents::check::{Checked, Hint};
 use crate::failure::{At, Failure};
 use crate::step::Step;
-
-/// What `--json` prints.
-#[derive(Debug, Serialize)]
-pub struct Checked {
-    /// What fsprobe read, and what happened to the target meanwhile.
-    #[serde(flatten)]
-    pub report: Report,
-    /// With `--mount-hints`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mount_hints: Option<Vec<Hint>>,
-}
-
-/// How to look into one volume.
-#[derive(Debug, Serialize)]
-pub struct Hint {
-    /// The volume's path.
-    pub volume: String,
-    /// What would write, or why there are no commands.
-    pub warning: &'static str,
-    /// Command lines for bash.
-    pub commands: Vec<String>,
-}
 
 /// Looks at what `target` names, and where asked says how to mount each volume.
 ///
@@ -52,7 +31,7 @@ pub fn check(target: &Path, depth: Depth, with_mount_hints: bool) -> Result<Chec
         report.findings.push(finding);
     }
     let mount_hints = with_mount_hints.then(|| mount_hints(&path, &layout));
-    Ok(Checked { report, mount_hints })
+    Ok(Checked { format: FORMAT, report, mount_hints })
 }
 
 const MEANWHILE: &str = "what is said here may mix two states of it; check a snapshot, or a copy that is done";
@@ -98,14 +77,14 @@ fn mount_hints(target: &Path, layout: &Disk) -> Vec<Hint> {
             if packed {
                 commands.insert(0, format!("zstd -d {} -o {}", shell_path(target), shell_path(&unpacked)));
             }
-            Hint { volume: volume.path.clone(), warning, commands }
+            Hint { volume: volume.path.clone(), warning: warning.into(), commands }
         }
         None if volume.kind == Kind::Empty => {
-            Hint { volume: volume.path.clone(), warning: "there is nothing in it", commands: Vec::new() }
+            Hint { volume: volume.path.clone(), warning: "there is nothing in it".into(), commands: Vec::new() }
         }
         None => Hint {
             volume: volume.path.clone(),
-            warning: "no line: it is not all on this disk, or in too many pieces",
+            warning: "no line: it is not all on this disk, or in too many pieces".into(),
             commands: Vec::new(),
         },
     };
