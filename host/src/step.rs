@@ -44,7 +44,8 @@ pub enum Step {
     Check,
     /// Reading files of a filesystem.
     Files,
-    /// Wherever a bug of ours ended it.
+    /// Wherever a bug of ours ended it; or, read from a run log, a newer program's step.
+    #[serde(other)]
     Unknown,
 }
 

@@ -71,7 +71,7 @@ pub enum Mark {
 /// Who runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Begun {
-    /// [`FORMAT`].
+    /// The version of the lines.
     pub format: u32,
     /// The run.
     pub run: RunId,
@@ -156,6 +156,14 @@ pub enum Fact {
         /// File names, the receipt last.
         files: Vec<String>,
     },
+    /// What a log of the first format says, in its words.
+    Format1 {
+        /// The detail of the line.
+        detail: serde_json::Value,
+    },
+    /// What a newer program says there.
+    #[serde(other)]
+    Unknown,
 }
 
 /// A COW volume that was made.

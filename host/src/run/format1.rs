@@ -7,7 +7,7 @@ use lvm::{LvName, RunId};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::entry::{Begun, Entry, Mark};
+use super::entry::{Begun, Entry, Fact, Mark};
 use super::held::Held;
 use crate::step::Step;
 
@@ -50,7 +50,10 @@ pub(super) fn read<'t>(
                 held.extend(takes.iter().map(|one| (step, one.clone())));
                 Mark::Intent { step, takes }
             }
-            "done" => Mark::Done { step, frees: freed(step, &mut held), detail: None },
+            "done" => {
+                let detail = Some(detail).filter(|detail| !detail.is_null()).map(|detail| Fact::Format1 { detail });
+                Mark::Done { step, frees: freed(step, &mut held), detail }
+            }
             "failed" => Mark::Failed { step, frees: Vec::new(), error },
             other => return Err((number, format!("there is no mark `{other}`"))),
         };
