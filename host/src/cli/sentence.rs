@@ -49,8 +49,7 @@ impl Sentence {
                 let takes = takes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                 Self::new(Level::DEBUG, &format!("{step} may hold from now on: {takes}"))
             }
-            Mark::Done { detail: Some(fact), .. } => Self::of_fact(fact),
-            Mark::Done { step, detail: None, .. } => Self::new(Level::DEBUG, &format!("{step} done")),
+            Mark::Done { step, detail, .. } => Self::of_done(*step, detail.as_ref()),
             Mark::Failed { step, error, .. } => {
                 let cause = error.strip_prefix(&format!("{step}: ")).unwrap_or(error);
                 Self::new(Level::WARN, &format!("{step} failed: {cause}"))
@@ -65,8 +64,11 @@ impl Sentence {
         }
     }
 
-    fn of_fact(fact: &Fact) -> Self {
+    fn of_done(step: Step, fact: Option<&Fact>) -> Self {
+        let Some(fact) = fact else { return Self::new(Level::DEBUG, &format!("{step} done")) };
         match fact {
+            // Of logs that another stillpoint wrote.
+            Fact::Format1 { .. } | Fact::Unknown => Self::new(Level::DEBUG, &format!("{step} done")),
             Fact::CowVolumes { volumes } => cow_volumes(volumes),
             Fact::GuestSynced => Self::info("the guest wrote out its dirty pages"),
             Fact::Locked { method, connection_id, coordinates, waited_ms } => {
