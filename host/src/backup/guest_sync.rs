@@ -4,7 +4,7 @@ use guest_bridge::agent::{self, Program};
 
 use super::plan::Plan;
 use crate::ask::connect::World;
-use crate::failure::{At, Cause, Failure};
+use crate::failure::{At, Cause, Failure, Kind};
 use crate::run::Run;
 use crate::run::entry::Fact;
 use crate::step::Step;
@@ -14,7 +14,7 @@ use crate::stop::Stop;
 /// freeze writes what is left.
 ///
 /// # Errors
-/// Only where the run was asked to stop.
+/// Only where the run was asked to stop, or the guest is found frozen by someone else.
 pub async fn sync_guest(plan: &Plan, world: &World, run: &Run, stop: &Stop) -> Result<(), Failure> {
     let Some(deadline) = plan.guest_sync else { return Ok(()) };
     let mut agent = world.agent_for("the guest's sync").at(Step::GuestSync)?;
@@ -31,6 +31,9 @@ pub async fn sync_guest(plan: &Plan, world: &World, run: &Run, stop: &Stop) -> R
         }
     };
     if let Err(failure) = run.take(Step::GuestSync, Vec::new(), syncing, |_| Some(Fact::GuestSynced)).await {
+        if failure.cause.kind == Kind::GuestFrozen {
+            return Err(failure);
+        }
         run.note(format!(
             "the guest did not write out its dirty pages beforehand; the freeze will take longer: {failure}"
         ));

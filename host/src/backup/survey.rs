@@ -2,7 +2,7 @@
 
 use crate::blocking::blocking;
 use fsprobe::Kind;
-use guest_bridge::agent::{self, AgentInfo, Filesystem, FreezeStatus};
+use guest_bridge::agent::{self, AgentError, AgentInfo, Filesystem, FreezeStatus};
 use guest_bridge::database::server::{self, Server};
 
 use crate::ask::connect::World;
@@ -168,6 +168,8 @@ impl GuestSurvey {
             // Only the plan's notes need them: an agent that stumbles over an odd device is backed up all the same.
             match agent::fsinfo(&mut agent, deadline).await {
                 Ok(listed) => filesystems = listed,
+                // Also where we are not to freeze: somebody has to know.
+                Err(error @ AgentError::Frozen { .. }) => return Err(error.into()),
                 Err(error) => unlisted = Some(error.to_string()),
             }
         } else {
