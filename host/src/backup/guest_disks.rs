@@ -2,8 +2,8 @@
 //!
 //! The agent names a disk by its place on the guest's buses, and this host's volumes have no such name. So each of the
 //! guest's disks is given one of the job's that could be it, by kind and size of what is mounted from it, as many as can be
-//! at once: what is left over lies on no disk of the job for certain. The reverse does not hold: what was matched may still
-//! be another VM's.
+//! at once. Whatever is left over, as many of the guest's disks lie on no disk of the job for certain; which they are, only
+//! where no disk of the job could be them. The reverse does not hold: what was matched may still be another VM's.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ struct GuestDisk<'f> {
     mounts: Vec<&'f Filesystem>,
 }
 
-/// A sentence for each disk of the guest that no disk of the job can be.
+/// A sentence for each disk of the guest that no disk of the job can be, or is left for.
 pub fn on_no_disk<'f>(filesystems: impl IntoIterator<Item = &'f Filesystem>, job: &[DiskPlan]) -> Vec<String> {
     let guest = guest_disks(filesystems);
     let could_be: Vec<Vec<usize>> = guest
@@ -26,7 +26,8 @@ pub fn on_no_disk<'f>(filesystems: impl IntoIterator<Item = &'f Filesystem>, job
         .map(|disk| (0..).zip(job).filter(|(_, candidate)| disk.could_be(candidate)).map(|(index, _)| index).collect())
         .collect();
     let matched = matching(&could_be, job.len());
-    guest.iter().zip(matched).filter(|(_, matched)| !matched).map(|(disk, _)| disk.missing()).collect()
+    let told = guest.iter().zip(&could_be).zip(matched).filter(|(_, matched)| !matched);
+    told.map(|((disk, could_be), _)| disk.missing(could_be.is_empty())).collect()
 }
 
 /// Filesystems over several disks (LVM, RAID in the guest) say too little of each; loop devices have no disk; and where an
@@ -53,15 +54,21 @@ impl GuestDisk<'_> {
         self.mounts.iter().all(|mount| disk.volumes.iter().any(|volume| could_hold(volume, mount)))
     }
 
-    fn missing(&self) -> String {
+    /// `is_certain`: no disk of the job could be this one. Else others of the guest have those that could.
+    fn missing(&self, is_certain: bool) -> String {
         let mounts = self.mounts.iter().map(|mount| {
             let size = mount.total_bytes.map(|bytes| format!(", {}", Bytes(bytes))).unwrap_or_default();
             format!("{} ({}{size})", mount.mountpoint.escape_default(), mount.fs_type.escape_default())
         });
+        let mounts = mounts.collect::<Vec<_>>().join(", ");
+        let which = if is_certain {
+            format!("no disk of this job can be the guest's disk with {mounts}")
+        } else {
+            format!("no disk of this job is left for the guest's disk with {mounts}, or for one that looks like it")
+        };
         format!(
-            "no disk of this job can be the guest's disk with {}: what the database keeps there is in no image, and the \
-             backup is at best of grade `filesystem`; name that disk, too",
-            mounts.collect::<Vec<_>>().join(", ")
+            "{which}: what the database keeps there is in no image, and the backup is at best of grade `filesystem`; name \
+             that disk, too"
         )
     }
 }
@@ -166,6 +173,15 @@ mod tests {
         let missing = on_no_disk(&guest, &[disk("root", &[(Kind::Ext4, 1000 * MIB)])]);
         assert_eq!(missing.len(), 1);
         assert!(missing[0].contains("/srv/data (ext4, 480 MiB)"), "{missing:?}");
+    }
+
+    #[test]
+    fn which_of_two_disks_is_missing_is_not_said_where_it_is_not_known() {
+        let guest = [mount("/", "ext4", 5, 480 * MIB), mount("/srv/data", "ext4", 6, 480 * MIB)];
+        let missing = on_no_disk(&guest, &[disk("data", &[(Kind::Ext4, 500 * MIB)])]);
+        assert!(missing[0].contains("or for one that looks like it"), "{missing:?}");
+        let missing = on_no_disk(&guest[..1], &[disk("data", &[(Kind::Xfs, 500 * MIB)])]);
+        assert!(missing[0].starts_with("no disk of this job can be the guest's disk with / (ext4"), "{missing:?}");
     }
 
     #[test]
