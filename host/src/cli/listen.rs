@@ -129,8 +129,10 @@ impl Told {
 
     fn document(&self, heard: &mut Heard, now: Instant, event: &Event) {
         let level = match event {
-            Event::Note { .. } | Event::Step(Entry { mark: Mark::Failed { .. }, .. }) => Level::WARN,
-            _ => Level::INFO,
+            Event::Note { .. } => Level::WARN,
+            // As much as its sentence matters; all of them are said, as far as no warnings alone are wanted.
+            Event::Step(entry) => Sentence::of(&entry.mark).level.min(Level::INFO),
+            Event::Copy { .. } | Event::Cow { .. } => Level::INFO,
         };
         let is_due = match event {
             Event::Step(_) | Event::Note { .. } => true,
