@@ -48,9 +48,12 @@ pub fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            // Nowhere to say that the message cannot be printed.
-            let _unprintable = error.print();
+            let exit = match (error.use_stderr(), error.print()) {
+                // Nowhere to say that the message cannot be printed.
+                (true, _) => Exit::Usage,
+                (false, Err(lost)) if lost.kind() != std::io::ErrorKind::BrokenPipe => Exit::Failed,
+                (false, _) => Exit::Done,
+            };
             return exit.into();
         }
     };

@@ -46,6 +46,15 @@ fn output_that_is_lost_is_a_failure_and_said() {
 }
 
 #[test]
+fn a_help_that_is_lost_is_a_failure() {
+    for flag in ["--help", "--version"] {
+        let mut program = stillpoint();
+        let ended = program.arg(flag).stdout(full()).stderr(Stdio::null()).status().unwrap();
+        assert_eq!(ended.code(), Some(1), "{flag}");
+    }
+}
+
+#[test]
 fn output_that_is_lost_does_not_hide_a_failure() {
     let mut plan = stillpoint();
     plan.args(["plan", "--json", "--config", "/dev/null"]).stdout(full()).stderr(Stdio::piped());
