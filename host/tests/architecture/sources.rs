@@ -54,8 +54,11 @@ impl Package {
     fn handed_on(&self, module: &str, name: &str) -> Option<String> {
         let text = &self.files[module];
         let exports = text.split("pub use ").skip(1).filter_map(|rest| rest.split(';').next());
-        let path = exports.flat_map(expand).find(|path| path.last().is_some_and(|last| last == name))?;
-        (path.first()? == "self" || path.first()? == "crate").then(|| self.resolve(module, &path))?
+        let mut path = exports.flat_map(expand).find(|path| path.last().is_some_and(|last| last == name))?;
+        if self.files.contains_key(&join(module, path.first()?)) {
+            path.insert(0, "self".to_owned());
+        }
+        self.resolve(module, &path)
     }
 
     /// Every circle of imports, each as its modules in order. What a file takes from the head of its own folder closes none:

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use guest_bridge::agent::{self, AgentError, FreezeScope, SharedAgent};
 
-use super::{FreezeFacts, TablesLocked};
+use super::FreezeFacts;
 use crate::backup::plan::FreezePlan;
 use crate::clock::millis;
 use crate::failure::{At, Cause, Failure};
@@ -25,12 +25,12 @@ pub struct Freeze<'p> {
 
 /// The guest is frozen, or no freeze was asked for.
 ///
-/// It holds the tables' guard, so that nobody unlocks before the thaw. While it lives the guest's agent accepts six
+/// It borrows the tables' guard, whatever that is, so that nobody unlocks before the thaw. While it lives the guest's agent accepts six
 /// commands, and thaw is the one of them that is needed here.
 #[must_use = "dropping it thaws at once"]
 pub struct Frozen<'l> {
     armed: Option<Armed>,
-    tables: PhantomData<&'l mut TablesLocked>,
+    tables: PhantomData<&'l mut ()>,
 }
 
 /// What a thaw needs. It exists before the freeze is sent: its reply may be lost, and the guest frozen all the same.
@@ -54,12 +54,12 @@ pub struct Thawed {
 }
 
 impl<'l> Frozen<'l> {
-    pub(super) fn not_asked(_tables: &'l mut TablesLocked) -> Self {
+    pub(super) fn not_asked(_tables: &'l mut impl Sized) -> Self {
         Self { armed: None, tables: PhantomData }
     }
 
     pub(super) async fn take(
-        _tables: &'l mut TablesLocked,
+        _tables: &'l mut impl Sized,
         Freeze { plan, means }: Freeze<'_>,
         run: &Run,
     ) -> Result<Self, Failure> {
