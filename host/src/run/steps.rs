@@ -15,11 +15,12 @@ impl Run {
         self.write_synced(Mark::Intent { step, takes }).at(step)
     }
 
-    /// Runs a step whose intent is new: it is on disk before `work` begins, the outcome is written after. What a step that
-    /// failed has taken may still be held.
+    /// Runs a step whose intent is new: where it takes something it is on disk before `work` begins, the outcome is written
+    /// after. What a step that failed has taken may still be held.
     ///
     /// # Errors
-    /// Where the intent cannot be made durable, and `work` is not begun; else those of `work`. Both carry the step.
+    /// Where an intent to take something cannot be made durable, and `work` is not begun; else those of `work`. Both carry
+    /// the step.
     pub async fn take<T, E: Into<Cause>>(
         &self,
         step: Step,
@@ -27,7 +28,12 @@ impl Run {
         work: impl Future<Output = Result<T, E>>,
         fact: impl FnOnce(&T) -> Option<Fact>,
     ) -> Result<T, Failure> {
-        self.intend(step, takes)?;
+        if takes.is_empty() {
+            // Whoever recovers has nothing to look for: a log that is full must not cost a snapshot that is there.
+            self.write(Mark::Intent { step, takes });
+        } else {
+            self.intend(step, takes)?;
+        }
         self.step(step, work, fact).await
     }
 
