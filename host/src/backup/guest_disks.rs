@@ -5,7 +5,7 @@
 //! at once. Whatever is left over, as many of the guest's disks lie on no disk of the job for certain; which they are, only
 //! where no disk of the job could be them. The reverse does not hold: what was matched may still be another VM's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fsprobe::Kind;
 use guest_bridge::agent::{Disk, Filesystem};
@@ -13,9 +13,13 @@ use lvm::Bytes;
 
 use super::disk::{DiskPlan, PlannedVolume};
 
-/// A disk of the guest, and what is mounted from it alone.
+/// A disk of the guest.
+#[derive(Default)]
 struct GuestDisk<'f> {
+    /// What is mounted from it alone.
     mounts: Vec<&'f Filesystem>,
+    /// What lies on others, too (LVM, RAID in the guest): that says too little of any of them.
+    parts: Vec<&'f Filesystem>,
 }
 
 /// A sentence for each disk of the guest that no disk of the job can be, or is left for.
@@ -30,14 +34,16 @@ pub fn on_no_disk<'f>(filesystems: impl IntoIterator<Item = &'f Filesystem>, job
     told.map(|((disk, could_be), _)| disk.missing(could_be.is_empty())).collect()
 }
 
-/// Filesystems over several disks (LVM, RAID in the guest) say too little of each; loop devices have no disk; and where an
-/// agent knows no address, nothing can be told apart.
+/// Loop devices have no disk; and where an agent knows no address, nothing can be told apart.
 fn guest_disks<'f>(filesystems: impl IntoIterator<Item = &'f Filesystem>) -> Vec<GuestDisk<'f>> {
     let mut disks: BTreeMap<String, GuestDisk<'f>> = BTreeMap::new();
     for filesystem in filesystems {
-        let [disk] = &*filesystem.disks else { continue };
-        let Some(address) = address(disk) else { continue };
-        disks.entry(address).or_insert_with(|| GuestDisk { mounts: Vec::new() }).mounts.push(filesystem);
+        let addresses: BTreeSet<String> = filesystem.disks.iter().filter_map(address).collect();
+        let is_alone = filesystem.disks.len() == 1;
+        for address in addresses {
+            let disk = disks.entry(address).or_default();
+            if is_alone { disk.mounts.push(filesystem) } else { disk.parts.push(filesystem) }
+        }
     }
     disks.into_values().collect()
 }
@@ -56,7 +62,7 @@ impl GuestDisk<'_> {
 
     /// `is_certain`: no disk of the job could be this one. Else others of the guest have those that could.
     fn missing(&self, is_certain: bool) -> String {
-        let mounts = self.mounts.iter().map(|mount| {
+        let mounts = self.mounts.iter().chain(&self.parts).map(|mount| {
             let size = mount.total_bytes.map(|bytes| format!(", {}", Bytes(bytes))).unwrap_or_default();
             format!("{} ({}{size})", mount.mountpoint.escape_default(), mount.fs_type.escape_default())
         });
@@ -213,6 +219,20 @@ mod tests {
         assert_eq!(on_no_disk(&guest, &together), [""; 0]);
         let apart = [disk("efi", &[(Kind::Fat, 64 * MIB)]), disk("root", &[(Kind::Ext4, 500 * MIB)])];
         assert_eq!(on_no_disk(&guest, &apart).len(), 1);
+    }
+
+    #[test]
+    fn each_disk_below_a_filesystem_of_several_is_looked_for() {
+        let (one, other) = (mount("/srv/data", "xfs", 6, 900 * MIB), mount("/srv/data", "xfs", 7, 900 * MIB));
+        let striped = Filesystem { disks: [&*one.disks, &*other.disks].concat(), ..one };
+        let guest = [mount("/", "ext4", 5, 400 * MIB), striped];
+        let job = ["root", "pv0", "pv1"].map(|lv| match lv {
+            "root" => disk(lv, &[(Kind::Ext4, 500 * MIB)]),
+            _ => disk(lv, &[(Kind::Lvm2Pv, 500 * MIB)]),
+        });
+        assert_eq!(on_no_disk(&guest, &job), [""; 0]);
+        let missing = on_no_disk(&guest, &job[..2]);
+        assert!(missing.len() == 1 && missing[0].contains("/srv/data (xfs"), "{missing:?}");
     }
 
     #[test]
