@@ -2,7 +2,9 @@
 
 use crate::layout::{Disk, layout};
 use crate::report::{Depth, Ext4Summary, Report, VolumeReport};
-use crate::{Finding, Findings, Kind, ProbeError, ReadAt, Severity, Verdict, Volume, ext4, kind, ntfs, xfs};
+use crate::{
+    Finding, Findings, Kind, ProbeError, ReadAt, Severity, Verdict, Volume, ext4, is_boot_code, kind, ntfs, xfs,
+};
 
 /// Reads the layout of `disk` and judges every volume on it.
 ///
@@ -25,6 +27,7 @@ impl Disk {
             size_bytes: self.size_bytes,
             sector_size_bytes: self.sector_size_bytes,
             table: self.table,
+            table_uuid: self.table_uuid.clone(),
             verdict: of_findings.chain(of_volumes).max().unwrap_or_default(),
             findings: self.findings.clone(),
             volumes: judged.into_iter().map(|judged| judged.report).collect(),
@@ -47,8 +50,11 @@ fn judge(disk: &dyn ReadAt, volume: &Volume, depth: Depth) -> Judged {
     {
         findings.push(error.finding());
     }
+    if volume.kind == Kind::Unknown {
+        findings.extend(unrecognised(volume, findings.verdict()));
+    }
     let weight = findings.verdict();
-    // Nothing is known of it, and nothing is wrong with it: that does not weaken the verdict of the disk.
+    // What nobody recognised is not sound; only that of a boot loader does not weaken the verdict of the disk.
     let verdict = if volume.kind == Kind::Unknown { weight.max(Verdict::Unknown) } else { weight };
     let report = VolumeReport {
         path: volume.path.clone(),
@@ -56,11 +62,26 @@ fn judge(disk: &dyn ReadAt, volume: &Volume, depth: Depth) -> Judged {
         size_bytes: volume.size_bytes(),
         kind: volume.kind,
         partition_type: volume.partition_type.clone(),
+        partition_name: volume.name.clone(),
+        partition_uuid: volume.partition_uuid.clone(),
+        label: volume.label.clone(),
+        uuid: volume.uuid.clone(),
+        pieces: volume.pieces(),
         verdict,
         findings: findings.into_vec(),
         ext4: summary,
     };
     Judged { report, weight }
+}
+
+/// Says that nothing was recognised in `volume`, where no finding has said why it cannot be judged.
+fn unrecognised(volume: &Volume, verdict: Verdict) -> Option<Finding> {
+    if volume.partition_type.as_deref().is_some_and(is_boot_code) {
+        let detail = "its partition is a boot loader's: nothing in it has to be recognised, and it is not judged";
+        return Some(Finding::note("boot-code", "signatures", detail));
+    }
+    let detail = "nothing in it is recognised, so that nothing tells whether it is sound";
+    (verdict == Verdict::Consistent).then(|| Finding::unknown("not-recognised", "signatures", detail))
 }
 
 fn judge_content(
@@ -80,7 +101,8 @@ fn judge_content(
         Kind::ExtJournal => findings.extend(ext4::check_journal_device(&content)?.into_vec()),
         Kind::Xfs => findings.extend(xfs::check(&content)?),
         Kind::Ntfs => ntfs::check(&content, findings)?,
-        Kind::Fat | Kind::Exfat => findings.extend(kind::fat_state(&content, volume.kind)?),
+        Kind::Fat => kind::check_fat(&content, depth, findings)?,
+        Kind::Exfat => kind::check_exfat(&content, findings)?,
         Kind::Swap => {
             if kind::swap_of(&content)?.is_some_and(|swap| swap.hibernated) {
                 let detail = "it holds the memory of a hibernated system, whose filesystems are not in order";
@@ -90,8 +112,15 @@ fn judge_content(
         Kind::Luks | Kind::Btrfs | Kind::LinuxRaid => {
             let detail = format!("what a {} volume holds is not judged", volume.kind);
             findings.push(Finding::unknown("not-judged", "content", detail));
+            findings.extend(match volume.kind {
+                Kind::Btrfs => kind::missing_of_btrfs(&content)?,
+                Kind::LinuxRaid => kind::missing_of_raid(&content)?,
+                _ => None,
+            });
         }
-        Kind::Lvm2Pv | Kind::Empty | Kind::Unknown => {}
+        Kind::Other(name) => findings.push(kind::not_judged(name)),
+        Kind::Empty => findings.push(Finding::note("empty", "content", kind::looked_at(&(0..content.size_bytes())))),
+        Kind::Lvm2Pv | Kind::Unknown => {}
     }
     Ok(())
 }

@@ -6,18 +6,21 @@
 #![forbid(unsafe_code)]
 
 mod allocated;
+mod boot_code;
 mod bytes;
 mod check;
 mod error;
 pub mod ext4;
 mod extent;
 mod finding;
+mod identity;
 mod kind;
 mod layout;
 mod lvm2;
 mod map;
 mod mount_hint;
 mod ntfs;
+mod piece;
 mod read_at;
 mod report;
 mod table;
@@ -25,6 +28,7 @@ mod volume;
 mod xfs;
 
 pub use allocated::allocated;
+pub use boot_code::is_boot_code;
 pub use check::check;
 pub use error::ProbeError;
 pub use extent::{Extent, ExtentSet};
@@ -32,6 +36,7 @@ pub use finding::{Finding, Findings, Severity, Verdict};
 pub use kind::Kind;
 pub use layout::{Disk, layout};
 pub use mount_hint::{MountHint, mount_hint, shell_path};
+pub use piece::{Stripes, VolumePiece};
 pub use read_at::{ReadAt, Window};
 pub use report::{Depth, Ext4Check, Ext4Summary, Report, VolumeReport};
 pub use table::Table;

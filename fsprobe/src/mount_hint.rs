@@ -74,6 +74,9 @@ fn mount_options(kind: Kind) -> Option<(Option<&'static str>, &'static str)> {
         ),
         Kind::LinuxRaid => (None, "`mdadm --assemble` without `--readonly` writes to its members"),
         Kind::Swap => (None, "it is no filesystem; `swapon` would write to it"),
+        Kind::Other(_) => {
+            (None, "it is known by its signature only; whatever opens it may write where the device lets it")
+        }
         Kind::Unknown => (None, "what it holds is not known; whatever mounts it may write where the device lets it"),
         Kind::Empty => return None,
     })

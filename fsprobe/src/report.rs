@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Finding, Kind, Table, Verdict};
+use crate::{Finding, Kind, Table, Verdict, VolumePiece};
 
 /// What a check found, in the names of `stillpoint check --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +18,11 @@ pub struct Report {
     pub sector_size_bytes: u32,
     /// The partition table that counts.
     pub table: Table,
-    /// The worst of the volumes and of `findings`; volumes of no known content count only if something is wrong with them.
+    /// As in [`Disk::table_uuid`](crate::Disk::table_uuid).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table_uuid: Option<String>,
+    /// The worst of the volumes and of `findings`. A volume of no known content is `unknown`; a boot loader's partition counts
+    /// only if something is wrong with it.
     pub verdict: Verdict,
     /// What was seen of the table.
     pub findings: Vec<Finding>,
@@ -40,6 +44,21 @@ pub struct VolumeReport {
     /// The type of its partition, as in [`Volume::partition_type`](crate::Volume::partition_type).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partition_type: Option<String>,
+    /// The name that a GPT gives it. The guest chose it, as the label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition_name: Option<String>,
+    /// As in [`Volume::partition_uuid`](crate::Volume::partition_uuid).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition_uuid: Option<String>,
+    /// As in [`Volume::label`](crate::Volume::label).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// As in [`Volume::uuid`](crate::Volume::uuid).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// Where it is, if not in one piece. `offset_bytes` then is that of the first only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pieces: Vec<VolumePiece>,
     /// How far it can be trusted as it is.
     pub verdict: Verdict,
     /// What was seen.
@@ -148,6 +167,11 @@ mod tests {
             size_bytes: 8_589_934_592,
             kind: Kind::Ext4,
             partition_type: None,
+            partition_name: None,
+            partition_uuid: None,
+            label: None,
+            uuid: None,
+            pieces: Vec::new(),
             verdict: Verdict::Replay,
             findings: vec![Finding::replay("journal-needs-replay", "journal", "2 transactions")],
             ext4: Some(ext4),
@@ -161,12 +185,14 @@ mod tests {
             verdict: Verdict::Unknown,
             findings: Vec::new(),
             ext4: None,
+            ..ext.clone()
         };
         Report {
             target: "disk.img".to_owned(),
             size_bytes: 10_737_418_240,
             sector_size_bytes: 512,
             table: Table::Gpt,
+            table_uuid: None,
             verdict: Verdict::Replay,
             findings: vec![Finding::note("n", "here", "\"quoted\"")],
             volumes: vec![ext, elsewhere],
@@ -204,7 +230,7 @@ mod tests {
     #[test]
     fn what_a_newer_version_wrote_is_read_as_far_as_it_is_known() {
         let newer = JSON
-            .replace(r#""kind":"ext4""#, r#""kind":"zfs","pool":{"name":"tank"}"#)
+            .replace(r#""kind":"ext4""#, r#""kind":"newfs","pool":{"name":"tank"}"#)
             .replace(r#""verdict":"replay""#, r#""verdict":"suspicious""#)
             .replace(r#""severity":"replay""#, r#""severity":"grave""#);
         let read: Report = serde_json::from_str(&newer).unwrap();
@@ -230,6 +256,7 @@ mod tests {
             (Kind::Luks, "luks"),
             (Kind::Lvm2Pv, "lvm2-pv"),
             (Kind::LinuxRaid, "linux-raid"),
+            (Kind::Other("iso9660"), "iso9660"),
             (Kind::Empty, "empty"),
             (Kind::Unknown, "unknown"),
         ];

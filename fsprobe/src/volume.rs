@@ -14,6 +14,12 @@ pub struct Volume {
     pub kind: Kind,
     /// The name that its partition table gives it. The guest chose it.
     pub name: Option<String>,
+    /// The UUID that its partition table gives it, as `blkid` prints `PARTUUID`.
+    pub partition_uuid: Option<String>,
+    /// The label of what it holds, escaped for a terminal. The guest chose it.
+    pub label: Option<String>,
+    /// The UUID or serial number of what it holds, as `blkid` prints it.
+    pub uuid: Option<String>,
     /// The type of its partition, as `sfdisk --json` prints it: a GUID, or the hexadecimal type byte.
     pub partition_type: Option<String>,
     /// What was seen while its place and kind were found out.
@@ -31,6 +37,9 @@ impl Volume {
             path,
             kind: Kind::Unknown,
             name: None,
+            partition_uuid: None,
+            label: None,
+            uuid: None,
             partition_type: None,
             findings: Vec::new(),
             map,

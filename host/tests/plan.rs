@@ -44,6 +44,7 @@ fn disk(name: &str, size: u64, free: u64) -> DiskSurvey {
             size_bytes: size,
             sector_size_bytes: 512,
             table: Table::None,
+            table_uuid: None,
             volumes: Vec::new(),
             findings: Vec::new(),
         },

@@ -3,23 +3,36 @@
 //! The places and the plausibility checks are those of `blkid -p`; a signature alone is not believed where its format
 //! offers a second field to check.
 
+mod btrfs;
+mod emptiness;
+mod exfat;
 mod ext;
 mod fat;
+mod lost;
 mod raid;
+mod signature;
 mod swap;
+mod tail;
+mod unnamed;
+mod zfs;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::bytes::{has, le64, u8_at};
+use crate::bytes::has;
 use crate::read_at::read;
-use crate::{Finding, ProbeError, ReadAt, ext4, lvm2, ntfs, xfs};
+use crate::{Finding, ProbeError, ReadAt, lvm2, ntfs, xfs};
 
-pub(crate) use fat::state as fat_state;
+pub(crate) use emptiness::{first_data, looked_at};
+
+pub(crate) use btrfs::missing as missing_of_btrfs;
+pub(crate) use exfat::{check as check_exfat, identity as exfat_identity};
+pub(crate) use fat::{check as check_fat, identity as fat_identity};
+pub(crate) use raid::{identity as raid_identity, missing as missing_of_raid};
+pub(crate) use signature::identity as other_identity;
 pub(crate) use swap::swap_of;
 
 /// What a volume holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
     /// ext2: no journal.
@@ -48,14 +61,33 @@ pub enum Kind {
     Lvm2Pv,
     /// Member of a Linux software RAID.
     LinuxRaid,
-    /// No signature, and nothing but zeros in the first mebibyte.
+    /// Something of which no more than its signature is known here, by the name that `blkid` has for it: `iso9660`, `qcow2`.
+    Other(&'static str),
+    /// No signature, and nothing but zeros wherever it was looked at.
     Empty,
     /// None of these.
-    #[serde(other)]
     Unknown,
 }
 
 impl Kind {
+    const NAMED: [Self; 15] = [
+        Self::Ext2,
+        Self::Ext3,
+        Self::Ext4,
+        Self::ExtJournal,
+        Self::Xfs,
+        Self::Ntfs,
+        Self::Fat,
+        Self::Exfat,
+        Self::Btrfs,
+        Self::Swap,
+        Self::Luks,
+        Self::Lvm2Pv,
+        Self::LinuxRaid,
+        Self::Empty,
+        Self::Unknown,
+    ];
+
     /// The name in reports, as `ext4` or `lvm2-pv`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -73,6 +105,7 @@ impl Kind {
             Self::Luks => "luks",
             Self::Lvm2Pv => "lvm2-pv",
             Self::LinuxRaid => "linux-raid",
+            Self::Other(name) => name,
             Self::Empty => "empty",
             Self::Unknown => "unknown",
         }
@@ -97,48 +130,73 @@ impl std::fmt::Display for Kind {
     }
 }
 
-/// The kind of a volume, and what else it could be.
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    /// A name that is not known is a newer version's, and `unknown`.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let named = Self::NAMED.into_iter().find(|kind| kind.as_str() == name);
+        Ok(named.or_else(|| signature::named(&name).map(Self::Other)).unwrap_or(Self::Unknown))
+    }
+}
+
+/// The kind of a volume, and what is to be said of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
     pub kind: Kind,
-    /// Set where the bytes of several formats are there; the volume then is to be treated as if nothing were known.
-    pub ambiguous: Option<Finding>,
+    /// Why it cannot be told for sure, or how far it was looked at: the volume then is to be copied whole.
+    pub finding: Option<Finding>,
 }
 
-/// Covers the furthest signature: that of Btrfs, at 64 KiB.
+/// Covers the furthest signature that is looked for in every volume: that of UFS, behind 64 KiB.
 const HEAD_BYTES: u64 = 68 << 10;
-const EMPTY_BYTES: u64 = 1 << 20;
+
+fn head(volume: &dyn ReadAt) -> Result<Vec<u8>, ProbeError> {
+    read(volume, 0, usize::try_from(volume.size_bytes().min(HEAD_BYTES)).unwrap_or(0), "signatures")
+}
+
+/// What the bytes could be, the likeliest first.
+fn candidates(volume: &dyn ReadAt, head: &[u8]) -> Vec<Kind> {
+    let candidates = [
+        has_luks(head).then_some(Kind::Luks),
+        lvm2::has_label(head).then_some(Kind::Lvm2Pv),
+        raid::is_member(volume, head).then_some(Kind::LinuxRaid),
+        swap::swap(head).map(|_| Kind::Swap),
+        xfs::has_superblock(head).then_some(Kind::Xfs),
+        ntfs::has_boot_sector(head).then_some(Kind::Ntfs),
+        exfat::has_boot_sector(head).then_some(Kind::Exfat),
+        ext::recognise(head),
+        fat::is_boot_sector(head).then_some(Kind::Fat),
+        btrfs::has_superblock(head).then_some(Kind::Btrfs),
+    ];
+    candidates.into_iter().flatten().collect()
+}
+
+/// What a disk as a whole holds, besides a partition table perhaps. A file format is not looked for: what begins with
+/// its signature has no table, or is boot code that happens to.
+pub(crate) fn bare(disk: &dyn ReadAt) -> Result<Kind, ProbeError> {
+    let head = head(disk)?;
+    let other = || signature::find(disk, &head).filter(|found| !found.is_file()).map(|found| Kind::Other(found.name));
+    Ok(candidates(disk, &head).first().copied().or_else(other).unwrap_or(Kind::Unknown))
+}
 
 /// Recognises what `volume` holds.
 pub(crate) fn recognise(volume: &dyn ReadAt) -> Result<Found, ProbeError> {
-    let size = volume.size_bytes();
-    let head = read(volume, 0, usize::try_from(size.min(HEAD_BYTES)).unwrap_or(0), "signatures")?;
-    let candidates = [
-        has_luks(&head).then_some(Kind::Luks),
-        lvm2::has_label(&head).then_some(Kind::Lvm2Pv),
-        raid::is_member(volume, &head).then_some(Kind::LinuxRaid),
-        swap::swap(&head).map(|_| Kind::Swap),
-        xfs::has_superblock(&head).then_some(Kind::Xfs),
-        ntfs::has_boot_sector(&head).then_some(Kind::Ntfs),
-        has_exfat(&head).then_some(Kind::Exfat),
-        ext::recognise(&head),
-        fat::is_boot_sector(&head).then_some(Kind::Fat),
-        has(&head, 0x1_0040, b"_BHRfS_M").then_some(Kind::Btrfs),
-    ];
-    let found: Vec<Kind> = candidates.into_iter().flatten().collect();
+    let head = head(volume)?;
+    let found = candidates(volume, &head);
     let Some(&kind) = found.first() else {
-        if let Some((offset_bytes, backup)) = ext4::find_backup(volume)? {
-            let detail = format!(
-                "no superblock is at its place, but a copy of an ext2, ext3 or ext4 one is at byte {offset_bytes}, of a \
-                 filesystem of {} bytes: either it was given up (`wipefs`), or its start was overwritten \
-                 (`e2fsck -b` on a copy restores it)",
-                backup.size_bytes()
-            );
-            let ambiguous = Some(Finding::unknown("ext-superblock-lost", "signatures", detail));
-            return Ok(Found { kind: Kind::Unknown, ambiguous });
-        }
-        let kind = if is_zero(volume, &head)? { Kind::Empty } else { Kind::Unknown };
-        return Ok(Found { kind, ambiguous: None });
+        return if let Some(signature) = signature::find(volume, &head) {
+            Ok(Found { kind: Kind::Other(signature.name), finding: None })
+        } else if let Some(lost) = lost::find(volume, &head)? {
+            Ok(Found { kind: Kind::Unknown, finding: Some(lost) })
+        } else {
+            emptiness::look(volume)
+        };
     };
     let ambiguous = (found.len() > 1).then(|| {
         let names: Vec<_> = found.iter().map(|kind| kind.as_str()).collect();
@@ -146,29 +204,20 @@ pub(crate) fn recognise(volume: &dyn ReadAt) -> Result<Found, ProbeError> {
             format!("it has the signatures of {}; one of them is left over (`wipefs` lists them)", names.join(", "));
         Finding::unknown("several-signatures", "signatures", detail)
     });
-    Ok(Found { kind, ambiguous })
+    Ok(Found { kind, finding: ambiguous })
+}
+
+/// What a format that is known by its signature alone keeps from being judged, and what helps.
+pub(crate) fn not_judged(name: &str) -> Finding {
+    signature::not_judged(name)
 }
 
 /// Whether a first sector that ends in 55 AA is the boot sector of a FAT, exFAT, NTFS or `BitLocker` volume.
 pub(crate) fn is_dos_boot_sector(sector: &[u8]) -> bool {
     let bitlocker = has(sector, 3, b"-FVE-FS-");
-    bitlocker || ntfs::has_boot_sector(sector) || has_exfat(sector) || fat::is_boot_sector(sector)
+    bitlocker || ntfs::has_boot_sector(sector) || exfat::has_boot_sector(sector) || fat::is_boot_sector(sector)
 }
 
 fn has_luks(head: &[u8]) -> bool {
     has(head, 0, b"LUKS\xba\xbe")
-}
-
-/// exFAT specification, section 3.1: `MustBeZero` is where FAT has its parameters.
-fn has_exfat(head: &[u8]) -> bool {
-    let zeros = head.get(11..64).is_some_and(|bytes| bytes.iter().all(|&byte| byte == 0));
-    has(head, 3, b"EXFAT   ") && zeros && (9..=12).contains(&u8_at(head, 108)) && le64(head, 72) != 0
-}
-
-fn is_zero(volume: &dyn ReadAt, head: &[u8]) -> Result<bool, ProbeError> {
-    if head.iter().any(|&byte| byte != 0) {
-        return Ok(false);
-    }
-    let length = usize::try_from(volume.size_bytes().min(EMPTY_BYTES)).unwrap_or(0);
-    Ok(read(volume, 0, length, "first mebibyte")?.iter().all(|&byte| byte == 0))
 }

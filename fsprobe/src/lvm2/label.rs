@@ -3,7 +3,9 @@
 //! All integers are little-endian; offsets are bytes from the start of the physical volume.
 
 use super::crc;
+use crate::ReadAt;
 use crate::bytes::{has, le32, le64};
+use crate::read_at::read;
 
 const SECTOR: usize = 512;
 /// The label is in one of these many first sectors.
@@ -27,6 +29,19 @@ pub(super) struct PvHeader {
 /// Whether one of the first sectors has a label of type LVM2.
 pub(crate) fn has_label(head: &[u8]) -> bool {
     labelled(head).is_some()
+}
+
+/// The UUID of a physical volume, as LVM shows it.
+pub(crate) fn pv_uuid(volume: &dyn ReadAt) -> Option<String> {
+    let header = parse(&read(volume, 0, 2048, "").ok()?).ok()?;
+    let mut rest = header.pv_uuid.as_str();
+    let mut parts = Vec::new();
+    for length in [6, 4, 4, 4, 4, 4, 6] {
+        let (part, behind) = rest.split_at_checked(length)?;
+        parts.push(part);
+        rest = behind;
+    }
+    Some(parts.join("-"))
 }
 
 fn labelled(head: &[u8]) -> Option<(u64, &[u8])> {

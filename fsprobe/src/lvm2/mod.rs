@@ -13,7 +13,7 @@ mod text;
 mod vg;
 
 pub(crate) use assemble::assemble;
-pub(crate) use label::has_label;
+pub(crate) use label::{has_label, pv_uuid};
 
 use crc::{Algorithm, Crc};
 

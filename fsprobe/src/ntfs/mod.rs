@@ -6,6 +6,7 @@
 mod attribute;
 mod boot;
 mod directory;
+mod identity;
 mod logfile;
 mod record;
 
@@ -14,12 +15,14 @@ use crate::{Finding, Findings, ProbeError, ReadAt};
 use boot::Boot;
 pub(crate) use boot::has_boot_sector;
 use directory::Lookup;
+pub(crate) use identity::identity;
 use logfile::LogState;
 use record::Mft;
 
 const MFT_LOGFILE: u64 = 2;
 const MFT_VOLUME: u64 = 3;
 const MFT_ROOT: u64 = 5;
+const AT_VOLUME_NAME: u32 = 0x60;
 const AT_VOLUME_INFORMATION: u32 = 0x70;
 const VOLUME_IS_DIRTY: u16 = 1;
 

@@ -45,7 +45,8 @@ pub(super) fn read_table(disk: &dyn ReadAt, dos: Option<&[mbr::Entry; 4]>, mut f
         findings.extend(theirs.find(|finding| finding.code == "partition-overlap"));
     }
     let sector_size_bytes = u32::try_from(chosen.sector_size).unwrap_or(512);
-    Partitioning { table: Table::Gpt, sector_size_bytes, partitions, findings }
+    let table_uuid = chosen.believed().map(|header| header.disk_guid.to_string());
+    Partitioning { table: Table::Gpt, sector_size_bytes, table_uuid, partitions, findings }
 }
 
 fn last_lba(disk: &dyn ReadAt, sector_size: u64) -> Option<u64> {
@@ -222,6 +223,7 @@ fn partitions(header: &Header, sector_size: u64) -> Vec<Partition> {
             offset_bytes: offset_bytes.unwrap_or(0),
             size_bytes: size_bytes.filter(|_| offset_bytes.is_some()).unwrap_or(0),
             type_id: entry.partition_type_guid.to_string().to_uppercase(),
+            uuid: Some(entry.unique_partition_guid.to_string()),
             name: (!entry.partition_name.is_empty()).then(|| entry.partition_name.clone()),
             findings,
         }

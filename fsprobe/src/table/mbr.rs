@@ -11,6 +11,7 @@ use crate::read_at::read;
 use crate::{Finding, Findings, ReadAt, kind};
 
 const SECTOR: u64 = 512;
+const DISK_SIGNATURE_AT: usize = 0x1b8;
 const ENTRIES_AT: usize = 0x1be;
 /// The kernel has no more minors than that for one disk.
 const MAX_LOGICAL: usize = 251;
@@ -74,7 +75,12 @@ pub(super) fn entries(first_sector: &[u8], disk_bytes: u64) -> Option<[Entry; 4]
 }
 
 /// Reads a DOS table whose first sector held `entries`.
-pub(super) fn read_table(disk: &dyn ReadAt, entries: &[Entry; 4], mut findings: Findings) -> Partitioning {
+pub(super) fn read_table(
+    disk: &dyn ReadAt,
+    first_sector: &[u8],
+    entries: &[Entry; 4],
+    mut findings: Findings,
+) -> Partitioning {
     let mut partitions = Vec::new();
     let mut logical = Vec::new();
     for (entry, number) in entries.iter().zip(1..) {
@@ -97,7 +103,13 @@ pub(super) fn read_table(disk: &dyn ReadAt, entries: &[Entry; 4], mut findings: 
     }
     partitions.append(&mut logical);
     cross_check(disk, &mut partitions);
-    Partitioning { table: Table::Mbr, sector_size_bytes: 512, partitions, findings }
+    // The kernel makes up a UUID of it for each partition (`put_partition` of `block/partitions/msdos.c`).
+    let disk_signature = le32(first_sector, DISK_SIGNATURE_AT);
+    let table_uuid = (disk_signature != 0).then(|| format!("{disk_signature:08x}"));
+    for partition in &mut partitions {
+        partition.uuid = table_uuid.as_ref().map(|uuid| format!("{uuid}-{:02x}", partition.number));
+    }
+    Partitioning { table: Table::Mbr, sector_size_bytes: 512, table_uuid, partitions, findings }
 }
 
 fn partition(number: u32, base_lba: u64, entry: &Entry) -> Partition {
@@ -107,6 +119,7 @@ fn partition(number: u32, base_lba: u64, entry: &Entry) -> Partition {
         size_bytes: u64::from(entry.size_in_lba) * SECTOR,
         type_id: format!("{:x}", entry.os_type),
         name: None,
+        uuid: None,
         findings: Vec::new(),
     }
 }

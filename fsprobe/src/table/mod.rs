@@ -32,6 +32,7 @@ pub(crate) struct Partition {
     pub type_id: String,
     /// The GPT name; untrusted.
     pub name: Option<String>,
+    pub uuid: Option<String>,
     pub findings: Vec<Finding>,
 }
 
@@ -40,6 +41,7 @@ pub(crate) struct Partition {
 pub(crate) struct Partitioning {
     pub table: Table,
     pub sector_size_bytes: u32,
+    pub table_uuid: Option<String>,
     pub partitions: Vec<Partition>,
     pub findings: Findings,
 }
@@ -51,12 +53,18 @@ pub(crate) fn partitioning(disk: &dyn ReadAt) -> Result<Partitioning, ProbeError
     if size < 512 {
         let detail = format!("{size} bytes are less than one sector");
         findings.push(Finding::damage("disk-truncated", "disk", detail));
-        return Ok(Partitioning { table: Table::None, sector_size_bytes: 512, partitions: Vec::new(), findings });
+        return Ok(Partitioning {
+            table: Table::None,
+            sector_size_bytes: 512,
+            table_uuid: None,
+            partitions: Vec::new(),
+            findings,
+        });
     }
     let first_sector = read(disk, 0, 512, "first sector")?;
     let dos = mbr::entries(&first_sector, size);
     // What cannot be read there does not hide a table that can.
-    let bare = kind::recognise(disk).map_or(Kind::Unknown, |found| found.kind);
+    let bare = kind::bare(disk).unwrap_or(Kind::Unknown);
     let also_bare = |findings: &mut Findings| {
         if bare.is_recognised() {
             let detail = format!(
@@ -91,9 +99,9 @@ pub(crate) fn partitioning(disk: &dyn ReadAt) -> Result<Partitioning, ProbeError
         && (has_partitions || !bare.is_recognised())
     {
         also_bare(&mut findings);
-        return Ok(mbr::read_table(disk, &entries, findings));
+        return Ok(mbr::read_table(disk, &first_sector, &entries, findings));
     }
-    Ok(Partitioning { table: Table::None, sector_size_bytes: 512, partitions: Vec::new(), findings })
+    Ok(Partitioning { table: Table::None, sector_size_bytes: 512, table_uuid: None, partitions: Vec::new(), findings })
 }
 
 /// Names what is wrong between the partitions and the disk: overlaps and ends past the end.

@@ -7,10 +7,12 @@ mod built;
 #[path = "../failing/mod.rs"]
 mod failing;
 mod hostile;
+mod identity;
 mod kinds;
 mod lvm2;
 mod medium;
 mod ntfs;
+mod recognised;
 mod support;
 mod table;
 mod xfs;

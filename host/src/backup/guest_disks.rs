@@ -82,7 +82,10 @@ impl GuestDisk<'_> {
 /// A filesystem is no larger than what it lies in, and of the kind that its superblock says. What cannot be looked into may
 /// hold anything.
 fn could_hold(volume: &PlannedVolume, mount: &Filesystem) -> bool {
-    let is_opaque = matches!(volume.kind, Kind::Luks | Kind::LinuxRaid | Kind::Btrfs | Kind::Lvm2Pv | Kind::Unknown);
+    let is_opaque = matches!(
+        volume.kind,
+        Kind::Luks | Kind::LinuxRaid | Kind::Btrfs | Kind::Lvm2Pv | Kind::Other(_) | Kind::Unknown
+    );
     let is_kind = match &*mount.fs_type {
         "ext2" | "ext3" | "ext4" => volume.kind.is_ext(),
         "xfs" => volume.kind == Kind::Xfs,

@@ -1,6 +1,6 @@
 //! What the bytes of a filesystem prove of a freeze. Pure.
 
-use fsprobe::{Finding, Kind, Verdict, VolumeReport};
+use fsprobe::{Finding, Kind, Verdict, VolumeReport, is_boot_code};
 
 /// Whether a filesystem shows on disk that it was frozen when the snapshot was taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,13 +20,10 @@ fn is_covered_log(finding: &Finding) -> bool {
 /// Whether a filesystem may be in it of which the bytes, as far as they are understood here, cannot prove a freeze.
 #[must_use]
 pub fn keeps_no_proof(kind: Kind) -> bool {
-    matches!(kind, Kind::Ext2 | Kind::Ntfs | Kind::Luks | Kind::Btrfs | Kind::LinuxRaid | Kind::Unknown)
-}
-
-/// Partitions that hold a boot loader and no filesystem: GPT's BIOS boot partition, and PReP's of GPT and MBR.
-fn is_boot_code(volume: &VolumeReport) -> bool {
-    const TYPES: [&str; 3] = ["21686148-6449-6E6F-744E-656564454649", "9E1A2D38-C612-4316-AA26-8B49521E5A8B", "41"];
-    volume.partition_type.as_ref().is_some_and(|of| TYPES.iter().any(|boot| boot.eq_ignore_ascii_case(of)))
+    matches!(
+        kind,
+        Kind::Ext2 | Kind::Ntfs | Kind::Luks | Kind::Btrfs | Kind::LinuxRaid | Kind::Other(_) | Kind::Unknown
+    )
 }
 
 /// What `volume` shows; `None` for what holds no filesystem: swap, an empty partition.
@@ -47,7 +44,7 @@ pub fn freeze_proof(volume: &VolumeReport) -> Option<FreezeProof> {
             Some(FreezeProof::Proven)
         }
         Kind::Xfs => Some(FreezeProof::Refuted("its log needs a replay, or cannot be judged".to_owned())),
-        Kind::Unknown if is_boot_code(volume) => None,
+        Kind::Unknown if volume.partition_type.as_deref().is_some_and(is_boot_code) => None,
         kind if keeps_no_proof(kind) => {
             Some(FreezeProof::Unprovable(format!("it is {kind}: nothing in its bytes would prove a freeze")))
         }

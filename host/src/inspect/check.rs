@@ -80,7 +80,7 @@ fn mount_hints(target: &Path, layout: &Disk) -> Vec<Hint> {
             Hint { volume: volume.path.clone(), warning: warning.into(), commands }
         }
         None if volume.kind == Kind::Empty => {
-            Hint { volume: volume.path.clone(), warning: "there is nothing in it".into(), commands: Vec::new() }
+            Hint { volume: volume.path.clone(), warning: "nothing was found in it".into(), commands: Vec::new() }
         }
         None => Hint {
             volume: volume.path.clone(),
