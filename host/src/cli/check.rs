@@ -1,6 +1,6 @@
 //! `stillpoint check`.
 
-use fsprobe::{Depth, Ext4Summary, Finding, Report, Verdict, VolumeReport};
+use fsprobe::{Depth, Ext4Summary, Finding, Report, Verdict, VolumePiece, VolumeReport};
 use lvm::Bytes;
 
 use super::args::{CheckArgs, about};
@@ -46,6 +46,7 @@ fn describe(report: &Report) -> String {
     text += &format!("{:<width$} {:<11} {:>16} {:>12}  VERDICT\n", "VOLUME", "KIND", "OFFSET (BYTES)", "SIZE");
     for volume in &report.volumes {
         text += &volume_line(volume, width);
+        text.extend(identity_line(volume));
         text.extend(volume.ext4.as_ref().and_then(orphans_line));
         text.extend(volume.findings.iter().map(finding_line));
     }
@@ -57,10 +58,35 @@ fn volume_line(volume: &VolumeReport, width: usize) -> String {
         "{:<width$} {:<11} {:>16} {:>12}  {}\n",
         printable_text(&volume.path),
         volume.kind.as_str(),
-        volume.offset_bytes.map_or("elsewhere".to_owned(), |offset| offset.to_string()),
+        place(volume),
         Bytes(volume.size_bytes).to_string(),
         word(&volume.verdict)
     )
+}
+
+/// A number only where all of the volume follows it.
+fn place(volume: &VolumeReport) -> String {
+    let stripes = |piece: &VolumePiece| piece.stripes.as_ref().map_or(1, |stripes| stripes.offsets_bytes.len());
+    match (volume.pieces.iter().map(stripes).sum::<usize>(), volume.offset_bytes) {
+        (0, Some(offset)) => offset.to_string(),
+        (0, None) => "elsewhere".to_owned(),
+        (pieces, _) => format!("in {pieces} pieces"),
+    }
+}
+
+/// What people know the volume by.
+fn identity_line(volume: &VolumeReport) -> Option<String> {
+    let names = [
+        ("label", &volume.label),
+        ("UUID", &volume.uuid),
+        ("partition", &volume.partition_name),
+        ("PARTUUID", &volume.partition_uuid),
+    ];
+    let known: Vec<_> = names
+        .into_iter()
+        .filter_map(|(what, name)| Some(format!("{what} {}", printable_text(name.as_deref()?))))
+        .collect();
+    (!known.is_empty()).then(|| format!("  {}\n", known.join(", ")))
 }
 
 /// Who knows what e2fsck would say of them is not alarmed.
@@ -104,6 +130,37 @@ mod tests {
     fn a_finding_is_one_line_with_its_quotes_as_they_are() {
         let finding = Finding::damage("code", "byte 512", "it has no \"EFI PART\"\n\u{1b}[2J");
         assert_eq!(finding_line(&finding), "  damage: byte 512: it has no \"EFI PART\"\\n\\u{1b}[2J (code)\n");
+    }
+
+    /// As `--json` prints it: what is not there is not known.
+    fn volume(fields: serde_json::Value) -> VolumeReport {
+        let mut json = serde_json::json!({
+            "path": "0/vg/lv", "offset_bytes": 4096, "size_bytes": 8192, "kind": "ext4", "verdict": "consistent",
+            "findings": [], "ext4": null
+        });
+        let serde_json::Value::Object(fields) = fields else { panic!("{fields}") };
+        json.as_object_mut().unwrap().extend(fields);
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn a_volume_in_pieces_has_no_number_that_someone_could_read_it_by() {
+        let piece = |at: u64| serde_json::json!({"volume_offset_bytes": 0, "offset_bytes": at, "size_bytes": 4096});
+        assert_eq!(place(&volume(serde_json::json!({}))), "4096");
+        assert_eq!(place(&volume(serde_json::json!({"offset_bytes": null}))), "elsewhere");
+        assert_eq!(place(&volume(serde_json::json!({"pieces": [piece(4096), piece(65536)]}))), "in 2 pieces");
+        let mut striped = piece(0);
+        striped["stripes"] = serde_json::json!({"stripe_size_bytes": 4096, "offsets_bytes": [0, 8192, 16384]});
+        assert_eq!(place(&volume(serde_json::json!({"pieces": [striped]}))), "in 3 pieces");
+    }
+
+    #[test]
+    fn a_volume_is_named_by_what_is_known_of_it() {
+        assert_eq!(identity_line(&volume(serde_json::json!({}))), None);
+        let named = volume(serde_json::json!({
+            "label": "root", "uuid": "ab-cd", "partition_name": "the\nroot", "partition_uuid": "ef-01"
+        }));
+        assert_eq!(identity_line(&named).unwrap(), "  label root, UUID ab-cd, partition the\\nroot, PARTUUID ef-01\n");
     }
 
     #[test]
