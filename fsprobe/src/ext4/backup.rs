@@ -2,6 +2,7 @@
 //!
 //! <https://docs.kernel.org/filesystems/ext4/blockgroup.html>: `sparse_super`, `sparse_super2`.
 
+use super::backup_search::find_backup;
 use super::fault::Fault;
 use super::features::{compat, incompat, ro_compat};
 use super::filesystem::read_volume;
@@ -31,36 +32,13 @@ pub(super) fn find_superblock(volume: &dyn ReadAt) -> Result<(Option<Superblock>
     Ok((superblock, findings))
 }
 
-/// A backup superblock that verifies, and the byte it is at, where mke2fs puts the first one: at the end of the bits that
-/// one block has for a group, for each block size.
-///
-/// # Errors
-/// [`ProbeError::Io`] where the medium fails.
-pub(crate) fn find_backup(volume: &dyn ReadAt) -> Result<Option<(u64, Superblock)>, ProbeError> {
-    for log_block_size in 0..=6_u32 {
-        let block_size = 1024_u64 << log_block_size;
-        let offset = (block_size * 8 + u64::from(log_block_size == 0)) * block_size;
-        if offset.saturating_add(SIZE_BYTES as u64) > volume.size_bytes() {
-            break;
-        }
-        let place = format!("backup superblock at byte {offset}");
-        match read(volume, offset, &place).and_then(|superblock| verified(superblock, &place)) {
-            Ok(superblock) if superblock.block_size_bytes() == block_size && superblock.s_block_group_nr == 1 => {
-                return Ok(Some((offset, superblock)));
-            }
-            Ok(_) | Err(Fault::Bad(_)) => {}
-            Err(Fault::Io(error)) => return Err(error),
-        }
-    }
-    Ok(None)
-}
-
 /// Compares each backup with `primary` in what never differs between them.
 ///
 /// # Errors
 /// [`ProbeError::Io`] where the medium fails.
 pub(super) fn compare(volume: &dyn ReadAt, primary: &Superblock) -> Result<Vec<Finding>, ProbeError> {
     let mut findings = Vec::new();
+    let mut unnumbered = 0;
     for group in primary.backup_groups().take(MAX_BACKUPS) {
         let offset = primary.group_first_block(group) * primary.block_size_bytes();
         if offset.saturating_add(SIZE_BYTES as u64) > volume.size_bytes() {
@@ -68,29 +46,34 @@ pub(super) fn compare(volume: &dyn ReadAt, primary: &Superblock) -> Result<Vec<F
         }
         let place = format!("backup superblock in group {group}");
         match read(volume, offset, &place).and_then(|backup| verified(backup, &place)) {
-            Ok(backup) => {
-                let differing = differences(primary, &backup, group);
-                if !differing.is_empty() {
+            Ok(backup) => match differences(primary, &backup, group).as_slice() {
+                [] => {}
+                ["s_block_group_nr"] if backup.s_block_group_nr == 0 => unnumbered += 1,
+                differing => {
                     let detail = format!("it differs from the primary one in {}", differing.join(", "));
                     findings.push(Finding::warning("superblock-backup-differs", place, detail));
                 }
-            }
+            },
             Err(fault) => {
                 let Finding { code, detail, .. } = fault.finding()?;
                 findings.push(Finding::warning("superblock-backup-bad", place, format!("{code}: {detail}")));
             }
         }
     }
+    if unnumbered > 0 {
+        let detail = format!("{unnumbered} of them do not say which group they are in, as busybox makes them");
+        findings.push(Finding::note("superblock-backup-unnumbered", "backup superblocks", detail));
+    }
     Ok(findings)
 }
 
-fn read(volume: &dyn ReadAt, offset_bytes: u64, place: &str) -> Result<Superblock, Fault> {
+pub(super) fn read(volume: &dyn ReadAt, offset_bytes: u64, place: &str) -> Result<Superblock, Fault> {
     let mut raw = [0; SIZE_BYTES];
     read_volume(volume, &mut raw, offset_bytes, place)?;
     Superblock::parse(&raw, place)
 }
 
-fn verified(superblock: Superblock, place: &str) -> Result<Superblock, Fault> {
+pub(super) fn verified(superblock: Superblock, place: &str) -> Result<Superblock, Fault> {
     match superblock.computed_checksum() {
         Some(computed) if computed != superblock.s_checksum => {
             let detail = format!("s_checksum is {:#010x}, computed {computed:#010x}", superblock.s_checksum);

@@ -9,6 +9,7 @@
 
 mod allocated;
 mod backup;
+mod backup_search;
 mod bitmap;
 mod block_map;
 mod block_runs;
@@ -42,7 +43,7 @@ mod time;
 mod xattr;
 
 pub use allocated::allocated;
-pub(crate) use backup::find_backup;
+pub(crate) use backup_search::find_backup;
 pub use bitmap::Bitmap;
 pub use check::check;
 pub(crate) use check::verdict;

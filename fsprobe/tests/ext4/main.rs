@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod allocated;
+mod backups;
 mod corruption;
 mod deep;
 mod deep_corruption;
