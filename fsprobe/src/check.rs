@@ -2,9 +2,7 @@
 
 use crate::layout::{Disk, layout};
 use crate::report::{Depth, Ext4Summary, Report, VolumeReport};
-use crate::{
-    Finding, Findings, Kind, ProbeError, ReadAt, Severity, Verdict, Volume, ext4, is_boot_code, kind, ntfs, xfs,
-};
+use crate::{Finding, Findings, Kind, ProbeError, ReadAt, Verdict, Volume, ext4, is_boot_code, kind, ntfs, xfs};
 
 /// Reads the layout of `disk` and judges every volume on it.
 ///
@@ -74,6 +72,21 @@ fn judge(disk: &dyn ReadAt, volume: &Volume, depth: Depth) -> Judged {
     Judged { report, weight }
 }
 
+/// What of a kind is judged, where the deep check looks no further than the other one.
+fn not_deep(kind: Kind) -> Option<Finding> {
+    let judged = match kind {
+        Kind::Xfs => "superblocks, group headers and log",
+        Kind::Ntfs => "boot sectors, the first records, the log's state and a hibernation file",
+        Kind::Fat => "boot sector and tables",
+        Kind::Exfat => "boot region and mark of use",
+        Kind::ExtJournal => "the superblocks",
+        Kind::Swap => "header and size",
+        _ => return None,
+    };
+    let detail = format!("of {kind}, only {judged} are judged, with --deep as without");
+    Some(Finding::note("deep-not-supported", "content", detail))
+}
+
 /// Says that nothing was recognised in `volume`, where no finding has said why it cannot be judged.
 fn unrecognised(volume: &Volume, verdict: Verdict) -> Option<Finding> {
     if volume.partition_type.as_deref().is_some_and(is_boot_code) {
@@ -92,6 +105,9 @@ fn judge_content(
     summary: &mut Option<Ext4Summary>,
 ) -> Result<(), ProbeError> {
     let content = volume.open(disk);
+    if depth == Depth::Deep {
+        findings.extend(not_deep(volume.kind));
+    }
     match volume.kind {
         Kind::Ext2 | Kind::Ext3 | Kind::Ext4 => {
             let check = ext4::check(&content, depth);
@@ -99,16 +115,11 @@ fn judge_content(
             *summary = check.ext4;
         }
         Kind::ExtJournal => findings.extend(ext4::check_journal_device(&content)?.into_vec()),
-        Kind::Xfs => findings.extend(xfs::check(&content)?),
+        Kind::Xfs => xfs::check(&content, findings)?,
         Kind::Ntfs => ntfs::check(&content, findings)?,
         Kind::Fat => kind::check_fat(&content, depth, findings)?,
         Kind::Exfat => kind::check_exfat(&content, findings)?,
-        Kind::Swap => {
-            if kind::swap_of(&content)?.is_some_and(|swap| swap.hibernated) {
-                let detail = "it holds the memory of a hibernated system, whose filesystems are not in order";
-                findings.push(Finding::new(Severity::Warning, "swap-hibernated", "swap header", detail));
-            }
-        }
+        Kind::Swap => kind::check_swap(&content, findings)?,
         Kind::Luks | Kind::Btrfs | Kind::LinuxRaid => {
             let detail = format!("what a {} volume holds is not judged", volume.kind);
             findings.push(Finding::unknown("not-judged", "content", detail));

@@ -31,6 +31,11 @@ fn judge(volume: &dyn ReadAt, findings: &mut Findings) -> Result<(), Fault> {
     read_volume(volume, &mut raw, PRIMARY_OFFSET_BYTES, "superblock")?;
     // At most 6: recognised so.
     let block_size = 1024_u64 << le32(&raw, 0x18).min(6);
+    let says = u64::from(le32(&raw, 0x4)).saturating_mul(block_size);
+    if says > volume.size_bytes() {
+        let detail = format!("it has {says} bytes, its volume {}: is it truncated?", volume.size_bytes());
+        findings.push(Finding::damage("journal-device-truncated", "superblock", detail));
+    }
     let journal_block = PRIMARY_OFFSET_BYTES / block_size + 1;
     read_volume(volume, &mut raw, journal_block * block_size, PLACE)?;
     let superblock = JournalSuperblock::parse(&raw, block_size)?;

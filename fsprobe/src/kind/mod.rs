@@ -29,7 +29,7 @@ pub(crate) use exfat::{check as check_exfat, identity as exfat_identity};
 pub(crate) use fat::{check as check_fat, identity as fat_identity};
 pub(crate) use raid::{identity as raid_identity, missing as missing_of_raid};
 pub(crate) use signature::identity as other_identity;
-pub(crate) use swap::swap_of;
+pub(crate) use swap::{check as check_swap, swap_of};
 
 /// What a volume holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,7 +3,10 @@
 
 use crate::bytes::{be32, has, le32};
 use crate::read_at::read;
-use crate::{ProbeError, ReadAt};
+use crate::{Finding, Findings, ProbeError, ReadAt};
+
+/// `tuxonice_signature` of the patches that suspended with it.
+const TUX_ON_ICE: &[u8] = &[0xed, 0xc3, 0x02, 0xe9, 0x98, 0x56, 0xe5, 0x0c];
 
 /// A swap header, or what a hibernation left in its place.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +22,7 @@ pub(crate) struct Swap {
 pub(super) fn swap(head: &[u8]) -> Option<Swap> {
     [4096_usize, 8192, 16384, 32768, 65536].into_iter().find_map(|page| {
         let at = page - 10;
-        let hibernated = [&b"S1SUSPEND"[..], b"S2SUSPEND", b"ULSUSPEND", b"LINHIB0001"];
+        let hibernated = [&b"S1SUSPEND"[..], b"S2SUSPEND", b"ULSUSPEND", b"LINHIB0001", TUX_ON_ICE];
         let hibernated = hibernated.iter().any(|magic| has(head, at, magic));
         let page_bytes = page as u64;
         let end_bytes = if has(head, at, b"SWAPSPACE2") {
@@ -48,4 +51,19 @@ fn last_page(head: &[u8]) -> Option<u64> {
 pub(crate) fn swap_of(volume: &dyn ReadAt) -> Result<Option<Swap>, ProbeError> {
     let length = usize::try_from(volume.size_bytes().min(64 << 10)).unwrap_or(0);
     Ok(swap(&read(volume, 0, length, "swap header")?))
+}
+
+/// Adds what keeps swap space from being used as it is: a hibernated system, and an end behind that of its volume, with
+/// which the kernel refuses it (`swapon`: "shorter than signature indicates").
+pub(crate) fn check(volume: &dyn ReadAt, findings: &mut Findings) -> Result<(), ProbeError> {
+    let Some(swap) = swap_of(volume)? else { return Ok(()) };
+    if swap.hibernated {
+        let detail = "it holds the memory of a hibernated system, whose filesystems are not in order";
+        findings.push(Finding::warning("swap-hibernated", "swap header", detail));
+    }
+    if swap.end_bytes > volume.size_bytes() {
+        let detail = format!("it has {} bytes, its volume {}: is it truncated?", swap.end_bytes, volume.size_bytes());
+        findings.push(Finding::damage("swap-truncated", "swap header", detail));
+    }
+    Ok(())
 }

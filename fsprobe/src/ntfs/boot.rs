@@ -15,6 +15,8 @@ pub(super) struct Boot {
     pub volume_bytes: u64,
     pub cluster_bytes: u64,
     pub mft_bytes: u64,
+    /// Where the copy of its first records is.
+    pub mirror_bytes: u64,
     pub record_bytes: usize,
 }
 
@@ -50,7 +52,11 @@ impl Boot {
         let (Some(volume_bytes), Some(mft_bytes)) = (volume_bytes, mft_bytes) else {
             return Err(format!("the MFT at cluster {mft} is outside of the volume of {sectors} sectors"));
         };
+        let mirror = le64(sector, 0x38);
+        let Some(mirror_bytes) = mirror.checked_mul(cluster_bytes).filter(|at| *at < volume_bytes) else {
+            return Err(format!("the MFT's copy at cluster {mirror} is outside of the volume of {sectors} sectors"));
+        };
         let record_bytes = usize::try_from(record_bytes).map_err(|error| error.to_string())?;
-        Ok(Self { volume_bytes, cluster_bytes, mft_bytes, record_bytes })
+        Ok(Self { volume_bytes, cluster_bytes, mft_bytes, mirror_bytes, record_bytes })
     }
 }

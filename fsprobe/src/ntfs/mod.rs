@@ -5,12 +5,13 @@
 
 mod attribute;
 mod boot;
+mod copies;
 mod directory;
 mod identity;
 mod logfile;
 mod record;
 
-use crate::{Finding, Findings, ProbeError, ReadAt};
+use crate::{Finding, Findings, ProbeError, ReadAt, Verdict};
 
 use boot::Boot;
 pub(crate) use boot::has_boot_sector;
@@ -51,7 +52,8 @@ pub(crate) fn check(volume: &dyn ReadAt, findings: &mut Findings) -> Result<(), 
     findings.extend(dirty_flag(&mft)?);
     findings.extend(journal(&mft)?);
     findings.extend(hibernation(&mft)?);
-    Ok(())
+    let is_in_use = findings.verdict() != Verdict::Consistent;
+    copies::compare(&mft, &boot, is_in_use, findings)
 }
 
 fn dirty_flag(mft: &Mft<'_>) -> Result<Option<Finding>, ProbeError> {

@@ -2,7 +2,7 @@
 
 use super::attribute::{Attribute, Runs, attributes};
 use super::boot::Boot;
-use crate::bytes::{has, le16};
+use crate::bytes::{has, le16, le32};
 use crate::read_at::read;
 use crate::{ProbeError, ReadAt};
 
@@ -50,9 +50,18 @@ pub(super) struct Record {
 }
 
 impl Record {
-    fn parse(bytes: Vec<u8>, magic: &[u8; 4]) -> Result<Self, String> {
+    pub fn parse(bytes: Vec<u8>, magic: &[u8; 4]) -> Result<Self, String> {
         let bytes = without_fixups(bytes, magic)?;
         Ok(Self { bytes })
+    }
+
+    /// What it says, up to its end, without the update sequence: that is new with every write, and each copy has its own.
+    pub fn content(&self) -> (&[u8], &[u8]) {
+        let (sequence, count) = (usize::from(le16(&self.bytes, 4)), usize::from(le16(&self.bytes, 6)));
+        let used = usize::try_from(le32(&self.bytes, 24)).unwrap_or(usize::MAX).min(self.bytes.len());
+        let behind = (sequence + 2 * count).min(used);
+        let part = |range| self.bytes.get(range).unwrap_or_default();
+        (part(8..sequence.clamp(8, behind.max(8))), part(behind..used))
     }
 
     fn attribute(&self, type_code: u32, name: &str) -> Option<Attribute<'_>> {

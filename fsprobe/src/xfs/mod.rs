@@ -1,35 +1,43 @@
-//! XFS: whether its log is clean or has to be replayed.
+//! XFS: whether its log is clean or has to be replayed, and the headers of its groups.
 //!
 //! Format: "XFS Algorithms & Data Structures" (kernel.org), chapters 13 and 14, and `fs/xfs/libxfs/xfs_format.h`,
 //! `xfs_log_format.h`. All integers are big-endian, but for checksums.
 
+mod group;
 mod log;
 mod record;
 mod superblock;
 mod verify;
 
 use crate::read_at::read;
-use crate::{Finding, ProbeError, ReadAt, Window};
+use crate::{Finding, Findings, ProbeError, ReadAt, Window};
 
 use log::{Log, State};
 pub(crate) use superblock::has_superblock;
 use superblock::{LogPlace, Superblock};
 
-/// What is known of the state of an XFS volume; nothing where its log is clean.
-pub(crate) fn check(volume: &dyn ReadAt) -> Result<Vec<Finding>, ProbeError> {
+/// Adds what is known of the state of an XFS volume; nothing where its log is clean and its headers are right.
+pub(crate) fn check(volume: &dyn ReadAt, findings: &mut Findings) -> Result<(), ProbeError> {
     let length = usize::try_from(volume.size_bytes().min(32 << 10)).unwrap_or(0);
     let head = read(volume, 0, length, "XFS superblock")?;
     let superblock = match Superblock::parse(&head) {
         Ok(superblock) => superblock,
-        Err(why) => return Ok(vec![Finding::damage("xfs-superblock-bad", "superblock at byte 0", why)]),
+        Err(why) => {
+            findings.push(Finding::damage("xfs-superblock-bad", "superblock at byte 0", why));
+            return Ok(());
+        }
     };
-    let mut findings = superblock.findings(volume.size_bytes());
+    findings.extend(superblock.findings(volume.size_bytes()));
     match superblock.log() {
         LogPlace::External => {
             let detail = "its log is on another device, so nothing here says whether it has to be replayed";
             findings.push(Finding::unknown("xfs-external-log", "superblock at byte 0", detail));
         }
-        LogPlace::Invalid(why) => findings.push(Finding::damage("xfs-superblock-bad", "superblock at byte 0", why)),
+        // What leads to the log would lead to the groups.
+        LogPlace::Invalid(why) => {
+            findings.push(Finding::damage("xfs-superblock-bad", "superblock at byte 0", why));
+            return Ok(());
+        }
         LogPlace::Internal { offset_bytes, size_bytes } => {
             let window = Window::new(volume, offset_bytes, size_bytes);
             let log = Log::new(&window, &superblock);
@@ -54,7 +62,7 @@ pub(crate) fn check(volume: &dyn ReadAt) -> Result<Vec<Finding>, ProbeError> {
             }
         }
     }
-    Ok(findings)
+    group::check(volume, &superblock, findings)
 }
 
 fn torn(block: Option<u64>, place: &str) -> Option<Finding> {

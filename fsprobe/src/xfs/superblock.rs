@@ -4,6 +4,7 @@ use crate::Finding;
 use crate::bytes::{be16, be32, be64, has, le32, u8_at};
 
 const VERSION_LOGV2BIT: u16 = 0x0400;
+const INCOMPAT_META_UUID: u32 = 1 << 2;
 const INCOMPAT_NEEDSREPAIR: u32 = 1 << 4;
 const INCOMPAT_ZONED: u32 = 1 << 9;
 /// ftype, sparse inodes, meta_uuid, bigtime, needsrepair, nrext64, exchange-range, parent, metadir, zoned, zone gaps.
@@ -30,6 +31,9 @@ pub(super) struct Superblock {
     pub sb_agcount: u32,
     pub sb_logblocks: u32,
     pub sb_versionnum: u16,
+    pub sb_sectsize: u16,
+    /// What metadata is stamped with: it stays where `xfs_admin -U` changes the filesystem's.
+    pub meta_uuid: [u8; 16],
     pub sb_agblklog: u8,
     pub sb_inprogress: u8,
     pub sb_rextents: u64,
@@ -64,8 +68,7 @@ impl Superblock {
             let Some(sector) = head.get(..sectors).filter(|_| sectors >= 512) else {
                 return Err(format!("its sector size is {sectors}"));
             };
-            let (before, after) = (sector.get(..224).unwrap_or_default(), sector.get(228..).unwrap_or_default());
-            let computed = crc32c::crc32c_append(crc32c::crc32c_append(crc32c::crc32c(before), &[0; 4]), after);
+            let computed = Self::checksum(sector, 224);
             let sb_crc = le32(head, 224);
             if sb_crc != computed {
                 return Err(format!("its checksum is {sb_crc:#010x}, its bytes give {computed:#010x}"));
@@ -73,6 +76,10 @@ impl Superblock {
         }
         let mut sb_uuid = [0; 16];
         sb_uuid.copy_from_slice(head.get(32..48).ok_or("it is cut off")?);
+        let mut meta_uuid = sb_uuid;
+        if version == 5 && be32(head, 216) & INCOMPAT_META_UUID != 0 {
+            meta_uuid.copy_from_slice(head.get(248..264).ok_or("it is cut off")?);
+        }
         Ok(Self {
             sb_blocksize: be32(head, 4),
             sb_dblocks: be64(head, 8),
@@ -82,6 +89,8 @@ impl Superblock {
             sb_agcount: be32(head, 88),
             sb_logblocks: be32(head, 96),
             sb_versionnum,
+            sb_sectsize: be16(head, 102),
+            meta_uuid,
             sb_agblklog: u8_at(head, 124),
             sb_inprogress: u8_at(head, 126),
             sb_rextents: be64(head, 24),
@@ -89,6 +98,17 @@ impl Superblock {
             sb_features_incompat: if version == 5 { be32(head, 216) } else { 0 },
             sb_features_log_incompat: if version == 5 { be32(head, 220) } else { 0 },
         })
+    }
+
+    /// The checksum of a sector, whose own place counts as zeros.
+    pub fn checksum(sector: &[u8], at: usize) -> u32 {
+        let (before, after) = (sector.get(..at).unwrap_or_default(), sector.get(at + 4..).unwrap_or_default());
+        crc32c::crc32c_append(crc32c::crc32c_append(crc32c::crc32c(before), &[0; 4]), after)
+    }
+
+    /// Whether every metadata structure has a checksum, and the UUID that it belongs to.
+    pub fn has_checksums(&self) -> bool {
+        self.sb_versionnum & 0xf == 5
     }
 
     /// Whether records may be longer than 32 KiB.

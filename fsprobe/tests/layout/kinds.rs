@@ -55,9 +55,13 @@ fn of_swap_only_the_header_page_is_copied_unless_a_system_hibernates_in_it() {
     let disk = layout(&image).unwrap();
     assert_eq!(allocated(&image, &disk).unwrap(), [Extent::new(0, 4096)]);
 
-    image[4086..4096].copy_from_slice(b"S1SUSPEND\0");
-    let disk = layout(&image).unwrap();
-    assert_eq!(allocated(&image, &disk).unwrap(), [Extent::new(0, 1 << 20)]);
+    // The kernel's own, and TuxOnIce.
+    for signature in [*b"S1SUSPEND\0", [0xed, 0xc3, 0x02, 0xe9, 0x98, 0x56, 0xe5, 0x0c, 0, 0]] {
+        image[4086..4096].copy_from_slice(&signature);
+        let disk = layout(&image).unwrap();
+        assert_eq!(disk.volumes[0].kind, Kind::Swap);
+        assert_eq!(allocated(&image, &disk).unwrap(), [Extent::new(0, 1 << 20)]);
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod built;
 #[path = "../failing/mod.rs"]
 mod failing;
+mod fat;
 mod hostile;
 mod identity;
 mod kinds;
@@ -15,4 +16,5 @@ mod ntfs;
 mod recognised;
 mod support;
 mod table;
+mod truncated;
 mod xfs;

@@ -155,3 +155,29 @@ fn a_cut_volume_is_damaged() {
         assert_eq!((verdict, codes[0]), (Verdict::Damaged, "ntfs-truncated"), "{size} bytes: {codes:?}");
     }
 }
+
+#[test]
+fn a_copy_of_the_first_records_that_differs_is_damage_and_unknown_while_it_is_in_use() {
+    let images = Images::new();
+    let path = made(&images, &[]);
+    let mut boot = [0; 512];
+    fsprobe::ReadAt::read_exact_at(&Patched::open(&path), &mut boot, 0).unwrap();
+    let mirror = u64::from_le_bytes(boot[0x38..0x40].try_into().unwrap()) * 4096;
+    // A byte of the attributes; of the magic.
+    for (at, expected) in [(0x60, "ntfs-mirror-differs"), (0, "ntfs-mirror-bad")] {
+        let mut image = Patched::open(&path);
+        image.patches.push((mirror + 1024 + at, 0xee));
+        assert_eq!(judged(&image), (Verdict::Damaged, vec![expected]));
+        let mut image = with_restart_pages(&path, 0, 0, 1);
+        image.patches.push((mirror + 1024 + at, 0xee));
+        assert_eq!(judged(&image), (Verdict::Replay, vec!["ntfs-log-dirty", expected]));
+    }
+}
+
+#[test]
+fn a_missing_copy_of_the_boot_sector_is_a_warning() {
+    let images = Images::new();
+    let mut image = Patched::open(&made(&images, &[]));
+    image.patches.push(((32 << 20) - 512 + 3, 0));
+    assert_eq!(judged(&image), (Verdict::Consistent, vec!["ntfs-boot-copy-missing"]));
+}

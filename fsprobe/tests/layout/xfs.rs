@@ -191,6 +191,8 @@ fn with_superblock(image: &Path, at: usize, bytes: &[u8]) -> Patched {
     let mut sector = [0; 512];
     fsprobe::ReadAt::read_exact_at(&image, &mut sector, 0).unwrap();
     sector[at..at + bytes.len()].copy_from_slice(bytes);
+    // What sb_meta_uuid has to be where its feature is set.
+    sector.copy_within(32..48, 248);
     sector[224..228].fill(0);
     let checksum = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI).checksum(&sector);
     sector[224..228].copy_from_slice(&checksum.to_le_bytes());
@@ -260,4 +262,57 @@ fn a_tail_outside_of_the_log_is_damage_also_in_the_record_before_a_torn_one() {
         file.write_all_at(&[0, 0, 0, 1, 0x7f, 0, 0, 0, 0, 0, 0, 0], changed + 24).unwrap();
         assert_eq!(said(&image), (Verdict::Damaged, vec!["xfs-log-bad"]), "torn: {torn}");
     }
+}
+
+#[test]
+fn group_headers_that_are_gone_or_changed_are_damage() {
+    let images = Images::new();
+    for options in [&[][..], &["-s", "size=4096"], &["-m", "crc=0"]] {
+        let image = made(&images, options);
+        let sector = if options.contains(&"size=4096") { 4096_u64 } else { 512 };
+        let has_checksums = !options.contains(&"crc=0");
+        let report = check(&Patched::open(&image), Depth::Default).unwrap();
+        assert_eq!(report.verdict, Verdict::Consistent, "{options:?}");
+        // A quarter of the image each.
+        let group_bytes = (300 << 20) / 4;
+        for (header, name) in [(1, "AGF"), (2, "AGI"), (3, "AGFL")] {
+            for group in [0, 3] {
+                let at = group * group_bytes + header * sector;
+                // The magic; and a byte that only a checksum covers.
+                for (within, byte) in [(0, 0), (100, 0x77)] {
+                    let mut changed = Patched::open(&image);
+                    changed.patches.push((at + within, byte));
+                    let report = check(&changed, Depth::Default).unwrap();
+                    let found: Vec<_> =
+                        report.volumes[0].findings.iter().map(|it| (code(it), it.place.as_str())).collect();
+                    let place = format!("{name} of group {group}");
+                    let is_seen = has_checksums || within == 0 && name != "AGFL";
+                    let expected = if is_seen { vec![("xfs-group-header-bad", place.as_str())] } else { vec![] };
+                    assert_eq!(found, expected, "{options:?}, byte {within} of {place}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bad_copy_of_the_superblock_is_a_warning() {
+    let images = Images::new();
+    let mut image = Patched::open(&made(&images, &[]));
+    image.patches.push(((300 << 20) / 4 + 12, 0xee));
+    let report = check(&image, Depth::Default).unwrap();
+    let found: Vec<_> = report.volumes[0].findings.iter().map(|it| (code(it), it.place.as_str())).collect();
+    assert_eq!(
+        (report.verdict, found),
+        (Verdict::Consistent, vec![("xfs-superblock-copy-bad", "superblock of group 1")])
+    );
+}
+
+#[test]
+fn the_deep_check_says_what_of_xfs_it_judges() {
+    let images = Images::new();
+    let report = check(&Patched::open(&made(&images, &[])), Depth::Deep).unwrap();
+    let [note] = report.volumes[0].findings.as_slice() else { panic!("{:?}", report.volumes[0]) };
+    assert_eq!(code(note), "deep-not-supported");
+    assert!(note.detail.contains("superblocks, group headers and log"), "{}", note.detail);
 }
