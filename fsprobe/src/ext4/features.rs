@@ -64,6 +64,7 @@ pub mod ro_compat {
     pub const QUOTA: u32 = 0x100;
     pub const BIGALLOC: u32 = 0x200;
     pub const METADATA_CSUM: u32 = 0x400;
+    pub const SHARED_BLOCKS: u32 = 0x4000;
     pub const VERITY: u32 = 0x8000;
     pub const ORPHAN_PRESENT: u32 = 0x1_0000;
 

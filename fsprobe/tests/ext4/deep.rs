@@ -224,3 +224,22 @@ fn an_index_of_casefolded_names_is_not_held_against_them_and_that_is_said() {
     made.debugfs("sif dir flags 0x81000");
     assert_eq!(codes(&deep(&made.open())), ["htree-hash"]);
 }
+
+#[test]
+fn blocks_that_files_share_on_purpose_are_sound() {
+    let made = Made::mke2fs(8, &["-t", "ext4", "-b", "1024", "-O", "^has_journal,^metadata_csum,^extent,^64bit"]);
+    let hello = made.dir.path().join("hello");
+    std::fs::write(&hello, "hello\n").unwrap();
+    for file in ["a", "b"] {
+        made.debugfs(&format!("write {} {file}", hello.display()));
+    }
+    let block = made.debugfs("bmap a 0").trim().to_owned();
+    made.debugfs(&format!("sif b block[0] {block}"));
+    let claimed_twice = |found: &Ext4Check| found.findings.iter().any(|it| it.code == "block-claimed-twice");
+    assert!(claimed_twice(&deep(&made.open())), "without the feature it is damage");
+    made.debugfs("feature shared_blocks");
+    run_for_code("e2fsck", &["-fy", made.path.to_str().unwrap()], &[0, 1]);
+    assert_e2fsck_finds_nothing(&made, "shared_blocks");
+    let found = deep(&made.open());
+    assert_eq!((found.verdict, found.findings.len()), (Verdict::Consistent, 0), "{:#?}", found.findings);
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::fault::Fault;
+use super::super::features::ro_compat;
 use super::super::piece::{Piece, Run};
 use super::super::superblock::Superblock;
 use super::group_bits::GroupBits;
@@ -18,6 +19,8 @@ pub(super) struct Space {
     first_block: u64,
     blocks_per_cluster: u64,
     clusters_per_group: u64,
+    /// `shared_blocks`: files share blocks of data on purpose, and the filesystem is never written to.
+    is_data_shared: bool,
 }
 
 /// What one inode has claimed so far.
@@ -46,6 +49,7 @@ impl Space {
             first_block: superblock.s_first_data_block.into(),
             blocks_per_cluster: superblock.blocks_per_cluster(),
             clusters_per_group: superblock.clusters_per_group().into(),
+            is_data_shared: superblock.has_ro_compat(ro_compat::SHARED_BLOCKS),
         };
         for range in metadata.ranges() {
             // Structures may share a cluster; that they do not share a block was checked.
@@ -151,7 +155,9 @@ impl Space {
         }
         tally.clusters += end - start;
         tally.last_cluster = Some(((run.logical_block + run.length_blocks - 1) / per_cluster, end - 1));
-        self.claim(owner, start, end, metadata)
+        let claimed = self.claim(owner, start, end, metadata);
+        // What another file has, and not the filesystem itself.
+        if self.is_data_shared && self.contested.take().is_some() { Ok(()) } else { claimed }
     }
 }
 
