@@ -469,3 +469,18 @@ fn inodes_that_are_kept_for_a_use_that_never_came_may_say_anything_as_e2fsck_say
         run("e2fsck", &["-fn", changed.path.to_str().unwrap()]);
     }
 }
+
+#[test]
+fn a_name_in_an_encrypted_folder_is_ciphertext_of_a_file_that_is_encrypted() {
+    let made = sound_ext4();
+    let folder = ["feature encrypt", "sif dir flags 0x80800"];
+    let with = |requests: &[&'static str]| [&folder[..], requests].concat();
+    let codes = |requests: &[&'static str]| {
+        let mut found = codes_after(&made, &with(requests));
+        found.sort_unstable();
+        found.dedup();
+        found
+    };
+    // What is in it was made without a key: short names of files in plain text.
+    assert_eq!(codes(&[]), ["directory-name", "directory-unencrypted", "encryption-context"]);
+}

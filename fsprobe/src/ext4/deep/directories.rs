@@ -15,6 +15,9 @@ use super::inode_map::Use;
 use super::inodes::ROOT_INODE;
 use crate::{Finding, ProbeError};
 
+/// `FSCRYPT_FNAME_MIN_MSG_LEN`: the kernel reads no directory on from a shorter name.
+const SHORTEST_CIPHERTEXT: usize = 16;
+
 /// The directory that is being read.
 struct Current {
     inode: Inode,
@@ -154,7 +157,12 @@ impl Deep<'_, '_> {
                 }
                 _ if entry.inode == 0 => {}
                 _ => {
-                    if !entry.is_name_possible(current.inode.i_flags & ENCRYPT_FL != 0) {
+                    let is_encrypted = current.inode.i_flags & ENCRYPT_FL != 0;
+                    if is_encrypted && entry.name.len() < SHORTEST_CIPHERTEXT {
+                        let length = entry.name.len();
+                        let detail = format!("{} is of {length} bytes, too short to be encrypted", shown(&entry));
+                        self.wrong(current, "directory-name", detail);
+                    } else if !entry.is_name_possible(is_encrypted) {
                         self.wrong(
                             current,
                             "directory-name",
@@ -231,6 +239,17 @@ impl Deep<'_, '_> {
             }
         }
         self.check_file_type(current, entry, usage);
+        let may_be_encrypted = matches!(usage, Use::Regular | Use::Directory | Use::Symlink);
+        if current.inode.i_flags & ENCRYPT_FL != 0 && may_be_encrypted && self.is_plain(number) {
+            let detail = format!("{} is not encrypted: the kernel refuses it here", shown(entry));
+            self.wrong(current, "directory-unencrypted", detail);
+        }
+    }
+
+    /// Whether a file is not encrypted. One that cannot be read was said.
+    fn is_plain(&self, number: u32) -> bool {
+        let inode = self.filesystem.inode(number);
+        inode.is_ok_and(|inode| inode.i_flags & ENCRYPT_FL == 0)
     }
 
     fn check_file_type(&mut self, current: &Current, entry: &Slot<'_>, usage: Use) {
