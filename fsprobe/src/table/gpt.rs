@@ -17,7 +17,12 @@ pub(super) fn is_there(disk: &dyn ReadAt) -> bool {
 }
 
 /// Reads the GPT of `disk`; `dos` are the entries of the protective MBR, where there is one.
-pub(super) fn read_table(disk: &dyn ReadAt, dos: Option<&[mbr::Entry; 4]>, mut findings: Findings) -> Partitioning {
+pub(super) fn read_table(
+    disk: &dyn ReadAt,
+    dos: Option<&[mbr::Entry; 4]>,
+    is_hybrid: bool,
+    mut findings: Findings,
+) -> Partitioning {
     let copies = SECTOR_SIZES.map(|sector_size| Copies::find(disk, dos, sector_size));
     let [small, large] = &copies;
     // A copy whose checksums hold decides the sector size; a bare signature only where nothing else does.
@@ -33,7 +38,7 @@ pub(super) fn read_table(disk: &dyn ReadAt, dos: Option<&[mbr::Entry; 4]>, mut f
     }
     chosen.judge(disk, &mut findings);
     let mut partitions = chosen.believed().map_or_else(Vec::new, |header| partitions(header, chosen.sector_size));
-    cross_check(disk, &mut partitions);
+    cross_check(disk, &mut partitions, is_hybrid);
     let hidden: Vec<_> = partitions.extract_if(.., |partition| partition.number > MAX_NUMBER).collect();
     if !hidden.is_empty() {
         let detail = format!(
@@ -101,10 +106,10 @@ impl Copies {
             (Ok(primary), Ok(backup)) => compare(primary, backup, &backup_place, findings),
             (Err(why), Ok(_)) => {
                 let detail = format!(
-                    "{why}; the backup is used, which Linux does only with `gpt` on its command line (`gdisk` r-b-w would \
-                     repair it)"
+                    "{why}; the backup is used, which Linux does only with `gpt` on its command line: without it, it sees no \
+                     partition (`gdisk` r-b-w would repair it)"
                 );
-                findings.push(Finding::warning("gpt-primary-bad", primary_place, detail));
+                findings.push(Finding::unknown("gpt-primary-bad", primary_place, detail));
             }
             (Ok(_), Err(why)) => {
                 let detail = format!("{why}; the primary is used (`sgdisk -e` would repair it)");
@@ -119,7 +124,7 @@ impl Copies {
         let last = last_lba(disk, self.sector_size).unwrap_or(0);
         if let Some(why) = refused_by_linux(header, last) {
             let detail = format!("{why}: Linux sees no partition (`is_gpt_valid` of block/partitions/efi.c)");
-            findings.push(Finding::warning("gpt-not-for-linux", "disk", detail));
+            findings.push(Finding::unknown("gpt-not-for-linux", "disk", detail));
         }
         let entries_end = header.partition_entry_lba.saturating_add(header.entries_bytes().div_ceil(self.sector_size));
         if header.partition_entry_lba <= header.last_usable_lba && entries_end > header.first_usable_lba {

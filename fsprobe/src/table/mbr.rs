@@ -1,6 +1,6 @@
 //! DOS partition table: four primary entries in the first sector, and chains of extended boot records.
 //!
-//! Offsets are little-endian sector numbers of 512 bytes. The numbering and the tolerance for the third and fourth entry
+//! Offsets are little-endian sector numbers, in the unit of the disk that it was written on: 512 bytes, or 4096. The numbering and the tolerance for the third and fourth entry
 //! of an extended boot record are those of the Linux kernel (`block/partitions/msdos.c`).
 
 use std::collections::BTreeSet;
@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use super::{Partition, Partitioning, Table, cross_check};
 use crate::bytes::{has, le32, u8_at};
 use crate::read_at::read;
-use crate::{Finding, Findings, ReadAt, kind};
+use crate::{Finding, Findings, Kind, ReadAt, Window, kind};
 
 const SECTOR: u64 = 512;
+const LARGE_SECTOR: u64 = 4096;
 const DISK_SIGNATURE_AT: usize = 0x1b8;
 const ENTRIES_AT: usize = 0x1be;
 /// The kernel has no more minors than that for one disk.
@@ -79,8 +80,16 @@ pub(super) fn read_table(
     disk: &dyn ReadAt,
     first_sector: &[u8],
     entries: &[Entry; 4],
+    is_hybrid: bool,
     mut findings: Findings,
 ) -> Partitioning {
+    let sector = sector_bytes(disk, entries);
+    if sector != SECTOR {
+        let detail = format!(
+            "its numbers are read in sectors of {sector} bytes: in those of {SECTOR} nothing in any partition is recognised"
+        );
+        findings.push(Finding::note("mbr-sector-size", "first sector", detail));
+    }
     let mut partitions = Vec::new();
     let mut logical = Vec::new();
     for (entry, number) in entries.iter().zip(1..) {
@@ -91,32 +100,50 @@ pub(super) fn read_table(
             let detail = format!(
                 "it is extended, type {:#04x}, bytes {} to {}",
                 entry.os_type,
-                u64::from(entry.starting_lba) * SECTOR,
-                (u64::from(entry.starting_lba) + u64::from(entry.size_in_lba)) * SECTOR
+                u64::from(entry.starting_lba) * sector,
+                (u64::from(entry.starting_lba) + u64::from(entry.size_in_lba)) * sector
             );
             findings.push(Finding::note("mbr-extended", format!("partition {number}"), detail));
-            walk_chain(disk, number, entry, &mut logical, &mut findings);
+            walk_chain(disk, sector, number, entry, &mut logical, &mut findings);
             overlaps_with_primary(number, entry, entries, &mut findings);
         } else {
-            partitions.push(partition(number, 0, entry));
+            partitions.push(partition(sector, number, 0, entry));
         }
     }
     partitions.append(&mut logical);
-    cross_check(disk, &mut partitions);
+    cross_check(disk, &mut partitions, is_hybrid);
     // The kernel makes up a UUID of it for each partition (`put_partition` of `block/partitions/msdos.c`).
     let disk_signature = le32(first_sector, DISK_SIGNATURE_AT);
     let table_uuid = (disk_signature != 0).then(|| format!("{disk_signature:08x}"));
     for partition in &mut partitions {
         partition.uuid = table_uuid.as_ref().map(|uuid| format!("{uuid}-{:02x}", partition.number));
     }
-    Partitioning { table: Table::Mbr, sector_size_bytes: 512, table_uuid, partitions, findings }
+    let sector_size_bytes = u32::try_from(sector).unwrap_or(512);
+    Partitioning { table: Table::Mbr, sector_size_bytes, table_uuid, partitions, findings }
 }
 
-fn partition(number: u32, base_lba: u64, entry: &Entry) -> Partition {
+/// The unit of the numbers: nothing says it, so that in which something is where a partition begins.
+fn sector_bytes(disk: &dyn ReadAt, entries: &[Entry; 4]) -> u64 {
+    let is_there = |entry: &Entry, sector: u64| {
+        let at = u64::from(entry.starting_lba) * sector;
+        if entry.is_extended() {
+            return read(disk, at, 512, "").is_ok_and(|record| boot_record(&record).is_some());
+        }
+        let partition = Window::new(disk, at, u64::from(entry.size_in_lba) * sector);
+        kind::bare(&partition).is_ok_and(Kind::is_recognised)
+    };
+    let used = || entries.iter().filter(|entry| entry.is_used());
+    let fits = used().all(|entry| u64::from(entry.starting_lba) * LARGE_SECTOR < disk.size_bytes());
+    let is_large =
+        fits && !used().any(|entry| is_there(entry, SECTOR)) && used().any(|entry| is_there(entry, LARGE_SECTOR));
+    if is_large { LARGE_SECTOR } else { SECTOR }
+}
+
+fn partition(sector: u64, number: u32, base_lba: u64, entry: &Entry) -> Partition {
     Partition {
         number,
-        offset_bytes: (base_lba + u64::from(entry.starting_lba)) * SECTOR,
-        size_bytes: u64::from(entry.size_in_lba) * SECTOR,
+        offset_bytes: (base_lba + u64::from(entry.starting_lba)) * sector,
+        size_bytes: u64::from(entry.size_in_lba) * sector,
         type_id: format!("{:x}", entry.os_type),
         name: None,
         uuid: None,
@@ -140,6 +167,7 @@ fn overlaps_with_primary(number: u32, extended: &Entry, entries: &[Entry; 4], fi
 /// Follows the extended boot records: the first lies at the start of the extended partition, each links to the next.
 fn walk_chain(
     disk: &dyn ReadAt,
+    sector: u64,
     extended: u32,
     container: &Entry,
     logical: &mut Vec<Partition>,
@@ -151,7 +179,7 @@ fn walk_chain(
     let mut lba = first_lba;
     let mut this_size = u64::from(container.size_in_lba);
     loop {
-        let place = format!("extended boot record at byte {} (partition {extended})", lba * SECTOR);
+        let place = format!("extended boot record at byte {} (partition {extended})", lba * sector);
         if !seen.insert(lba) {
             let detail = "the chain of logical partitions returns to this record: a loop";
             return findings.push(Finding::damage("mbr-chain-loop", place, detail));
@@ -160,14 +188,14 @@ fn walk_chain(
             let detail = format!("more than {MAX_LOGICAL} records; the rest is not read");
             return findings.push(Finding::damage("mbr-chain-too-long", place, detail));
         }
-        let sector = match read(disk, lba * SECTOR, 512, "extended boot record") {
-            Ok(sector) => sector,
+        let record = match read(disk, lba * sector, 512, "extended boot record") {
+            Ok(record) => record,
             Err(error) => {
                 let detail = format!("the chain of logical partitions ends here: {error}");
                 return findings.push(Finding::damage("mbr-chain-truncated", place, detail));
             }
         };
-        let Some(entries) = boot_record(&sector) else {
+        let Some(entries) = boot_record(&record) else {
             let detail = "it has no 55 AA signature: the chain of logical partitions is cut here";
             return findings.push(Finding::damage("mbr-chain-truncated", place, detail));
         };
@@ -184,7 +212,7 @@ fn walk_chain(
                 continue;
             }
             let number = 5 + u32::try_from(logical.len()).unwrap_or(u32::MAX);
-            let mut found = partition(number, lba, entry);
+            let mut found = partition(sector, number, lba, entry);
             if !inside {
                 let detail = format!("it leaves the extended partition {extended} that it belongs to");
                 found.findings.push(Finding::damage(
@@ -199,8 +227,8 @@ fn walk_chain(
         lba = first_lba + u64::from(next.starting_lba);
         this_size = u64::from(next.size_in_lba);
         if lba >= end_lba {
-            let place = format!("extended boot record at byte {} (partition {extended})", lba * SECTOR);
-            let detail = format!("the chain leaves its extended partition, which ends at byte {}", end_lba * SECTOR);
+            let place = format!("extended boot record at byte {} (partition {extended})", lba * sector);
+            let detail = format!("the chain leaves its extended partition, which ends at byte {}", end_lba * sector);
             return findings.push(Finding::damage("mbr-chain-outside", place, detail));
         }
     }

@@ -7,7 +7,7 @@ mod mbr;
 use serde::{Deserialize, Serialize};
 
 use crate::read_at::read;
-use crate::{Finding, Findings, Kind, ProbeError, ReadAt, kind};
+use crate::{Finding, Findings, Kind, ProbeError, ReadAt, Severity, kind};
 
 /// Which partition table a disk has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,28 +84,36 @@ pub(crate) fn partitioning(disk: &dyn ReadAt) -> Result<Partitioning, ProbeError
         if !for_linux(&entries) {
             let detail = "its protective entry does not begin at sector 1, so Linux sees no partition; the GPT is read \
                           nevertheless";
-            findings.push(Finding::warning("gpt-protective-mbr-bad", "first sector", detail));
+            findings.push(Finding::unknown("gpt-protective-mbr-bad", "first sector", detail));
         }
         also_bare(&mut findings);
-        return Ok(gpt::read_table(disk, Some(&entries), findings));
+        return Ok(gpt::read_table(disk, Some(&entries), is_disc(bare), findings));
     }
     let has_partitions = dos.as_ref().is_some_and(|entries| entries.iter().any(mbr::Entry::is_used));
     if !has_partitions && !bare.is_recognised() && gpt::is_there(disk) {
         let detail = "there is no protective MBR, so the kernel sees no partition; the GPT is read nevertheless";
-        findings.push(Finding::warning("gpt-protective-mbr-missing", "first sector", detail));
-        return Ok(gpt::read_table(disk, None, findings));
+        findings.push(Finding::unknown("gpt-protective-mbr-missing", "first sector", detail));
+        return Ok(gpt::read_table(disk, None, false, findings));
     }
     if let Some(entries) = dos
         && (has_partitions || !bare.is_recognised())
     {
         also_bare(&mut findings);
-        return Ok(mbr::read_table(disk, &first_sector, &entries, findings));
+        return Ok(mbr::read_table(disk, &first_sector, &entries, is_disc(bare), findings));
     }
     Ok(Partitioning { table: Table::None, sector_size_bytes: 512, table_uuid: None, partitions: Vec::new(), findings })
 }
 
+/// Whether a disk as a whole is a disc, so that its table is there for a machine that boots it from a stick.
+fn is_disc(bare: Kind) -> bool {
+    matches!(bare, Kind::Other("iso9660" | "udf"))
+}
+
 /// Names what is wrong between the partitions and the disk: overlaps and ends past the end.
-fn cross_check(disk: &dyn ReadAt, partitions: &mut [Partition]) {
+///
+/// On a disc that boots as a disk (`is_hybrid`), partitions lie in the first one by design: no damage, though still no two
+/// volumes of which one could say what is unused.
+fn cross_check(disk: &dyn ReadAt, partitions: &mut [Partition], is_hybrid: bool) {
     for partition in partitions.iter_mut() {
         let end = partition.offset_bytes.saturating_add(partition.size_bytes);
         if end > disk.size_bytes() {
@@ -132,7 +140,8 @@ fn cross_check(disk: &dyn ReadAt, partitions: &mut [Partition]) {
             let detail =
                 format!("it begins at byte {}, before partition {other} ends at {other_end}", partition.offset_bytes);
             let place = format!("partition {}", partition.number);
-            partition.findings.push(Finding::damage("partition-overlap", place, detail));
+            let severity = if is_hybrid { Severity::Note } else { Severity::Damage };
+            partition.findings.push(Finding::new(severity, "partition-overlap", place, detail));
         }
         furthest = furthest.max(Some((end, partition.number)));
     }

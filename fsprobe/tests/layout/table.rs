@@ -2,7 +2,9 @@
 //! filesystems of the machine are on their disks.
 
 use fsprobe::{Disk, Kind, Severity, Table, Verdict, layout};
+use stillpoint_tests::machine::ext4;
 use stillpoint_tests::machine::image::Images;
+use stillpoint_tests::machine::loop_device::LoopDevice;
 use stillpoint_tests::machine::program::{run, run_with_input};
 
 use crate::support::code;
@@ -122,7 +124,8 @@ fn the_backup_gpt_is_used_and_said_where_the_primary_is_bad() {
         let disk = layout(&image).unwrap();
         assert_eq!((disk.table, places(&disk)), (Table::Gpt, expected.clone()), "{damage:?}");
         assert!(codes(&disk).contains(&"gpt-primary-bad"), "{damage:?}: {:?}", codes(&disk));
-        assert_eq!(worst(&disk), Verdict::Consistent);
+        // The partitions are found, but a Linux that boots from it sees none.
+        assert_eq!(worst(&disk), Verdict::Unknown);
     }
 }
 
@@ -133,7 +136,7 @@ fn a_bad_backup_gpt_is_said_and_harms_nothing() {
     image[last + 40] ^= 1;
     let disk = layout(&image).unwrap();
     assert_eq!(places(&disk), expected);
-    assert_eq!(codes(&disk), ["gpt-backup-bad"]);
+    assert_eq!((codes(&disk), worst(&disk)), (vec!["gpt-backup-bad"], Verdict::Consistent));
 }
 
 #[test]
@@ -305,7 +308,7 @@ fn a_gpt_that_linux_would_refuse_is_read_and_said() {
     }
     let disk = layout(&large_entries).unwrap();
     assert_eq!(places(&disk)[0], expected[0]);
-    assert_eq!(codes(&disk)[0], "gpt-not-for-linux");
+    assert_eq!((codes(&disk)[0], worst(&disk)), ("gpt-not-for-linux", Verdict::Unknown));
     let disk = layout(&past_the_end).unwrap();
     assert_eq!((places(&disk), codes(&disk)), (expected, vec!["gpt-not-for-linux"]));
 }
@@ -385,9 +388,6 @@ fn a_fat_that_pretends_to_be_partitioned_is_a_fat() {
 #[test]
 fn more_logical_partitions_than_sfdisk_shows_are_found() {
     let mut image = vec![0; 16 * MIB as usize];
-    let entry = |kind: u8, start: u32, size: u32| {
-        [&[0, 0, 0, 0, kind, 0, 0, 0][..], &start.to_le_bytes(), &size.to_le_bytes()].concat()
-    };
     let mut put = |sector: u32, entries: &[Vec<u8>]| {
         let at = sector as usize * 512;
         image[at + 510..at + 512].copy_from_slice(&[0x55, 0xaa]);
@@ -401,4 +401,52 @@ fn more_logical_partitions_than_sfdisk_shows_are_found() {
     let disk = layout(&image).unwrap();
     let expected = (0..250).map(|i| ((i + 5).to_string(), (128 + i * 128) * 512, 64 * 512));
     assert_eq!((places(&disk), codes(&disk)), (expected.collect::<Vec<_>>(), vec!["mbr-extended"]));
+}
+
+/// An entry of an MBR.
+fn entry(kind: u8, start: u32, size: u32) -> Vec<u8> {
+    [&[0, 0, 0, 0, kind, 0, 0, 0][..], &start.to_le_bytes(), &size.to_le_bytes()].concat()
+}
+
+#[test]
+fn a_disc_that_boots_as_a_disk_is_not_damaged_but_copied_whole() {
+    let mut image = vec![0; 4 << 20];
+    image[0x8000..0x8006].copy_from_slice(b"\x01CD001");
+    image[0x1be..0x1be + 32].copy_from_slice(&[entry(0x17, 0, 8192), entry(0xef, 256, 4)].concat());
+    image[510..512].copy_from_slice(&[0x55, 0xaa]);
+    let disk = layout(&image).unwrap();
+    assert_eq!(places(&disk), [("1".into(), 0, 4 << 20), ("2".into(), 256 * 512, 2048)]);
+    assert_eq!(disk.volumes[0].kind, Kind::Other("iso9660"));
+    assert_eq!((codes(&disk), worst(&disk)), (vec!["table-and-filesystem", "partition-overlap"], Verdict::Consistent));
+    assert_eq!(fsprobe::allocated(&image, &disk).unwrap(), [fsprobe::Extent::new(0, 4 << 20)]);
+    // The disc itself is not looked into.
+    assert_eq!(fsprobe::check(&image, fsprobe::Depth::Default).unwrap().verdict, Verdict::Unknown);
+
+    // Without any partition in its table it is one volume.
+    image[0x1be..0x1be + 32].fill(0);
+    let disk = layout(&image).unwrap();
+    assert_eq!((disk.table, disk.volumes[0].kind), (Table::None, Kind::Other("iso9660")));
+}
+
+#[test]
+fn an_mbr_of_4096_byte_sectors_is_recognised_by_what_is_in_its_partitions() {
+    let images = Images::new();
+    let image = images.blank("disk", 100 * MIB);
+    let device = LoopDevice::new(&image, &["--sector-size", "4096"]);
+    let script = "label: dos\n/dev/x1 : start=256, size=40MiB\n/dev/x2 : size=50MiB, type=5\n/dev/x5 : size=40MiB\n";
+    run_with_input("sfdisk", &["--quiet", "--no-tell-kernel", "--no-reread", &device.path], script);
+    run("blockdev", &["--flushbufs", &device.path]);
+    drop(device);
+    let empty = layout(&std::fs::read(&image).unwrap()).unwrap();
+    // An extended boot record is where it says.
+    assert_eq!((empty.sector_size_bytes, empty.volumes.len()), (4096, 2));
+
+    ext4::make_at(&image, MIB, 40, &[]);
+    let image = std::fs::read(&image).unwrap();
+    let disk = layout(&image).unwrap();
+    assert_eq!((disk.table, disk.sector_size_bytes), (Table::Mbr, 4096));
+    let found: Vec<_> = disk.volumes.iter().map(|it| (it.path.as_str(), it.kind)).collect();
+    assert_eq!(found, [("1", Kind::Ext4), ("5", Kind::Empty)]);
+    assert_eq!(places(&disk)[0], ("1".into(), MIB, 40 * MIB));
+    assert_eq!(codes(&disk), ["mbr-sector-size", "mbr-extended"]);
 }
