@@ -195,16 +195,18 @@ impl AgentError {
                 _ => None,
             },
             Self::NoSync { .. } => Some(
-                "either qemu-ga does not run in the guest (systemctl status qemu-guest-agent), or another client may be \
-                 holding the agent's channel (libvirt, Proxmox, qm agent): the agent serves one at a time",
+                "either qemu-ga does not run in the guest (systemctl status qemu-guest-agent), or the VM is paused (virsh \
+                 domstate, qm status), or another client may be holding the agent's channel (libvirt, Proxmox, qm agent): \
+                 the agent serves one at a time",
             ),
             Self::QmpSocket { .. } => {
                 Some("the agent's socket is the one of the channel org.qemu.guest_agent.0, not that of -qmp or -mon")
             }
             Self::Timeout { .. } => Some("the guest may be overloaded or paused, or stuck in I/O"),
             Self::Unavailable { .. } => Some(
-                "RHEL and its relatives block guest-exec and guest-file-*: see --block-rpcs, --allow-rpcs or BLACKLIST_RPC \
-                 in the guest's /etc/sysconfig/qemu-ga or /etc/qemu/qemu-ga.conf",
+                "RHEL and its relatives block guest-exec and guest-file-*: see FILTER_RPC_ARGS (RHEL 9.4 on), BLOCK_RPCS (9.2, \
+                 9.3) or BLACKLIST_RPC (before) in the guest's /etc/sysconfig/qemu-ga (openSUSE: \
+                 /usr/etc/sysconfig/qemu-ga), and block-rpcs and allow-rpcs in /etc/qemu/qemu-ga.conf",
             ),
             Self::Frozen { .. } => Some("an earlier freeze was not thawed: send guest-fsfreeze-thaw to the agent"),
             Self::MaybeFrozen { .. } => Some(

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{holder::Holder, lock_method::LockMethod};
+use super::{hint, holder::Holder, lock_method::LockMethod};
 use crate::agent::AgentError;
 
 /// A statement as it may be shown: one line, 200 characters at most, control characters escaped.
@@ -149,11 +149,8 @@ impl DatabaseError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Credentials { .. } => Some("the file has a section [client] with user and password, and mode 0600"),
-            Self::Unreachable { .. } => Some("is the server running, and does it listen there?"),
-            Self::AccessDenied { .. } => Some(
-                "check user and password in the credentials file; the account needs RELOAD, PROCESS and BINLOG MONITOR \
-                      (REPLICATION CLIENT)",
-            ),
+            Self::Unreachable { problem, .. } => Some(hint::unreachable(problem)),
+            Self::AccessDenied { address, message, .. } => Some(hint::denied(address, &message.0)),
             Self::LockNotGranted { .. } => Some(
                 "let that statement end or KILL its thread, or wait longer with --lock-deadline; nothing is locked now",
             ),

@@ -7,6 +7,7 @@
 pub mod agent_session;
 mod credentials;
 mod error;
+mod hint;
 pub mod holder;
 pub mod lock;
 pub mod lock_method;

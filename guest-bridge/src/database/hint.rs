@@ -1,0 +1,93 @@
+//! What helps where no session with the database comes about, by the words of server and client.
+
+const FULL: &str =
+    "all connections of the server are taken: raise max_connections, or see in its process list who has them";
+const TLS: &str = "it is about TLS: look for ssl in [client] of the guest's option files; a session by unix: or tcp: speaks none, \
+                   so use --db agent where the server insists on it";
+const OPTION: &str = "an option file of the guest has what its client does not know: `my_print_defaults client mysql mariadb \
+                      mariadb-client` in the guest shows it";
+const DATABASE: &str = "an option file of the guest names a database that does not exist: look into [client] and [mysql] for \
+                        `database`";
+
+/// Client and network session say `ERROR 1040 (08004): ...`; what the client says before it connects has no number.
+const HINTS: [(&str, &str); 8] = [
+    ("ERROR 1040 ", FULL),
+    ("ERROR 1203 ", FULL),
+    ("ERROR 1226 ", FULL),
+    ("ERROR 1049 ", DATABASE),
+    ("ERROR 2026 ", TLS),
+    ("ERROR 3159 ", TLS),
+    ("unknown option", OPTION),
+    ("unknown variable", OPTION),
+];
+
+/// Where nobody answers, or what answers is no session.
+pub(super) fn unreachable(problem: &str) -> &'static str {
+    let hint = HINTS.iter().find(|(words, _)| problem.contains(words));
+    hint.map_or("is the server running, and does it listen there?", |(_, hint)| hint)
+}
+
+/// Where the account is refused.
+pub(super) fn denied(address: &str, message: &str) -> &'static str {
+    let without_password = message.contains("using password: NO");
+    match address.split(':').next() {
+        Some("tcp") => {
+            "check the account that --db-credentials names, and that it may come from this host; it needs RELOAD, PROCESS and \
+             BINLOG MONITOR (REPLICATION CLIENT). One that requires TLS is refused in the same words: use --db agent"
+        }
+        Some("unix") if without_password => {
+            "no password was sent: name an account with --db-credentials; it needs RELOAD, PROCESS and BINLOG MONITOR \
+             (REPLICATION CLIENT)"
+        }
+        Some("unix") => {
+            "check the account that --db-credentials names; it needs RELOAD, PROCESS and BINLOG MONITOR (REPLICATION CLIENT)"
+        }
+        _ if without_password => {
+            "no password was sent: put user and password into [client] of the guest's /root/.my.cnf, or name an account with \
+             --db-credentials"
+        }
+        _ => {
+            "check user and password in the guest's /root/.my.cnf, or in the file of --db-credentials where one is named; the \
+             account needs RELOAD, PROCESS and BINLOG MONITOR (REPLICATION CLIENT)"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::database::{DatabaseError, Statement};
+
+    fn unreachable(problem: &str) -> &'static str {
+        let (address, problem) = ("unix:/run/mysqld/mysqld.sock".to_owned(), problem.to_owned());
+        DatabaseError::Unreachable { address, problem }.hint().unwrap()
+    }
+
+    fn denied(address: &str, message: &str) -> &'static str {
+        let (address, user, message) = (address.to_owned(), "root".to_owned(), Statement::new(message));
+        DatabaseError::AccessDenied { address, user, message }.hint().unwrap()
+    }
+
+    #[test]
+    fn what_keeps_a_session_from_being_opened_has_the_hint_for_it() {
+        assert!(unreachable("ERROR 1040 (08004): Too many connections").contains("max_connections"));
+        assert!(unreachable("Server error: `ERROR 1040 (08004): Too many connections'").contains("max_connections"));
+        assert!(unreachable("ERROR 1049 (42000): Unknown database 'gone'").contains("`database`"));
+        assert!(unreachable("ERROR 2026 (HY000): TLS/SSL error: SSL is required").contains("TLS"));
+        assert!(unreachable("ERROR 3159 (HY000): Connections using insecure transport are prohibited").contains("TLS"));
+        assert!(unreachable("exit code 7: mariadb: unknown option '--nonsense'").contains("my_print_defaults"));
+        assert!(unreachable("ERROR 2002 (HY000): Can't connect to local server").contains("running"));
+    }
+
+    #[test]
+    fn a_refused_account_is_looked_for_where_it_came_from() {
+        let agent = "the guest's own socket, through the guest agent";
+        let no_password = "Access denied for user 'root'@'localhost' (using password: NO)";
+        let password = "Access denied for user 'root'@'localhost' (using password: YES)";
+        assert!(denied(agent, no_password).contains("/root/.my.cnf"));
+        assert!(denied(agent, password).contains("/root/.my.cnf"));
+        assert!(!denied("unix:/run/x.sock", no_password).contains(".my.cnf"));
+        assert!(denied("unix:/run/x.sock", no_password).contains("no password was sent"));
+        assert!(denied("unix:/run/x.sock", password).contains("RELOAD"));
+        assert!(denied("tcp:db1:3306", password).contains("TLS"));
+    }
+}
