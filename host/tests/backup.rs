@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use guest_bridge::agent::{Agent, AgentError, BoxFuture, Fault as AgentFault, Request, SharedAgent, SimulatedGuest};
+use guest_bridge::agent::{
+    self, Agent, AgentError, BoxFuture, Fault as AgentFault, FreezeScope, Request, SharedAgent, SimulatedGuest,
+};
 use guest_bridge::call_log::CallLog;
 use guest_bridge::database::scripted::Outcome as Answer;
 use guest_bridge::database::simulated::SimulatedMariaDb;
@@ -302,6 +304,17 @@ async fn a_freeze_that_succeeds_and_freezes_nothing_is_caught_on_disk() {
     assert_eq!(outcome.receipt.grade, Grade::Crash);
     assert_eq!(outcome.exit(), Exit::Weaker);
     setting.assert_nothing_is_held("froze nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_is_found_frozen_needs_a_person_and_is_left_as_it_is() {
+    let setting = Setting::new();
+    let mut agent = SharedAgent::new(setting.guest.clone());
+    agent::freeze(&mut agent, &FreezeScope::All, Duration::from_secs(1)).await.unwrap();
+    let failure = setting.back_up().await.unwrap_err();
+    assert_eq!((failure.cause.kind, failure.exit()), (Kind::GuestFrozen, Exit::NeedsPerson), "{failure}");
+    assert!(failure.cause.hint().contains("guest-fsfreeze-thaw"), "{}", failure.cause.hint());
+    assert!(setting.guest.is_frozen(), "whoever froze it may need it frozen");
 }
 
 #[tokio::test(start_paused = true)]

@@ -139,17 +139,20 @@ impl GuestSurvey {
         let deadline = job.policy.survey_agent.value;
         let info = agent::info(&mut agent, deadline).await?;
         if job.freeze.value {
+            // Asked first: while it is frozen an agent offers next to nothing.
+            if info.supports("guest-fsfreeze-status")
+                && agent::freeze_status(&mut agent, deadline).await? == FreezeStatus::Frozen
+            {
+                return Err(Cause::plain(
+                    failure::Kind::GuestFrozen,
+                    "the guest's filesystems are frozen already, by someone else or by a run that died",
+                ));
+            }
             let missing = info.missing(&FREEZE_COMMANDS);
             if !missing.is_empty() {
                 return Err(Cause::refused(
                     format!("the guest agent {} does not offer {}", info.version, missing.join(", ")),
                     "allow these commands in the guest's qemu-ga configuration, or use --no-freeze",
-                ));
-            }
-            if agent::freeze_status(&mut agent, deadline).await? == FreezeStatus::Frozen {
-                return Err(Cause::plain(
-                    failure::Kind::GuestFrozen,
-                    "the guest's filesystems are frozen already, by someone else or by a run that died",
                 ));
             }
         }
@@ -158,8 +161,9 @@ impl GuestSurvey {
             if !missing.is_empty() {
                 return Err(Cause::refused(
                     format!("the guest agent blocks {}: no database session can go through it", missing.join(" and ")),
-                    "allow guest-exec and guest-exec-status (block-rpcs or allow-rpcs in qemu-ga.conf, BLACKLIST_RPC in \
-                     /etc/sysconfig/qemu-ga), or reach the database with --db unix:PATH or tcp:HOST:PORT",
+                    "allow guest-exec and guest-exec-status in the guest (FILTER_RPC_ARGS, BLOCK_RPCS or BLACKLIST_RPC in \
+                     /etc/sysconfig/qemu-ga, block-rpcs or allow-rpcs in qemu-ga.conf), or reach the database with --db \
+                     unix:PATH or tcp:HOST:PORT",
                 ));
             }
         }
