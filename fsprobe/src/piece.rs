@@ -7,6 +7,7 @@ use crate::map::Place;
 
 /// One piece of a volume, in logical order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VolumePiece {
     /// Its first byte within the volume.
     pub volume_offset_bytes: u64,
@@ -21,6 +22,7 @@ pub struct VolumePiece {
 
 /// A piece that lies unit by unit in turn over areas of the disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Stripes {
     /// The unit.
     pub stripe_size_bytes: u64,

@@ -9,6 +9,7 @@ use crate::{Finding, Kind, Table, Verdict, VolumePiece};
 
 /// What a check found, in the names of `stillpoint check --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Report {
     /// What was checked, as the user named it: for the caller to fill in.
     pub target: String,
@@ -32,8 +33,9 @@ pub struct Report {
 
 /// What was found of one volume.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VolumeReport {
-    /// As in [`Volume::path`](crate::Volume::path).
+    /// `1` or `5` for a partition, `0` for the whole disk, `2/vg/lv` for a logical volume in partition 2.
     pub path: String,
     /// Its first byte on the disk; `null` where that is not on this disk.
     pub offset_bytes: Option<u64>,
@@ -41,7 +43,7 @@ pub struct VolumeReport {
     pub size_bytes: u64,
     /// What it holds.
     pub kind: Kind,
-    /// The type of its partition, as in [`Volume::partition_type`](crate::Volume::partition_type).
+    /// The type of its partition, as `sfdisk --json` prints it: a GUID, or the hexadecimal type byte.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partition_type: Option<String>,
     /// The name that a GPT gives it. The guest chose it, as the label.
@@ -69,6 +71,7 @@ pub struct VolumeReport {
 
 /// What the journal and the orphan lists of an ext2, ext3 or ext4 volume say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ext4Summary {
     /// `INCOMPAT_RECOVER`: the superblock says that the journal has to be replayed.
     pub needs_recovery: bool,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// What an artifact is proven to be, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Grade {
     /// Does not verify. Never a success.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// One step of the recipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
     /// Putting command line and configuration together.

@@ -12,6 +12,7 @@ use super::time::utc;
 
 /// One recorded error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RecordedError {
     /// When, in seconds since 1970.
     pub time_seconds: u64,
@@ -29,6 +30,7 @@ pub struct RecordedError {
 
 /// The first and the last error, and how many there were.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorRecord {
     /// `s_error_count`: since the last e2fsck.
     pub count: u32,

@@ -136,6 +136,18 @@ impl Serialize for Kind {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Kind {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Kind".into()
+    }
+
+    /// Names may be added, as signatures are.
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "description": "What a volume holds." })
+    }
+}
+
 impl<'de> Deserialize<'de> for Kind {
     /// A name that is not known is a newer version's, and `unknown`.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -11,6 +11,7 @@ use crate::{Finding, Findings, Kind, ProbeError, ReadAt, Severity, kind};
 
 /// Which partition table a disk has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Table {
     /// GUID partition table (UEFI specification, chapter 5).

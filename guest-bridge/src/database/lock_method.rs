@@ -7,6 +7,7 @@ use super::server::{Flavour, Server};
 /// The statements that hold a server's writers still across a storage snapshot. Read from a file, one that is not known is an error:
 /// none of these can stand for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LockMethod {
     /// MariaDB's `BACKUP STAGE START` and `BACKUP STAGE BLOCK_COMMIT`.

@@ -6,6 +6,7 @@ use super::{Database, DatabaseError, Rows, Statement};
 
 /// Who forked it. Read from a file, one that is not known is an error: what holds for these need not hold for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Flavour {
     /// MariaDB Server.
@@ -28,6 +29,7 @@ impl fmt::Display for Flavour {
 
 /// A release number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Version {
     /// 10 of 10.11.19.
     pub major: u16,
@@ -56,6 +58,7 @@ impl fmt::Display for Version {
 
 /// A database server, as it describes itself.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Server {
     /// Who forked it.
     pub flavour: Flavour,
@@ -80,7 +83,7 @@ pub struct Server {
     /// `@@have_backup_locks`, of Percona Server up to 5.7.
     pub has_percona_backup_locks: bool,
     /// Tables outside the system schemas in an engine without transactions (MyISAM, Aria, …), counted up to
-    /// [`Server::NON_TRANSACTIONAL_CAP`]. `None` where counting took too long. They need no replay, but nothing replays them either.
+    /// 1000. `None` where counting took too long. They need no replay, but nothing replays them either.
     pub non_transactional_tables: Option<u64>,
 }
 
@@ -91,6 +94,7 @@ impl Server {
 
 /// Where the binlog stood.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Coordinates {
     /// Name of the binlog file.
     pub file: String,

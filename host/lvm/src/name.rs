@@ -8,6 +8,7 @@ use thiserror::Error;
 
 /// `vg/lv`, both valid by LVM's rules: safe as an argument and as part of a path. Serialised as that text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct LvName {
     vg: String,

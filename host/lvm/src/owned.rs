@@ -15,6 +15,7 @@ const PREFIX: &str = "stillpoint-";
 
 /// Names one run in the names of its volumes: 1 to 32 of `a-z 0-9`. Serialised as that text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct RunId(String);
 

@@ -12,6 +12,7 @@ pub const FORMAT: u32 = 1;
 
 /// What was found of one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Checked {
     /// The version of this form. Before 0.2 it was not said.
     #[serde(default = "first_format")]
@@ -26,6 +27,7 @@ pub struct Checked {
 
 /// How to look into one volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Hint {
     /// The volume's path.
     pub volume: String,

@@ -12,6 +12,7 @@ pub const FORMAT: u32 = 1;
 
 /// A plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Plan {
     /// The version of this form. Before 0.2 it was not said.
     #[serde(default = "first_format")]
@@ -37,6 +38,7 @@ pub struct Plan {
 
 /// One disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PlannedDisk"))]
 pub struct Disk {
     /// `vg/lv`.
     pub origin: String,
@@ -52,6 +54,7 @@ pub struct Disk {
 
 /// What happens while the guest stands still.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PlannedWindow"))]
 pub struct Window {
     /// The database's lock; `null` where no database is configured.
     pub lock: Option<Lock>,
@@ -61,6 +64,7 @@ pub struct Window {
 
 /// The database's lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PlannedLock"))]
 pub struct Lock {
     /// The server that was found.
     pub server: Server,
@@ -76,6 +80,7 @@ pub struct Lock {
 
 /// The freeze.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PlannedFreeze"))]
 pub struct Freeze {
     /// Where the agent is.
     pub agent: String,
@@ -85,6 +90,7 @@ pub struct Freeze {
 
 /// One deadline or choice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Setting {
     /// As the configuration calls it.
     pub name: String,

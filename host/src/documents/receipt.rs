@@ -13,6 +13,7 @@ pub const FORMAT: u32 = 1;
 
 /// What one backup is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Receipt {
     /// The version of this form.
     pub format: u32,
@@ -44,6 +45,7 @@ pub struct Receipt {
 
 /// What the window was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Window {
     /// When the last snapshot was attached, RFC 3339, UTC.
     pub snapshot_at: String,
@@ -61,6 +63,7 @@ pub struct Window {
 
 /// What became of the lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum Lock {
     /// No database was configured.
@@ -76,6 +79,7 @@ pub enum Lock {
 
 /// What became of the freeze.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum Freeze {
     /// No freeze was asked for.
@@ -91,6 +95,7 @@ pub enum Freeze {
 
 /// One disk of a backup.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Disk {
     /// `vg/lv`.
     pub origin: String,
@@ -116,6 +121,7 @@ pub struct Disk {
 
 /// How one COW filled.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CowCurve {
     /// The origin.
     pub origin: String,
@@ -129,6 +135,7 @@ pub struct CowCurve {
 
 /// Who took part.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Peers {
     /// The guest agent's version.
     pub agent: Option<String>,

@@ -7,8 +7,9 @@ use serde::Serialize;
 /// Makes the list of all kinds, and what each means, out of their documentation.
 macro_rules! kinds {
     ($($(#[doc = $means:literal])+ $kind:ident = $name:literal,)+) => {
-        /// What kind of cause ended a command. Its exit code and hint are in [`row`](super::table::row).
+        /// What kind of cause ended a command. Its exit code and hint: `docs/exit-codes.md`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Failed"))]
         pub enum Kind {
             $($(#[doc = $means])+ #[serde(rename = $name)] $kind,)+
         }

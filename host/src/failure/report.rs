@@ -8,6 +8,7 @@ use crate::step::Step;
 
 /// What `--json` prints in place of a result.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Document<'f> {
     /// The failure.
     pub error: ErrorDocument<'f>,
@@ -15,6 +16,7 @@ pub struct Document<'f> {
 
 /// A failure, with the code that the command exits with.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorDocument<'f> {
     /// The command, and what it was about.
     pub what: &'f str,
@@ -29,6 +31,7 @@ pub struct ErrorDocument<'f> {
 
 /// One thing that failed.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CauseDocument<'f> {
     /// The step that failed.
     pub step: Step,

@@ -14,6 +14,7 @@ pub const FORMAT: u32 = 2;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Entry {
     /// When, RFC 3339, UTC.
     pub at: String,
@@ -26,6 +27,7 @@ pub struct Entry {
 
 /// What a line says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "mark", rename_all = "kebab-case")]
 pub enum Mark {
     /// The first line: who runs.
@@ -70,6 +72,7 @@ pub enum Mark {
 
 /// Who runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Begun {
     /// The version of the lines.
     pub format: u32,
@@ -87,6 +90,7 @@ pub struct Begun {
 
 /// What came of a step, for logs, progress and people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "fact", rename_all = "kebab-case")]
 pub enum Fact {
     /// COW volumes were made.
@@ -157,17 +161,20 @@ pub enum Fact {
         files: Vec<String>,
     },
     /// What a log of the first format says, in its words.
+    #[cfg_attr(feature = "schema", schemars(skip))]
     Format1 {
         /// The detail of the line.
         detail: serde_json::Value,
     },
     /// What a newer program says there.
+    #[cfg_attr(feature = "schema", schemars(skip))]
     #[serde(other)]
     Unknown,
 }
 
 /// A COW volume that was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CowVolume {
     /// Its name.
     pub cow: LvName,
@@ -179,6 +186,7 @@ pub struct CowVolume {
 
 /// What a snapshot proves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DiskVerdict {
     /// The origin.
     pub origin: LvName,
@@ -188,6 +196,7 @@ pub struct DiskVerdict {
 
 /// A disk that was copied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DiskCopied {
     /// The origin.
     pub origin: LvName,

@@ -21,6 +21,7 @@ use crate::failure::{Cause, Kind};
 
 /// One thing that must be given back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "held", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Held {
@@ -28,6 +29,7 @@ pub enum Held {
     Partial {
         /// The file.
         #[serde(with = "path_text")]
+        #[cfg_attr(feature = "schema", schemars(with = "String"))]
         path: PathBuf,
     },
     /// A COW volume, attached or not.
