@@ -1,0 +1,273 @@
+//! Records what the program writes now, on a simulated host: `fixtures/formats/record`. Times and random names are fixed, so
+//! that recording again shows what changed and nothing else.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use guest_bridge::agent::{SharedAgent, SimulatedGuest};
+use guest_bridge::call_log::CallLog;
+use guest_bridge::database::scripted::Outcome as Answer;
+use guest_bridge::database::simulated::SimulatedMariaDb;
+use lvm::programs::{Invocation, Output, ProgramError, Programs};
+use lvm::simulated::{Fault, SimulatedLvm};
+use lvm::{Bytes, Lvm};
+use stillpoint::ask::config::Config;
+use stillpoint::ask::connect::World;
+use stillpoint::ask::job::{Asked, Job};
+use stillpoint::backup::destination::Destination;
+use stillpoint::backup::plan::Plan;
+use stillpoint::backup::survey::Survey;
+use stillpoint::backup::{self, Outcome};
+use stillpoint::clock::Clock;
+use stillpoint::documents::plan;
+use stillpoint::documents::receipt::Receipt;
+use stillpoint::failure::Failure;
+use stillpoint::run::entry::{Entry, Fact, Mark};
+use stillpoint::run::event::Listeners;
+use stillpoint::stop::Stop;
+use tempfile::TempDir;
+
+use crate::files::repository;
+use crate::image::checked;
+
+/// As every recorded run is called.
+const RUN: &str = "20261121t195923z4f1a09c2d7e3";
+
+/// A host with `vg/root` and `vg/data`, their guest, and its database.
+struct Setting {
+    folder: TempDir,
+    lvm: Arc<SimulatedLvm>,
+    guest: SimulatedGuest,
+    database: SimulatedMariaDb,
+    log: CallLog,
+}
+
+impl Setting {
+    /// `debugfs` is what is done to the filesystems before.
+    fn new(debugfs: Option<&str>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let log = CallLog::new();
+        let lvm = SimulatedLvm::new(&folder.path().join("dev"), |_| ());
+        lvm.add_vg("vg", Bytes(400 << 20));
+        for disk in ["vg/root", "vg/data"] {
+            lvm.add_lv(&disk.parse().unwrap(), &ext4(&folder.path().join("fs.img"), debugfs));
+        }
+        std::fs::create_dir(folder.path().join("backup")).unwrap();
+        Self {
+            lvm: Arc::new(lvm),
+            guest: SimulatedGuest::new(log.clone(), ["/", "/srv/data"]),
+            database: SimulatedMariaDb::new(log.clone()),
+            folder,
+            log,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn world(&self, programs: Arc<dyn Programs>) -> World {
+        World {
+            lvm: Lvm::with_device_dir(programs, self.path("dev")),
+            agent: Some(SharedAgent::new(self.guest.clone())),
+            database: Some(self.database.opener()),
+            clock: Clock::fixed(SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_291_163_250)),
+        }
+    }
+
+    fn job(&self) -> Job {
+        let asked = Asked {
+            disks: vec!["vg/root".into(), "vg/data".into()],
+            agent: Some("unix:/run/qga".into()),
+            database: Some("agent".into()),
+            state_dir: Some(self.path("state")),
+            ..Asked::default()
+        };
+        Job::new(asked, &Config::default()).unwrap()
+    }
+
+    async fn back_up(&self) -> Result<Outcome, Failure> {
+        self.back_up_with(self.lvm.clone()).await
+    }
+
+    async fn back_up_with(&self, programs: Arc<dyn Programs>) -> Result<Outcome, Failure> {
+        let destination = Destination::Folder { folder: self.path("backup"), name: "b".into() };
+        let world = self.world(programs);
+        backup::run(&self.job(), &destination, &world, Listeners::default(), &Stop::default()).await
+    }
+
+    async fn plan(&self) -> plan::Plan {
+        let (job, world) = (self.job(), self.world(self.lvm.clone()));
+        let survey = Survey::take(&job, &world, &Stop::default()).await.unwrap();
+        Plan::make(&job, &survey).unwrap().document()
+    }
+
+    fn run_log(&self) -> String {
+        run_log(&self.path("state/runs"))
+    }
+
+    fn statements_before_thaw(&self) -> usize {
+        let entries = self.log.entries();
+        let before = entries.iter().take_while(|entry| !entry.starts_with("agent: guest-fsfreeze-thaw"));
+        before.filter(|entry| entry.starts_with("database: ") && *entry != "database: close").count()
+    }
+
+    /// The text as it would be on any machine.
+    fn anywhere(&self, text: &str) -> String {
+        text.replace(self.folder.path().to_str().unwrap(), "/srv")
+    }
+}
+
+fn run_log(runs: &Path) -> String {
+    let logs: Vec<_> = std::fs::read_dir(runs).unwrap().map(|log| log.unwrap().path()).collect();
+    let [log] = &*logs else { panic!("one run, one log: {logs:?}") };
+    std::fs::read_to_string(log).unwrap()
+}
+
+fn ext4(path: &Path, debugfs: Option<&str>) -> Vec<u8> {
+    std::fs::remove_file(path).ok();
+    let options = "hash_seed=00000000-0000-4000-8000-000000000002";
+    let made = Command::new("mke2fs")
+        .env("E2FSPROGS_FAKE_TIME", "1700000000")
+        .args(["-q", "-t", "ext4", "-b", "1024", "-U", "00000000-0000-4000-8000-000000000001", "-E", options])
+        .arg(path)
+        .arg("8M")
+        .output();
+    assert!(made.expect("mke2fs, of the package e2fsprogs").status.success());
+    if let Some(request) = debugfs {
+        let set = Command::new("debugfs")
+            .env("E2FSPROGS_FAKE_TIME", "1700000000")
+            .args(["-w", "-R", request])
+            .arg(path)
+            .output();
+        assert!(set.expect("debugfs, of the package e2fsprogs").status.success());
+    }
+    std::fs::read(path).unwrap()
+}
+
+/// Passes calls on; keeps the run log as it is before the first attach, in the window.
+struct CutOff {
+    lvm: Arc<SimulatedLvm>,
+    runs: PathBuf,
+    log: std::sync::Mutex<Option<String>>,
+}
+
+impl Programs for CutOff {
+    fn output(&self, invocation: &Invocation) -> Result<Output, ProgramError> {
+        if invocation.program() == "lvconvert" {
+            self.log.lock().unwrap().get_or_insert_with(|| run_log(&self.runs));
+        }
+        self.lvm.output(invocation)
+    }
+}
+
+fn fixed_receipt(mut receipt: Receipt) -> Receipt {
+    receipt.run = RUN.to_owned();
+    receipt.window.window_ms = receipt.window.window_ms.map(|_| 20);
+    receipt.window.stall_ms = receipt.window.stall_ms.map(|_| 23);
+    for disk in &mut receipt.disks {
+        disk.copy_ms = 240;
+        disk.cow.points = vec![(18, 8192), (280, 8192)];
+    }
+    receipt.plan = fixed_plan(receipt.plan);
+    receipt
+}
+
+fn fixed_plan(mut plan: plan::Plan) -> plan::Plan {
+    for setting in &mut plan.settings {
+        if setting.name == "threads" {
+            setting.value = "2".to_owned();
+        }
+    }
+    plan
+}
+
+fn fixed_run_log(text: &str) -> String {
+    let entries: Vec<Entry> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let Mark::Begun(begun) = &entries[0].mark else { panic!("{text}") };
+    let run = begun.run.to_string();
+    let mut fixed: String = entries.into_iter().enumerate().map(|(number, entry)| fixed_line(number, entry)).collect();
+    fixed = fixed.replace(&run, RUN);
+    let random: Vec<String> = fixed.split(".partial-").skip(1).map(|rest| rest[..16].to_owned()).collect();
+    for (number, random) in random.iter().enumerate() {
+        fixed = fixed.replace(random, &format!("{:016x}", 0x4f1a_09c2_d7e3_0000_u64 + number as u64));
+    }
+    fixed
+}
+
+fn fixed_line(number: usize, mut entry: Entry) -> String {
+    entry.elapsed_ms = 10 * number as u64;
+    match &mut entry.mark {
+        Mark::Begun(begun) => {
+            begun.pid = 4711;
+            begun.boot_id = "5f0f1c51-5ac4-4b1c-8a3e-1f7d3c8f2a60".to_owned();
+        }
+        Mark::Done { detail: Some(fact), .. } => match fact {
+            Fact::Locked { waited_ms, .. } => *waited_ms = 2,
+            Fact::Thawed { window_ms, .. } => *window_ms = 20,
+            Fact::Unlocked { stall_ms } => *stall_ms = 23,
+            _ => {}
+        },
+        _ => {}
+    }
+    serde_json::to_string(&entry).unwrap() + "\n"
+}
+
+fn pretty(document: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(document).unwrap() + "\n"
+}
+
+#[tokio::test]
+#[ignore = "rewrites fixtures/formats/present, docs/schema and docs/formats.md"]
+async fn record() {
+    let folder = repository("fixtures/formats/present");
+    std::fs::create_dir_all(&folder).unwrap();
+    let keep = |name: &str, text: String| std::fs::write(folder.join(name), text).unwrap();
+
+    let planned = Setting::new(None);
+    keep("plan.json", planned.anywhere(&pretty(&fixed_plan(planned.plan().await))));
+
+    let good = Setting::new(None);
+    let receipt = good.back_up().await.unwrap().receipt;
+    let written = std::fs::read_to_string(good.path("backup/b.json")).unwrap();
+    assert_eq!(written, pretty(&receipt));
+    keep("receipt.json", good.anywhere(&pretty(&fixed_receipt(receipt))));
+    keep("run-good.jsonl", fixed_run_log(&good.anywhere(&good.run_log())));
+
+    // A freeze that freezes nothing, and a lock that is lost behind it.
+    let weak = Setting::new(Some("feature needs_recovery"));
+    let lost = weak.database.clone().fails_at_statement(good.statements_before_thaw() + 1, Answer::LosesSession);
+    let weak = Setting { guest: weak.guest.clone().freezes_nothing(), database: lost, ..weak };
+    let receipt = weak.back_up().await.map(|outcome| outcome.receipt);
+    keep("receipt-weak.json", weak.anywhere(&pretty(&fixed_receipt(receipt.unwrap()))));
+
+    let failed = Setting::new(None);
+    failed.lvm.fail_program("lvconvert", 2, Fault::Refuses);
+    (1..=2).for_each(|nth| failed.lvm.fail_program("lvremove", nth, Fault::Refuses));
+    let failure = failed.back_up().await.map(drop).unwrap_err();
+    keep("failure.json", failed.anywhere(&pretty(&failure.document("backup of root"))).replace(&run_of(&failed), RUN));
+    keep("run-failed.jsonl", fixed_run_log(&failed.anywhere(&failed.run_log())));
+
+    let cut_off = Setting::new(None);
+    let programs = Arc::new(CutOff {
+        lvm: cut_off.lvm.clone(),
+        runs: cut_off.path("state/runs"),
+        log: std::sync::Mutex::default(),
+    });
+    cut_off.back_up_with(programs.clone()).await.map(drop).unwrap();
+    let log = programs.log.lock().unwrap().clone().unwrap();
+    keep("run-cut-off.jsonl", fixed_run_log(&cut_off.anywhere(&log)));
+
+    keep("check.json", pretty(&checked()));
+    crate::schema::record();
+    crate::manual::record();
+}
+
+fn run_of(setting: &Setting) -> String {
+    let log = setting.run_log();
+    let first: Entry = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    let Mark::Begun(begun) = first.mark else { panic!("{log}") };
+    begun.run.to_string()
+}
