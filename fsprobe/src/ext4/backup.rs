@@ -3,10 +3,9 @@
 //! <https://docs.kernel.org/filesystems/ext4/blockgroup.html>: `sparse_super`, `sparse_super2`.
 
 use super::backup_search::find_backup;
-use super::fault::Fault;
 use super::features::{compat, incompat, ro_compat};
-use super::filesystem::read_volume;
 use super::superblock::{PRIMARY_OFFSET_BYTES, SIZE_BYTES, Superblock};
+use super::superblock_copy::{read, verified};
 use crate::{Finding, ProbeError, ReadAt};
 
 /// Backups looked at. With `sparse_super` there are fewer on any disk; a filesystem without may have thousands.
@@ -65,22 +64,6 @@ pub(super) fn compare(volume: &dyn ReadAt, primary: &Superblock) -> Result<Vec<F
         findings.push(Finding::note("superblock-backup-unnumbered", "backup superblocks", detail));
     }
     Ok(findings)
-}
-
-pub(super) fn read(volume: &dyn ReadAt, offset_bytes: u64, place: &str) -> Result<Superblock, Fault> {
-    let mut raw = [0; SIZE_BYTES];
-    read_volume(volume, &mut raw, offset_bytes, place)?;
-    Superblock::parse(&raw, place)
-}
-
-pub(super) fn verified(superblock: Superblock, place: &str) -> Result<Superblock, Fault> {
-    match superblock.computed_checksum() {
-        Some(computed) if computed != superblock.s_checksum => {
-            let detail = format!("s_checksum is {:#010x}, computed {computed:#010x}", superblock.s_checksum);
-            Err(Fault::damage("superblock-checksum", place, detail))
-        }
-        _ => Ok(superblock),
-    }
 }
 
 /// The fields that neither a mount nor the kernel's writing changes in one copy only.

@@ -4,9 +4,9 @@
 //! `sparse_super` and without; with `sparse_super2` group 1 has. How long a group is depends on block and cluster size, and on
 //! `mke2fs -g`. Looked at are all lengths that are a power of two, which is what is made unless someone asks for another.
 
-use super::backup::{read, verified};
 use super::fault::Fault;
 use super::superblock::{SIZE_BYTES, Superblock};
+use super::superblock_copy::{read, verified};
 use crate::{ProbeError, ReadAt};
 
 /// A group has 256 blocks of 1 KiB at least.

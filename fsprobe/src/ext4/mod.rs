@@ -39,6 +39,7 @@ mod orphans;
 mod overlay;
 mod piece;
 mod superblock;
+mod superblock_copy;
 mod time;
 mod xattr;
 

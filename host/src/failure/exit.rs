@@ -46,7 +46,7 @@ impl Exit {
             }
             Self::Weaker => {
                 "done, but below the required grade; `check`: sound only after a journal replay, or not to be judged (a \
-                 kind that is not looked into, as LUKS or Btrfs)"
+                 kind that is not looked into, as LUKS or Btrfs, or that nobody recognised)"
             }
             Self::Damaged => "damage found",
             Self::NeedsPerson => {
