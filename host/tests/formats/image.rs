@@ -31,5 +31,7 @@ fn check_says_of_a_disk_what_it_said_when_it_was_recorded() {
 fn check_says_of_a_disk_all_that_the_first_format_said() {
     // There it was named from within its folder.
     let first = first("check.json").replace("./disk.img", "/srv/disk.img").replace("\"disk.img", "\"/srv/disk.img");
+    // A sentence may be put right; names, words and numbers stay.
+    let first = first.replace("there is nothing in it", "nothing was found in it");
     assert_eq!(missing(&value(&first), &serde_json::to_value(checked()).unwrap()), None);
 }
