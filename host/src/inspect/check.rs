@@ -4,14 +4,15 @@ use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use fsprobe::{Depth, Disk, Extent, Finding, Kind, MountHint, Report, Volume, mount_hint, shell_path};
+use fsprobe::{Depth, Disk, Extent, Finding, Kind as Content, MountHint, Report, Volume, mount_hint, shell_path};
 use image::artifact::{is_packed, open_disk};
 
 use super::disk::device_path;
 use super::held_still::Witness;
 use crate::documents::check::FORMAT;
 pub use crate::documents::check::{Checked, Hint};
-use crate::failure::{At, Failure};
+use crate::failure::{At, Cause, Failure, Kind};
+use crate::show::printable::printable_text;
 use crate::step::Step;
 
 /// Looks at what `target` names, and where asked says how to mount each volume.
@@ -20,6 +21,11 @@ use crate::step::Step;
 /// Where it cannot be opened, or holds no disk that can be read.
 pub fn check(target: &Path, depth: Depth, with_mount_hints: bool) -> Result<Checked, Failure> {
     let path = device_path(target);
+    if path != target && !path.exists() {
+        let (target, path) = (printable_text(&target.display().to_string()), path.display());
+        let what = format!("there is no file {target}, and no logical volume of that name ({path})");
+        return Err(Cause::plain(Kind::NoSuchDisk, what)).at(Step::Check);
+    }
     let before = std::fs::metadata(&path).ok();
     let disk = open_disk(&path).at(Step::Check)?;
     let witness = Witness::new(&*disk);
@@ -79,7 +85,7 @@ fn mount_hints(target: &Path, layout: &Disk) -> Vec<Hint> {
             }
             Hint { volume: volume.path.clone(), warning: warning.into(), commands }
         }
-        None if volume.kind == Kind::Empty => {
+        None if volume.kind == Content::Empty => {
             Hint { volume: volume.path.clone(), warning: "nothing was found in it".into(), commands: Vec::new() }
         }
         None => Hint {
