@@ -21,6 +21,7 @@ pub fn make_right(image: &mut Image<'_>) {
     }
     lvm2(image);
     ext4(image);
+    xfs(image);
 }
 
 fn le32(bytes: &[u8], at: usize) -> u32 {
@@ -71,4 +72,25 @@ fn ext4(image: &mut Image<'_>) {
         return;
     };
     image.write(1024 + 0x3fc, &(!crc32c::crc32c(&superblock[..0x3fc])).to_le_bytes());
+}
+
+/// The superblocks and headers of the first groups, where they are version 5.
+fn xfs(image: &mut Image<'_>) {
+    const GROUPS: u64 = 8;
+    let Some(superblock) = image.bytes(0, 512).filter(|superblock| superblock.starts_with(b"XFSB")) else { return };
+    let be32 = |at: usize| u64::from(le32(&superblock, at).swap_bytes());
+    let (block, group_blocks) = (be32(4), be32(84));
+    let sector = usize::from(u16::from_be_bytes([superblock[102], superblock[103]]));
+    if superblock[101] & 0xf != 5 || !(512..=4096).contains(&sector) {
+        return;
+    }
+    for group in 0..GROUPS {
+        let start = group.saturating_mul(group_blocks).saturating_mul(block);
+        for (number, crc_at) in [(0, 224), (1, 216), (2, 312), (3, 32)] {
+            let at = start.saturating_add(number * sector as u64);
+            let Some(mut header) = image.bytes(at, sector) else { return };
+            header[crc_at..crc_at + 4].fill(0);
+            image.write(at + crc_at as u64, &crc32c::crc32c(&header).to_le_bytes());
+        }
+    }
 }

@@ -57,6 +57,12 @@ static SUBJECTS: LazyLock<(Images, Vec<Subject>)> = LazyLock::new(|| {
     add("fat", 32, &[0..64, 512..2048], &|image| {
         run("mkfs.fat", &["-F16", image]);
     });
+    add("xfs-v5", 300, &[0..264, 512..736, 1024..1360, 1536..1600], &|image| {
+        run("mkfs.xfs", &["-q", image]);
+    });
+    add("btrfs", 128, &[(64 << 10)..(64 << 10) + 400], &|image| {
+        run("mkfs.btrfs", &["-q", image]);
+    });
     (images, subjects)
 });
 

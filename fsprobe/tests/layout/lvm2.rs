@@ -396,3 +396,22 @@ fn with_one_of_two_metadata_areas_bad_or_stale_the_other_counts() {
         assert_eq!(said(&stale), (Verdict::Consistent, vec!["lvm-metadata-differs"], both.clone()), "{area}");
     }
 }
+
+#[test]
+fn a_volume_in_pieces_says_where_each_is() {
+    let lab = Lab::new();
+    lab.lvm(&["vgcreate", "-q", "vg0", &lab.parts[0].path]);
+    // The first extent, then one between them for another volume.
+    lab.create("vg0", "pieces", &["-l", "1"]);
+    lab.create("vg0", "between", &["-l", "1"]);
+    lab.lvm(&["lvextend", "-q", "-l", "+2", "vg0/pieces"]);
+    let report = check(&lab.bytes(), Depth::Default).unwrap();
+    let of = |path: &str| report.volumes.iter().find(|volume| volume.path == path).unwrap();
+    let (pieces, between) = (of("1/vg0/pieces"), of("1/vg0/between"));
+    assert_eq!(between.pieces, []);
+    let places: Vec<_> =
+        pieces.pieces.iter().map(|it| (it.volume_offset_bytes, it.offset_bytes.unwrap(), it.size_bytes)).collect();
+    let (first, extent) = (pieces.offset_bytes.unwrap(), between.size_bytes);
+    assert_eq!(places, [(0, first, extent), (extent, first + 2 * extent, 2 * extent)]);
+    assert_eq!(between.offset_bytes, Some(first + extent));
+}
