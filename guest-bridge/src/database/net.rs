@@ -7,13 +7,13 @@
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
-use mysql_async::{Conn, Opts, OptsBuilder, Value, prelude::Queryable};
+use mysql_async::{Conn, Opts, OptsBuilder, QueryResult, TextProtocol, Value, prelude::Queryable};
 use tokio::{
     task::JoinHandle,
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{Credentials, Database, DatabaseError, OpenSession, Rows, Statement};
+use super::{Answers, Credentials, Database, DatabaseError, OpenSession, Rows, Statement, Timed};
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,25 +170,31 @@ impl NetSession {
         })
     }
 
-    async fn execute(&mut self, statement: &str, deadline: Duration) -> Result<Rows, DatabaseError> {
+    async fn execute(&mut self, batch: &[Timed]) -> Answers {
         let Some(conn) = self.conn.take() else {
-            return Err(DatabaseError::Closed { statement: Statement::new(statement) });
+            let statement = batch.first().map_or_else(|| Statement::new(""), Timed::shown);
+            return DatabaseError::Closed { statement }.into();
         };
         let mut running = Running { conn: Some(conn), session: self };
-        let outcome = match running.conn.as_mut() {
-            Some(conn) => timeout_at(Instant::now() + deadline, fetch(conn, statement)).await,
-            None => return Err(DatabaseError::Closed { statement: Statement::new(statement) }),
-        };
-        match outcome {
-            Err(_) => Err(DatabaseError::TimedOut { statement: Statement::new(statement), deadline }),
-            Ok(outcome) => {
-                let conn = running.conn.take();
-                if matches!(outcome, Ok(_) | Err(DatabaseError::Server { .. })) {
-                    running.session.conn = conn;
-                }
-                outcome
+        let mut answers = Answers::default();
+        let mut until = Instant::now();
+        while let Some(conn) = &mut running.conn
+            && let rest = &batch[answers.len()..]
+            && let Some(first) = rest.first()
+        {
+            until = ends(first, until);
+            // The server ends what travels together at the first statement that it refuses: the others are sent again.
+            until = fetch(conn, rest, until, &mut answers).await;
+            match answers.end() {
+                None => {}
+                // Its connection is killed.
+                Some(DatabaseError::TimedOut { .. }) => return answers,
+                // It is gone by itself.
+                Some(_) => running.conn = None,
             }
         }
+        running.session.conn = running.conn.take();
+        answers
     }
 }
 
@@ -208,35 +214,80 @@ impl Drop for Running<'_> {
     }
 }
 
-async fn fetch(conn: &mut Conn, statement: &str) -> Result<Rows, DatabaseError> {
-    let failed = |error| match error {
-        mysql_async::Error::Server(error) if !ends_the_connection(error.code) => DatabaseError::Server {
-            statement: Statement::new(statement),
-            code: error.code,
-            message: Statement::new(&error.message),
-        },
-        other => DatabaseError::Lost {
-            statement: Statement::new(statement),
-            problem: Statement::new(&other.to_string()).to_string(),
-        },
-    };
-    let mut result = conn.query_iter(statement).await.map_err(failed)?;
+/// When the time of `timed` ends, where that of the one before it would end at `until`.
+fn ends(timed: &Timed, until: Instant) -> Instant {
+    if timed.shared { until } else { Instant::now() + timed.deadline }
+}
+
+/// Sends `batch` as one request and takes the answers, up to the first that is none or a refusal; the first has time `until`. Gives
+/// when the time of the last one that was answered ends.
+async fn fetch(conn: &mut Conn, batch: &[Timed], mut until: Instant, answers: &mut Answers) -> Instant {
+    let together = batch.iter().map(|timed| timed.statement.as_str()).collect::<Vec<_>>().join("; ");
+    let mut asked = Some(timeout_at(until, conn.query_iter(together)).await);
+    let mut result = None;
+    for (index, timed) in batch.iter().enumerate() {
+        // The beginning of the next answer comes with the end of this one: what fails then has failed there.
+        let next = batch.get(index + 1);
+        let after = next.map_or(until, |next| ends(next, until));
+        let answer = match (asked.take(), &mut result) {
+            (Some(Ok(Ok(first))), _) => {
+                let first = result.insert(first);
+                read(first, timed, next, after).await
+            }
+            (Some(Ok(Err(error))), _) => Err(failure(timed, Some(error))),
+            (Some(Err(_)), _) | (None, None) => Err(failure(timed, None)),
+            (None, Some(result)) => read(result, timed, next, after).await,
+        };
+        let answered = answer.is_ok();
+        answers.push(answer);
+        if !answered {
+            break;
+        }
+        until = after;
+    }
+    until
+}
+
+/// What `error` says of a statement; without one, that its answer did not come in time.
+fn failure(timed: &Timed, error: Option<mysql_async::Error>) -> DatabaseError {
+    let statement = timed.shown();
+    match error {
+        None => DatabaseError::TimedOut { statement, deadline: timed.deadline },
+        Some(mysql_async::Error::Server(error)) if !ends_the_connection(error.code) => {
+            DatabaseError::Server { statement, code: error.code, message: Statement::new(&error.message) }
+        }
+        Some(other) => DatabaseError::Lost { statement, problem: Statement::new(&other.to_string()).to_string() },
+    }
+}
+
+/// One result set, to its end and to the beginning of that of `next`.
+async fn read(
+    result: &mut TextResult<'_>,
+    timed: &Timed,
+    next: Option<&Timed>,
+    until: Instant,
+) -> Result<Rows, DatabaseError> {
     let columns = result.columns_ref().iter().map(|column| column.name_str().into_owned()).collect();
     let (mut rows, mut bytes) = (Vec::new(), 0);
-    while let Some(row) = result.next().await.map_err(failed)? {
+    loop {
+        let row = match timeout_at(until, result.next()).await {
+            Ok(Ok(Some(row))) => row,
+            Ok(Ok(None)) => return Ok(Rows { columns, rows }),
+            Ok(Err(error @ mysql_async::Error::Server(_))) => return Err(failure(timed, Some(error))),
+            Ok(Err(error)) => return Err(failure(next.unwrap_or(timed), Some(error))),
+            Err(_) => return Err(failure(next.unwrap_or(timed), None)),
+        };
         let row: Vec<_> = row.unwrap_raw().into_iter().map(|value| value.and_then(text)).collect();
         bytes += row.iter().flatten().map(String::len).sum::<usize>();
         if bytes > Rows::MAX_BYTES {
-            return Err(DatabaseError::UnexpectedReply {
-                statement: Statement::new(statement),
-                detail: format!("more than {} bytes of it", Rows::MAX_BYTES),
-            });
+            let detail = format!("more than {} bytes of it", Rows::MAX_BYTES);
+            return Err(DatabaseError::UnexpectedReply { statement: timed.shown(), detail });
         }
         rows.push(row);
     }
-    result.drop_result().await.map_err(failed)?;
-    Ok(Rows { columns, rows })
 }
+
+type TextResult<'c> = QueryResult<'c, 'static, TextProtocol>;
 
 /// In the text protocol every value arrives as bytes, or as NULL.
 fn text(value: Value) -> Option<String> {
@@ -248,8 +299,8 @@ fn text(value: Value) -> Option<String> {
 }
 
 impl Database for NetSession {
-    fn query<'a>(&'a mut self, statement: &'a str, deadline: Duration) -> BoxFuture<'a, Result<Rows, DatabaseError>> {
-        self.execute(statement, deadline).boxed()
+    fn batch<'a>(&'a mut self, batch: &'a [Timed]) -> BoxFuture<'a, Answers> {
+        self.execute(batch).boxed()
     }
 
     fn close(mut self: Box<Self>) -> BoxFuture<'static, ()> {

@@ -6,7 +6,7 @@ use std::{collections::VecDeque, thread, time::Duration};
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::time::sleep;
 
-use super::{Database, DatabaseError, Rows, Statement};
+use super::{Answers, Database, DatabaseError, Rows, Statement, Timed};
 use crate::call_log::CallLog;
 
 /// One statement that is expected, and what comes of it. Begin with [`expect`].
@@ -96,29 +96,41 @@ impl ScriptedDatabase {
     }
 }
 
+impl ScriptedDatabase {
+    async fn answer(&mut self, Timed { statement, deadline, .. }: &Timed) -> Result<Rows, DatabaseError> {
+        if !std::mem::replace(&mut self.usable, false) {
+            return Err(DatabaseError::Closed { statement: Statement::new(statement) });
+        }
+        self.log.record(format!("database: {statement}"));
+        let Some(line) = self.script.pop_front() else {
+            panic!("the database's script has ended, and `{statement}` came");
+        };
+        assert!(
+            statement.starts_with(&line.statement),
+            "the database's script expects `{}`, and `{statement}` came",
+            line.statement
+        );
+        let late = line.delay >= *deadline;
+        sleep(line.delay.min(*deadline)).await;
+        let outcome = match line.outcome {
+            _ if late => Err(DatabaseError::TimedOut { statement: Statement::new(statement), deadline: *deadline }),
+            outcome => outcome.play(statement, *deadline).await,
+        };
+        self.usable = matches!(outcome, Ok(_) | Err(DatabaseError::Server { .. }));
+        outcome
+    }
+}
+
 impl Database for ScriptedDatabase {
-    fn query<'a>(&'a mut self, statement: &'a str, deadline: Duration) -> BoxFuture<'a, Result<Rows, DatabaseError>> {
+    fn batch<'a>(&'a mut self, batch: &'a [Timed]) -> BoxFuture<'a, Answers> {
         async move {
-            if !std::mem::replace(&mut self.usable, false) {
-                return Err(DatabaseError::Closed { statement: Statement::new(statement) });
+            let mut answers = Answers::default();
+            for timed in batch {
+                if !answers.push(self.answer(timed).await) {
+                    break;
+                }
             }
-            self.log.record(format!("database: {statement}"));
-            let Some(line) = self.script.pop_front() else {
-                panic!("the database's script has ended, and `{statement}` came");
-            };
-            assert!(
-                statement.starts_with(&line.statement),
-                "the database's script expects `{}`, and `{statement}` came",
-                line.statement
-            );
-            let late = line.delay >= deadline;
-            sleep(line.delay.min(deadline)).await;
-            let outcome = match line.outcome {
-                _ if late => Err(DatabaseError::TimedOut { statement: Statement::new(statement), deadline }),
-                outcome => outcome.play(statement, deadline).await,
-            };
-            self.usable = matches!(outcome, Ok(_) | Err(DatabaseError::Server { .. }));
-            outcome
+            answers
         }
         .boxed()
     }

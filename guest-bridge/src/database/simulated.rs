@@ -1,14 +1,11 @@
 //! A MariaDB server that lives in memory: it answers what is asked of it here, knows whether it is locked, and fails on demand.
 #![allow(clippy::panic, reason = "a statement that the simulation does not know is a failed test")]
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::{FutureExt, future::BoxFuture};
 
-use super::{Database, DatabaseError, OpenSession, Rows, Statement, scripted::Outcome};
+use super::{Answers, Database, DatabaseError, OpenSession, Rows, Statement, Timed, scripted::Outcome};
 use crate::call_log::CallLog;
 
 /// A healthy server with a binlog. Clones are the same server.
@@ -23,6 +20,7 @@ pub struct SimulatedMariaDb {
 struct State {
     sessions: u64,
     statements: usize,
+    round_trips: usize,
     locked_by: Option<u64>,
     position: u64,
     faults: Vec<(When, Outcome)>,
@@ -40,6 +38,7 @@ impl SimulatedMariaDb {
         let state = State {
             sessions: 0,
             statements: 0,
+            round_trips: 0,
             locked_by: None,
             position: 330,
             faults: Vec::new(),
@@ -74,6 +73,11 @@ impl SimulatedMariaDb {
     /// How many statements were sent so far.
     pub fn statements(&self) -> usize {
         self.state().statements
+    }
+
+    /// How many round trips they took.
+    pub fn round_trips(&self) -> usize {
+        self.state().round_trips
     }
 
     /// The server ends the session that holds the lock, as its `wait_timeout` would.
@@ -168,25 +172,38 @@ impl Session {
     }
 }
 
+impl Session {
+    async fn take(&mut self, Timed { statement, deadline, .. }: &Timed) -> Result<Rows, DatabaseError> {
+        if !std::mem::replace(&mut self.usable, false) {
+            return Err(DatabaseError::Closed { statement: Statement::new(statement) });
+        }
+        self.server.log.record(format!("database: {statement}"));
+        let expired = self.held_lock && self.server.state().locked_by != Some(self.id);
+        let outcome = match self.server.fault(statement) {
+            Some(fault) => fault.play(statement, *deadline).await,
+            None if expired => Outcome::LosesSession.play(statement, *deadline).await,
+            None => Ok(self.server.answer(self.id, statement)),
+        };
+        self.held_lock = self.server.state().locked_by == Some(self.id);
+        self.usable = matches!(outcome, Ok(_) | Err(DatabaseError::Server { .. }));
+        if !self.usable {
+            self.free();
+        }
+        outcome
+    }
+}
+
 impl Database for Session {
-    fn query<'a>(&'a mut self, statement: &'a str, deadline: Duration) -> BoxFuture<'a, Result<Rows, DatabaseError>> {
+    fn batch<'a>(&'a mut self, batch: &'a [Timed]) -> BoxFuture<'a, Answers> {
         async move {
-            if !std::mem::replace(&mut self.usable, false) {
-                return Err(DatabaseError::Closed { statement: Statement::new(statement) });
+            self.server.state().round_trips += 1;
+            let mut answers = Answers::default();
+            for timed in batch {
+                if !answers.push(self.take(timed).await) {
+                    break;
+                }
             }
-            self.server.log.record(format!("database: {statement}"));
-            let expired = self.held_lock && self.server.state().locked_by != Some(self.id);
-            let outcome = match self.server.fault(statement) {
-                Some(fault) => fault.play(statement, deadline).await,
-                None if expired => Outcome::LosesSession.play(statement, deadline).await,
-                None => Ok(self.server.answer(self.id, statement)),
-            };
-            self.held_lock = self.server.state().locked_by == Some(self.id);
-            self.usable = matches!(outcome, Ok(_) | Err(DatabaseError::Server { .. }));
-            if !self.usable {
-                self.free();
-            }
-            outcome
+            answers
         }
         .boxed()
     }
@@ -205,6 +222,8 @@ impl Drop for Session {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::database::{
         lock::{LockLost, LockTerms, TablesLock},

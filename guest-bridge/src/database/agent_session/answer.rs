@@ -1,26 +1,21 @@
 //! What the client in the guest prints: rows that end with a nonce, and errors.
 
-use crate::agent::Finished;
-use crate::database::{DatabaseError, Rows, Statement, net};
+use crate::database::{Rows, net};
 
-pub(super) fn parse(finished: &Finished, nonce: &str, statement: &str) -> Result<Rows, DatabaseError> {
-    reply(&String::from_utf8_lossy(&finished.stdout), nonce).ok_or_else(|| DatabaseError::UnexpectedReply {
-        statement: Statement::new(statement),
-        detail: "the client's answer does not end as it should, or is too long".to_owned(),
-    })
+/// The rows of each statement that was answered: those before each nonce. What comes behind the last is no answer yet.
+pub(super) fn replies(said: &str, nonce: &str) -> Vec<Rows> {
+    let end = format!("stillpoint\n{nonce}\n");
+    let mut replies: Vec<&str> = said.split(&end).collect();
+    replies.pop();
+    replies.into_iter().map(rows).collect()
 }
 
-/// The rows before the nonce; `None` if it does not end with it.
-fn reply(said: &str, nonce: &str) -> Option<Rows> {
-    let rows = said.strip_suffix('\n')?.strip_suffix(nonce)?.strip_suffix("stillpoint\n")?;
-    if rows.len() > Rows::MAX_BYTES {
-        return None;
-    }
-    let mut lines = rows.lines();
+fn rows(said: &str) -> Rows {
+    let mut lines = said.lines();
     let columns = lines.next().map(|line| line.split('\t').map(unescape).collect()).unwrap_or_default();
     let rows =
         lines.map(|line| line.split('\t').map(|value| (value != "NULL").then(|| unescape(value))).collect()).collect();
-    Some(Rows { columns, rows })
+    Rows { columns, rows }
 }
 
 /// Undoes what `--batch` does to tabs, newlines, NUL bytes and backslashes.
@@ -43,17 +38,20 @@ fn unescape(value: &str) -> String {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ClientError<'s> {
     pub(super) code: u16,
+    /// Where the statement began, counted over all that the client was ever given. Not where there was none.
+    pub(super) at_line: Option<u64>,
     pub(super) message: &'s str,
     pub(super) line: &'s str,
 }
 
 impl<'s> ClientError<'s> {
-    /// The first one that the client printed.
-    pub(super) fn find(stderr: &'s str) -> Option<Self> {
-        stderr.lines().find_map(|line| {
-            let rest = line.strip_prefix("ERROR ")?;
-            let (code, rest) = rest.split_once(' ')?;
-            Some(Self { code: code.trim_end_matches(':').parse().ok()?, message: rest.split_once(": ")?.1, line })
+    /// Those that the client printed.
+    pub(super) fn all(stderr: &'s str) -> impl Iterator<Item = Self> {
+        stderr.lines().filter_map(|line| {
+            let (code, rest) = line.strip_prefix("ERROR ")?.split_once(' ')?;
+            let (place, message) = rest.split_once(": ")?;
+            let at_line = place.rsplit_once("at line ").and_then(|(_, number)| number.parse().ok());
+            Some(Self { code: code.trim_end_matches(':').parse().ok()?, at_line, message, line })
         })
     }
 
@@ -69,26 +67,32 @@ mod tests {
 
     #[test]
     fn rows_end_at_the_nonce() {
-        let rows = reply("id\tname\n1\ta\\tb\\\\n\n2\tNULL\nstillpoint\nabc\n", "abc").unwrap();
-        assert_eq!(rows, Rows::of(&["id", "name"], &[&[Some("1"), Some("a\tb\\n")], &[Some("2"), None]]));
-        assert_eq!(reply("stillpoint\nabc\n", "abc"), Some(Rows::default()));
+        let said = "id\tname\n1\ta\\tb\\\\n\n2\tNULL\nstillpoint\nabc\n";
+        let rows = Rows::of(&["id", "name"], &[&[Some("1"), Some("a\tb\\n")], &[Some("2"), None]]);
+        assert_eq!(replies(said, "abc"), [rows]);
+        assert_eq!(replies("stillpoint\nabc\n", "abc"), [Rows::default()]);
+    }
+
+    #[test]
+    fn each_statement_has_the_rows_before_its_own_nonce() {
+        let said = "stillpoint\nabc\nid\n7\nstillpoint\nabc\nhalf\n1";
+        assert_eq!(replies(said, "abc"), [Rows::default(), Rows::of(&["id"], &[&[Some("7")]])]);
     }
 
     #[test]
     fn an_answer_without_its_own_nonce_is_none() {
         for said in ["", "id\n1\n", "id\n1\nstillpoint\nxyz\n", "id\n1\nstillpoint\nabc"] {
-            assert_eq!(reply(said, "abc"), None, "{said:?}");
+            assert_eq!(replies(said, "abc"), [], "{said:?}");
         }
     }
 
     #[test]
     fn errors_are_read_from_what_the_client_prints() {
-        let stderr =
-            "--------------\nBACKUP STAGE START\n--------------\n\nERROR 1205 (HY000) at line 3: Lock wait: late\n";
-        let error = ClientError::find(stderr).unwrap();
-        assert_eq!((error.code, error.message, error.ends_the_connection()), (1205, "Lock wait: late", false));
-        let error = ClientError::find("ERROR 2002 (HY000): Can't connect").unwrap();
-        assert!(error.ends_the_connection());
-        assert_eq!(ClientError::find("ERROR: no number"), None);
+        let stderr = "--------------\nBACKUP STAGE START\n--------------\n\nERROR 1205 (HY000) at line 3: Lock wait: late\n\
+                      ERROR 2002 (HY000): Can't connect\nERROR: no number\n";
+        let errors: Vec<_> = ClientError::all(stderr).collect();
+        let read: Vec<_> =
+            errors.iter().map(|it| (it.code, it.at_line, it.message, it.ends_the_connection())).collect();
+        assert_eq!(read, [(1205, Some(3), "Lock wait: late", false), (2002, None, "Can't connect", true)]);
     }
 }

@@ -1,7 +1,7 @@
 //! A session inside the guest: the guest's own client, held idle by a script and fed through the guest agent. It needs no network, no
 //! login and no port; without credentials the client is root on the server's socket, as an administrator in the guest would be.
 //!
-//! Each call is one `guest-exec` of a fixed script (`session.sh`), so a session works only while the agent executes programs: not
+//! Each batch is one `guest-exec` of a fixed script (`session.sh`), so a session works only while the agent executes programs: not
 //! in a freeze, and not where `guest-exec` is blocked. On systems with SELinux the agent's domain (`virt_qemu_ga_t`) may not reach the
 //! server's socket; `setsebool -P virt_qemu_ga_run_unconfined on` (or a policy module) allows it.
 //!
@@ -14,18 +14,15 @@
 mod answer;
 mod way;
 
-use std::{
-    sync::{Arc, mpsc},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
-use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::task::{JoinHandle, block_in_place};
+use tokio::{runtime::Handle, task::JoinHandle};
 
-use super::{Credentials, Database, DatabaseError, OpenSession, Rows, Statement};
-use crate::agent::SharedAgent;
-use answer::{ClientError, parse};
+use super::{Answers, Credentials, Database, DatabaseError, OpenSession, Rows, Statement, Timed};
+use super::{batch::longest, last_words::wait_here};
+use crate::agent::{Finished, SharedAgent};
+use answer::{ClientError, replies};
 use way::{ANSWERED, CLOSE_DEADLINE, NO_ANSWER, Way};
 
 /// How often to look for a session that was given up while it was being opened, every 50 ms.
@@ -34,8 +31,11 @@ const OPENING_PATIENCE: u32 = 40;
 /// How long a session that is dropped waits for its end. A little longer than that may take, so that its failure is said.
 const DROP_PATIENCE: Duration = CLOSE_DEADLINE.saturating_add(Duration::from_secs(1));
 
-/// The longest statement. One write to a FIFO of 64 KiB takes it whole.
-const MAX_STATEMENT_BYTES: usize = 32 << 10;
+/// The longest batch. One write to a FIFO of 64 KiB takes it whole: from then on the client carries it out, whoever has died meanwhile.
+const MAX_BATCH_BYTES: usize = 32 << 10;
+
+/// How many lines the client is given in place of one statement: it, and the one that selects the nonce.
+const LINES_A_STATEMENT: u64 = 2;
 
 /// A session through the guest agent.
 pub struct AgentSession {
@@ -46,6 +46,8 @@ pub struct AgentSession {
     connection_id: Option<u64>,
     /// How often to look for the session, every 50 ms, before there is none to be ended.
     patience: u32,
+    /// How many lines the client was given: it says of its errors in which one they are.
+    lines: u64,
     /// Cleared while a statement runs, and for good once one was given up.
     usable: bool,
     /// Ends the client.
@@ -77,6 +79,7 @@ impl AgentSession {
             name: nonce(),
             connection_id: None,
             patience: OPENING_PATIENCE,
+            lines: LINES_A_STATEMENT,
             usable: false,
             ending: None,
         };
@@ -84,12 +87,14 @@ impl AgentSession {
         let (deadline_s, lifetime_s) = (whole_seconds(deadline), whole_seconds(Self::MAX_LIFETIME));
         let socket = session.way.socket.clone().unwrap_or_default();
         let arguments = ["open", &session.name, &nonce, &deadline_s, &lifetime_s, &socket];
-        let finished = session.way.script(&arguments, session.way.option_file(), OPENING, deadline).await;
+        let finished =
+            session.way.script(&arguments, session.way.option_file(), Statement::new(OPENING), deadline).await;
         let outcome = finished.and_then(|finished| {
             session.patience = 0;
             let stderr = String::from_utf8_lossy(&finished.stderr);
-            match ClientError::find(&stderr) {
-                None if finished.exit == ANSWERED => parse(&finished, &nonce, OPENING)?.number(OPENING),
+            let said = String::from_utf8_lossy(&finished.stdout);
+            match ClientError::all(&stderr).next() {
+                None if finished.exit == ANSWERED => replies(&said, &nonce).pop().unwrap_or_default().number(OPENING),
                 error => Err(session.way.refused(finished.exit, &stderr, error, deadline)),
             }
         });
@@ -114,55 +119,105 @@ impl AgentSession {
         })
     }
 
-    async fn execute(&mut self, statement: &str, deadline: Duration) -> Result<Rows, DatabaseError> {
-        let shown = || Statement::new(statement);
+    async fn execute(&mut self, batch: &[Timed]) -> Answers {
         if !std::mem::replace(&mut self.usable, false) {
-            return Err(DatabaseError::Closed { statement: shown() });
+            return DatabaseError::Closed { statement: described(batch) }.into();
         }
         let mut running = Running(Some(self));
-        let outcome = match &mut running.0 {
-            Some(session) => session.ask(statement, deadline).await,
-            None => Err(DatabaseError::Closed { statement: shown() }),
+        let answers = match &mut running.0 {
+            Some(session) => session.ask(batch).await,
+            None => return DatabaseError::Closed { statement: described(batch) }.into(),
         };
-        let goes_on = match &outcome {
-            Ok(_) | Err(DatabaseError::Server { .. }) => true,
+        let goes_on = match answers.end() {
+            None => true,
             // The agent refused, or was not there: the client has not heard of the statement.
-            Err(DatabaseError::Agent { source, .. }) => !source.may_have_executed(),
-            Err(_) => false,
+            Some(DatabaseError::Agent { source, .. }) => !source.may_have_executed(),
+            Some(_) => false,
         };
         if goes_on && let Some(session) = running.0.take() {
             session.usable = true;
         }
-        outcome
+        answers
     }
 
-    async fn ask(&self, statement: &str, deadline: Duration) -> Result<Rows, DatabaseError> {
-        let shown = || Statement::new(statement);
-        if statement.len() > MAX_STATEMENT_BYTES || statement.contains([';', '\n', '\r', '\0']) {
-            let detail = "it is longer than 32 KiB, or not one statement in one line".to_owned();
-            return Err(DatabaseError::UnexpectedReply { statement: shown(), detail });
-        }
+    async fn ask(&mut self, batch: &[Timed]) -> Answers {
+        let is_one = |timed: &Timed| !timed.statement.contains([';', '\n', '\r', '\0']);
         let nonce = nonce();
-        let input = format!("{statement};\nSELECT '{nonce}' AS stillpoint;\n");
-        let arguments = ["query", &self.name, &nonce, &whole_seconds(deadline)];
-        let finished = self.way.script(&arguments, input, statement, deadline).await?;
-        let stderr = String::from_utf8_lossy(&finished.stderr);
-        match (finished.exit, ClientError::find(&stderr)) {
-            (ANSWERED, Some(error)) if !error.ends_the_connection() => Err(DatabaseError::Server {
-                statement: shown(),
-                code: error.code,
-                message: Statement::new(error.message),
-            }),
-            (ANSWERED, None) => parse(&finished, &nonce, statement),
-            (NO_ANSWER, None) => Err(DatabaseError::TimedOut { statement: shown(), deadline }),
-            (_, Some(error)) => {
-                Err(DatabaseError::Lost { statement: shown(), problem: Statement::new(error.line).to_string() })
-            }
-            (exit, None) => Err(DatabaseError::Lost {
-                statement: shown(),
-                problem: format!("the client in the guest is gone ({exit}): {}", Statement::new(&stderr)),
-            }),
+        let line = |timed: &Timed| format!("{};\nSELECT '{nonce}' AS stillpoint;\n", timed.statement);
+        let input: String = batch.iter().map(line).collect();
+        if input.len() > MAX_BATCH_BYTES || !batch.iter().all(is_one) {
+            let detail = "it is longer than 32 KiB, or not one statement in one line".to_owned();
+            return DatabaseError::UnexpectedReply { statement: described(batch), detail }.into();
         }
+        let deadline = |timed: &Timed| if timed.shared { "+".to_owned() } else { whole_seconds(timed.deadline) };
+        let deadlines: Vec<String> = batch.iter().map(deadline).collect();
+        let arguments = ["query", &self.name, &nonce, &deadlines.join(" ")];
+        match self.way.script(&arguments, input, described(batch), longest(batch)).await {
+            Ok(finished) => {
+                let before = self.lines;
+                self.lines += LINES_A_STATEMENT * batch.len() as u64;
+                sort(&finished, &nonce, batch, before)
+            }
+            Err(error) => error.into(),
+        }
+    }
+}
+
+/// What a batch is called where it fails as a whole.
+fn described(batch: &[Timed]) -> Statement {
+    match batch {
+        [] => Statement::new("an empty batch"),
+        [one] => one.shown(),
+        [first, rest @ ..] => Statement::new(&format!("{} and {} more", first.statement, rest.len())),
+    }
+}
+
+/// Gives each statement its answer. `before` is how many lines the client had been given before.
+fn sort(finished: &Finished, nonce: &str, batch: &[Timed], before: u64) -> Answers {
+    let stderr = String::from_utf8_lossy(&finished.stderr);
+    let said = if finished.stdout.len() > Rows::MAX_BYTES { &[] } else { &finished.stdout[..] };
+    let mut replies = replies(&String::from_utf8_lossy(said), nonce).into_iter();
+    let errors: Vec<_> = ClientError::all(&stderr).collect();
+    let mut answers = Answers::default();
+    let mut first_line = before + 1;
+    for timed in batch {
+        let lines = first_line..first_line + LINES_A_STATEMENT;
+        first_line = lines.end;
+        let error = errors.iter().find(|error| error.at_line.is_some_and(|line| lines.contains(&line)));
+        let statement = timed.shown();
+        let lost = |problem: &str| DatabaseError::Lost {
+            statement: timed.shown(),
+            problem: Statement::new(problem).to_string(),
+        };
+        let answer = match (error, replies.next()) {
+            (Some(error), _) if error.ends_the_connection() => Err(lost(error.line)),
+            (Some(error), Some(_)) => {
+                Err(DatabaseError::Server { statement, code: error.code, message: Statement::new(error.message) })
+            }
+            (None, Some(rows)) => Ok(rows),
+            (_, None) => Err(match errors.iter().find(|error| error.ends_the_connection()) {
+                Some(error) => lost(error.line),
+                None if finished.exit == NO_ANSWER => DatabaseError::TimedOut { statement, deadline: timed.deadline },
+                None if finished.exit == ANSWERED => DatabaseError::UnexpectedReply {
+                    statement,
+                    detail: "the client's answer does not end as it should, or is too long".to_owned(),
+                },
+                None => lost(&format!("the client in the guest is gone ({}): {stderr}", finished.exit)),
+            }),
+        };
+        if !answers.push(answer) {
+            return answers;
+        }
+    }
+    // An error that is of no statement may be of any: none of the answers can be believed.
+    let stray = errors.iter().find(|error| !error.at_line.is_some_and(|line| (before + 1..first_line).contains(&line)));
+    match stray {
+        None => answers,
+        Some(error) => DatabaseError::UnexpectedReply {
+            statement: described(batch),
+            detail: format!("an error that belongs to no statement: {}", Statement::new(error.line)),
+        }
+        .into(),
     }
 }
 
@@ -195,29 +250,14 @@ impl Drop for AgentSession {
     fn drop(&mut self) {
         self.end(None);
         if let Some(ending) = self.ending.take() {
-            wait_here(ending);
+            wait_here(ending, DROP_PATIENCE);
         }
     }
 }
 
-/// Waits for `ending` where nothing can be awaited, for [`DROP_PATIENCE`] at most. The only thread of a runtime does not
-/// wait: it is the one that ends the client.
-fn wait_here(ending: JoinHandle<()>) {
-    let Ok(runtime) = Handle::try_current() else { return };
-    if runtime.runtime_flavor() == RuntimeFlavor::MultiThread {
-        let (unended, ended) = mpsc::channel::<()>();
-        runtime.spawn(async move {
-            ending.await.ok();
-            drop(unended);
-        });
-        // Nothing is ever sent. A runtime that shuts down drops its tasks, and the wait is over, too.
-        block_in_place(|| ended.recv_timeout(DROP_PATIENCE)).ok();
-    }
-}
-
 impl Database for AgentSession {
-    fn query<'a>(&'a mut self, statement: &'a str, deadline: Duration) -> BoxFuture<'a, Result<Rows, DatabaseError>> {
-        self.execute(statement, deadline).boxed()
+    fn batch<'a>(&'a mut self, batch: &'a [Timed]) -> BoxFuture<'a, Answers> {
+        self.execute(batch).boxed()
     }
 
     fn close(mut self: Box<Self>) -> BoxFuture<'static, ()> {

@@ -1,7 +1,9 @@
 # A database session in a guest, for stillpoint. Plain POSIX sh (dash, busybox), given to `sh -c` by guest-exec. Nothing from outside is
 # ever part of this text: words come as arguments, statements and credentials as standard input.
 #   open NAME NONCE DEADLINE_S LIFETIME_S SOCKET   input: an option file, maybe empty
-#   query NAME NONCE DEADLINE_S                    input: a statement, and one that selects the nonce
+#   query NAME NONCE DEADLINES_S                   input: statements, behind each of them one that selects the nonce. DEADLINES_S is a
+#                                                  list: what the answer to each may take once the one before it is there, or + for what that one
+#                                                  has left.
 #   close NAME PATIENCE [CONNECTION_ID SOCKET]     input: an option file. With an id, what this connection does is killed. A session that
 #                                                  may not be there yet is waited for, PATIENCE times 50 ms.
 # NAME is random, chosen by the host, so that a session whose opening was given up can be closed.
@@ -30,12 +32,21 @@ find() {
     false
 }
 
-# Prints what the client says until it says the nonce. The files are opened first: whoever removes them cannot take its last words.
+# Prints what the client says until it has said the nonce as often as there are deadlines. The files are opened first: whoever removes
+# them cannot take its last words.
 answer() {
-    pause=0.02 ticks=$((deadline_s * 50))
-    verdict=
+    pause=0.02 a_second=50 answered=0 verdict=
+    set -- $deadlines_s
+    ticks=$(($1 * a_second))
     while :; do
-        [ "$(tail -n 1 "$directory/out" 2>/dev/null)" = "$nonce" ] && verdict=0
+        said=$(grep -cFx "$nonce" "$directory/out" 2>/dev/null)
+        while [ "${said:-0}" -gt "$answered" ] && [ $# -gt 0 ]; do
+            answered=$((answered + 1))
+            shift
+            # A + goes on with what is left.
+            [ "${1:-+}" = + ] || ticks=$(($1 * a_second))
+        done
+        [ $# -eq 0 ] && verdict=0
         # 2000 to 2999 are the client's own errors: the connection is gone, and so will be the answer.
         [ -z "$verdict" ] && [ -s "$directory/err" ] && grep -q '^ERROR 2[0-9][0-9][0-9] ' "$directory/err" && verdict=3
         [ -z "$verdict" ] && [ ! -p "$directory/in" ] && verdict=3
@@ -43,7 +54,7 @@ answer() {
         [ -n "$verdict" ] && break
         ticks=$((ticks - 1))
         # Where sleep knows no fractions.
-        sleep "$pause" 2>/dev/null || { pause=1 ticks=$((ticks / 50)); sleep 1; }
+        sleep "$pause" 2>/dev/null || { ticks=$((ticks / a_second)) pause=1 a_second=1; sleep 1; }
     done
     head -c 5000000 <&5
     head -c 100000 <&4 >&2
@@ -52,7 +63,7 @@ answer() {
 
 case $1 in
 open)
-    name=$2 nonce=$3 deadline_s=$4 lifetime_s=$5 socket=$6 directory=
+    name=$2 nonce=$3 deadlines_s=$4 lifetime_s=$5 socket=$6 directory=
     for place in $places; do
         mkdir "$place/stillpoint.$name" 2>/dev/null && directory=$place/stillpoint.$name && break
     done
@@ -87,7 +98,7 @@ open)
     answer
     ;;
 query)
-    nonce=$3 deadline_s=$4
+    nonce=$3 deadlines_s=$4
     find "$2" && [ -p "$directory/in" ] || exit 3
     exec 4<"$directory/err" 5<"$directory/out" 6<>"$directory/in"
     : >"$directory/out"

@@ -38,17 +38,17 @@ impl Way {
         &self,
         arguments: &[&str],
         input: String,
-        doing: &str,
+        doing: Statement,
         deadline: Duration,
     ) -> Result<Finished, DatabaseError> {
         let arguments = ["-c", SCRIPT, "stillpoint"].iter().chain(arguments).copied();
         let program = Program::new("/bin/sh", arguments).with_input(input);
         run(&mut self.agent.clone(), &program, deadline).await.map_err(|error| match error {
             AgentError::StillRunning { .. } | AgentError::Timeout { .. } => {
-                DatabaseError::TimedOut { statement: Statement::new(doing), deadline }
+                DatabaseError::TimedOut { statement: doing, deadline }
             }
             AgentError::Unavailable { .. } => DatabaseError::Unsupported { problem: error.to_string() },
-            source => DatabaseError::Agent { statement: Statement::new(doing), source },
+            source => DatabaseError::Agent { statement: doing, source },
         })
     }
 
@@ -61,7 +61,7 @@ impl Way {
             arguments.extend([id.as_str(), self.socket.as_deref().unwrap_or_default()]);
             input = self.option_file();
         }
-        let doing = "ending the database client in the guest";
+        let doing = Statement::new("ending the database client in the guest");
         if let Err(error) = self.script(&arguments, input, doing, CLOSE_DEADLINE).await {
             // The server's wait_timeout comes after it, and the client's own lifetime.
             tracing::warn!(%error, session = name, "the database client in the guest may still run");
