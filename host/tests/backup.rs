@@ -198,6 +198,8 @@ async fn the_order_is_lock_freeze_snapshots_thaw_unlock() {
     let taken = setting.log.entries();
     let order = [
         "BLOCK_COMMIT",
+        "FLUSH LOCAL ENGINE LOGS",
+        "SHOW MASTER STATUS",
         "agent: guest-fsfreeze-freeze",
         "lvconvert",
         "lvconvert",
@@ -417,6 +419,43 @@ async fn a_session_that_dies_inside_the_window_leaves_grade_filesystem() {
     assert_eq!(outcome.receipt.grade, Grade::Filesystem);
     assert_eq!(outcome.exit(), Exit::Weaker);
     assert!(outcome.receipt.reasons[0].contains("lock was lost"), "{:?}", outcome.receipt.reasons);
+}
+
+#[tokio::test(start_paused = true)]
+async fn engine_logs_that_the_server_does_not_flush_leave_grade_filesystem_and_are_in_the_receipt() {
+    let setting = Setting::new();
+    let refuses = Answer::Refuses(1227, "Access denied; you need the RELOAD privilege".to_owned());
+    let setting =
+        Setting { database: setting.database.clone().fails_at("FLUSH LOCAL ENGINE LOGS", refuses), ..setting };
+    let Outcome { receipt, .. } = setting.back_up().await.unwrap();
+    assert_eq!(receipt.grade, Grade::Filesystem);
+    for word in ["engine-logs-not-flushed", "MariaDB 10.11.19", "innodb_flush_log_at_trx_commit = 1", "RELOAD"] {
+        assert!(receipt.reasons[0].contains(word), "{:?}", receipt.reasons);
+    }
+    let window = serde_json::to_value(&receipt.window).unwrap();
+    assert_eq!(window["engine_logs"]["state"], "not-flushed", "{window}");
+    assert_eq!(window["lock"]["state"], "held-through", "{window}");
+    setting.assert_nothing_is_held("engine logs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_fault_under_the_lock_leaves_the_database_as_it_was_set() {
+    let set =
+        |setting: Setting| Setting { database: setting.database.clone().with_flush_log_at_trx_commit(0), ..setting };
+    let statements = {
+        let healthy = set(Setting::new());
+        assert_eq!(healthy.back_up().await.unwrap().receipt.grade, Grade::Application);
+        healthy.database.statements()
+    };
+    for nth in 1..=statements {
+        for answer in [Answer::Refuses(1227, "Access denied".to_owned()), Answer::LosesSession, Answer::Hangs] {
+            let setting = set(Setting::new());
+            let setting = Setting { database: setting.database.clone().fails_at_statement(nth, answer), ..setting };
+            setting.back_up().await.ok();
+            setting.assert_nothing_is_held(&format!("statement {nth}"));
+            assert_eq!(setting.database.flush_log_at_trx_commit(), 0, "statement {nth}");
+        }
+    }
 }
 
 /// Passes calls on; before the first look at a snapshot's state, the guest's writes fill its COW.

@@ -122,11 +122,21 @@ pub enum DatabaseError {
         /// What the agent said.
         source: AgentError,
     },
+    /// A setting of the whole server was changed for the lock, and is not what it was.
+    #[error("a setting of the database may not be what it was: `{statement}` puts it back, and failed: {source}")]
+    NotPutBack {
+        /// What puts it back.
+        statement: String,
+        /// Why it did not.
+        source: Box<DatabaseError>,
+    },
     /// The lock was not granted in time, and nothing is locked.
-    #[error("the database did not grant {method} within {} ms{}", deadline.as_millis(), held_by(holders, diagnosis_failed.as_deref()))]
+    #[error("the database did not grant `{statement}` within {} ms{}", deadline.as_millis(), held_by(holders, diagnosis_failed.as_deref()))]
     LockNotGranted {
         /// The lock that was asked for.
         method: LockMethod,
+        /// The statement that it was waited for at.
+        statement: Statement,
         /// The time that was allowed.
         deadline: Duration,
         /// Who may have held it, the most likely first.
@@ -156,6 +166,9 @@ impl DatabaseError {
             ),
             Self::TimedOut { .. } | Self::Lost { .. } | Self::Closed { .. } => {
                 Some("the server freed this session's locks when the session ended; see its error log")
+            }
+            Self::NotPutBack { .. } => {
+                Some("send that statement to the server; a restart of it puts the setting back, too")
             }
             Self::Agent { source, .. } => source.hint(),
             Self::Server { .. } | Self::UnexpectedReply { .. } | Self::Unsupported { .. } => None,

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Database, DatabaseError, OpenSession, Statement, holder,
+    Database, DatabaseError, OpenSession, Statement, Timed, bounds,
+    engine_logs::{Changed, EngineLogs, Flush},
+    holder,
     lock_method::LockMethod,
     milliseconds,
     server::{self, Coordinates, Server},
@@ -28,18 +30,28 @@ pub struct LockTerms {
 #[must_use = "dropping it frees the lock at once"]
 pub struct TablesLock {
     session: Box<dyn Database>,
-    connection_id: u64,
     method: LockMethod,
-    coordinates: Option<Coordinates>,
+    held: Held,
     waited: Duration,
-    taken_at: Instant,
 }
 
 /// What a session that holds the lock knows of it.
 struct Held {
     connection_id: u64,
     coordinates: Option<Coordinates>,
-    taken_at: Instant,
+    engine_logs: EngineLogs,
+    granted_at: Instant,
+}
+
+/// How a lock ended.
+#[derive(Debug)]
+pub struct LetGo {
+    /// Whether it was held until then.
+    pub held: Result<(), LockLost>,
+    /// What the server answered to the unlock. Where it is an error, the end of the session is what frees the lock.
+    pub unlocked: Result<(), DatabaseError>,
+    /// The longest that a writer can have waited: from the grant, to the answer to the unlock.
+    pub stall: Duration,
 }
 
 /// Why a lock cannot be said to have held.
@@ -60,7 +72,7 @@ pub enum LockLost {
 }
 
 impl TablesLock {
-    /// Opens a session, takes the lock that fits `server`, and notes where the binlog stands. Whatever fails on the way, or if this
+    /// Opens a session, takes the lock that fits `server`, has the engines write their logs out, and notes where the binlog stands. Whatever fails on the way, or if this
     /// future is dropped: the session is closed, and nothing stays locked.
     ///
     /// # Errors
@@ -85,72 +97,45 @@ impl TablesLock {
     ) -> Result<Option<Self>, DatabaseError> {
         let started = Instant::now();
         let mut session = open(terms.statement_deadline).await?;
+        let mut changed = Changed::nothing(open);
         let held = tokio::select! {
-            held = Self::hold(&mut *session, server, method, terms) => held,
+            held = hold(&mut *session, open, server, method, terms, &mut changed) => held,
             () = stopped => {
                 session.close().await;
+                changed.settle().await?;
                 return Ok(None);
             }
         };
-        match held {
-            Ok(Held { connection_id, coordinates, taken_at }) => Ok(Some(Self {
-                session,
-                connection_id,
-                method,
-                coordinates,
-                waited: taken_at.duration_since(started),
-                taken_at,
-            })),
-            Err((error, connection_id)) => {
-                let diagnosis = match is_lock_timeout(&error) {
-                    true => Some(holder::find(open, connection_id, terms.statement_deadline).await),
-                    false => None,
-                };
+        let settled = changed.settle().await;
+        match (held, settled) {
+            (Ok(held), Ok(())) => {
+                let waited = held.granted_at.duration_since(started);
+                Ok(Some(Self { session, method, held, waited }))
+            }
+            (_, Err(not_put_back)) => {
                 session.close().await;
-                Err(match diagnosis {
-                    None => error,
-                    Some(found) => {
-                        let (holders, failed) = match found {
-                            Ok(holders) => (holders, None),
-                            Err(error) => (Vec::new(), Some(Box::new(error))),
-                        };
-                        DatabaseError::LockNotGranted {
-                            method,
-                            deadline: terms.lock_deadline,
-                            holders,
-                            diagnosis_failed: failed,
-                        }
-                    }
+                Err(not_put_back)
+            }
+            (Err(NotHeld::Failed(error)), Ok(())) => {
+                session.close().await;
+                Err(error)
+            }
+            (Err(NotHeld::NotInTime { connection_id, statement }), Ok(())) => {
+                let found = holder::find(open, Some(connection_id), terms.statement_deadline).await;
+                session.close().await;
+                let (holders, failed) = match found {
+                    Ok(holders) => (holders, None),
+                    Err(error) => (Vec::new(), Some(Box::new(error))),
+                };
+                Err(DatabaseError::LockNotGranted {
+                    method,
+                    statement: Statement::new(statement),
+                    deadline: terms.lock_deadline,
+                    holders,
+                    diagnosis_failed: failed,
                 })
             }
         }
-    }
-
-    async fn hold(
-        session: &mut dyn Database,
-        server: &Server,
-        method: LockMethod,
-        terms: &LockTerms,
-    ) -> Result<Held, (DatabaseError, Option<u64>)> {
-        let connection_id = connection_id(session, terms.statement_deadline).await.map_err(|error| (error, None))?;
-        let with_id = |error| (error, Some(connection_id));
-        // The defaults are a day for the lock and eight hours for the session.
-        let bounds = format!(
-            "SET SESSION lock_wait_timeout = {}, SESSION wait_timeout = {}",
-            whole_seconds(terms.lock_deadline),
-            whole_seconds(terms.expiry)
-        );
-        session.query(&bounds, terms.statement_deadline).await.map_err(with_id)?;
-        let begun = Instant::now();
-        for statement in lock_statements(method) {
-            // The server's own timeout comes first: it leaves a session that can say more. But it counts for each statement, and for
-            // each stage of one, and the deadline for all of them.
-            let left = terms.lock_deadline.saturating_sub(begun.elapsed());
-            session.query(statement, left + LATER_THAN_THE_SERVER).await.map_err(with_id)?;
-        }
-        let taken_at = Instant::now();
-        let coordinates = server::coordinates(session, server, terms.statement_deadline).await.map_err(with_id)?;
-        Ok(Held { connection_id, coordinates, taken_at })
     }
 
     /// The lock that is held.
@@ -160,12 +145,17 @@ impl TablesLock {
 
     /// Where the binlog stood when the lock was granted; `None` where the server writes none.
     pub fn coordinates(&self) -> Option<&Coordinates> {
-        self.coordinates.as_ref()
+        self.held.coordinates.as_ref()
+    }
+
+    /// Whether all that was acknowledged was in the files then.
+    pub fn engine_logs(&self) -> &EngineLogs {
+        &self.held.engine_logs
     }
 
     /// The server's id of the session that holds the lock.
     pub fn connection_id(&self) -> u64 {
-        self.connection_id
+        self.held.connection_id
     }
 
     /// How long opening the session and getting the lock took.
@@ -173,84 +163,123 @@ impl TablesLock {
         self.waited
     }
 
-    /// When the lock was granted.
-    pub fn taken_at(&self) -> Instant {
-        self.taken_at
+    /// Gives the lock back, and proves that it was held all the time until then: the same connection answers (a server frees these locks
+    /// only on request or with the connection). One round trip: the writers are waiting. The session stays to be closed.
+    pub async fn let_go(&mut self, deadline: Duration) -> LetGo {
+        let unlock = self.method.unlock_statements();
+        let batch: Vec<_> = [WHO_AM_I].iter().chain(unlock).map(|statement| Timed::new(*statement, deadline)).collect();
+        let mut answers = self.session.batch(&batch).await;
+        let stall = self.held.granted_at.elapsed();
+        let (held, unlocked) = match answers.next().and_then(|rows| rows.number(WHO_AM_I)) {
+            Ok(now) if now == self.held.connection_id => (Ok(()), Ok(())),
+            Ok(now) => (Err(LockLost::Reconnected { taken_by: self.held.connection_id, now }), Ok(())),
+            Err(error) => (Err(error.into()), Ok(())),
+        };
+        let unlocked = unlock.iter().fold(unlocked, |sofar: Result<(), _>, _| sofar.and(answers.next().map(drop)));
+        LetGo { held, unlocked, stall }
     }
 
-    /// Proves, after the snapshot, that the lock was held all the time: the same connection answers (a server frees these locks only on
-    /// request or with the connection). One statement and no more: the writers are waiting.
-    ///
-    /// # Errors
-    /// [`LockLost`] says why it cannot be proven.
-    pub async fn still_held(&mut self, deadline: Duration) -> Result<(), LockLost> {
-        let now = connection_id(&mut *self.session, deadline).await?;
-        if now != self.connection_id {
-            return Err(LockLost::Reconnected { taken_by: self.connection_id, now });
-        }
-        Ok(())
-    }
-
-    /// Gives the lock back and closes the session, which gives it back in any case. Gives how long it was held: to the answer to the
-    /// unlock, not to the end of the session.
-    ///
-    /// # Errors
-    /// What the server answered to the unlock; the session is closed all the same.
-    pub async fn unlock(mut self, deadline: Duration) -> Result<Duration, DatabaseError> {
-        let mut outcome = Ok(Duration::ZERO);
-        for statement in unlock_statements(self.method) {
-            outcome = self.session.query(statement, deadline).await.map(|_| self.taken_at.elapsed());
-            if outcome.is_err() {
-                break;
-            }
-        }
+    /// Closes the session, which gives the lock back in any case.
+    pub async fn close(self) {
         self.session.close().await;
-        outcome
     }
+}
+
+enum NotHeld {
+    /// The server, or the deadline, let it wait for too long at this statement.
+    NotInTime {
+        connection_id: u64,
+        statement: &'static str,
+    },
+    Failed(DatabaseError),
+}
+
+impl From<DatabaseError> for NotHeld {
+    fn from(error: DatabaseError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+const WHO_AM_I: &str = "SELECT CONNECTION_ID()";
+const SETTING: &str = "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit";
+const ASKED: &str = "SET @stillpoint_asked = NOW(6)";
+const GRANTED: &str = "SELECT TIMESTAMPDIFF(MICROSECOND, @stillpoint_asked, NOW(6))";
+
+/// Takes the lock in two round trips, of which nobody waits for the first: what the session may take, then the lock and all that is
+/// asked under it.
+async fn hold(
+    session: &mut dyn Database,
+    open: &OpenSession,
+    server: &Server,
+    method: LockMethod,
+    terms: &LockTerms,
+    changed: &mut Changed,
+) -> Result<Held, NotHeld> {
+    let soon = terms.statement_deadline;
+    let mut batch: Vec<_> = bounds::unbounded(soon).collect();
+    batch.extend([
+        bounds::bounded(terms.lock_deadline, terms.expiry, soon),
+        Timed::new(WHO_AM_I, soon),
+        Timed::new(SETTING, soon),
+    ]);
+    let mut answers = session.batch(&batch).await;
+    bounds::read_unbounded(&mut answers)?;
+    answers.next()?;
+    let connection_id = answers.next()?.number(WHO_AM_I)?;
+    let setting = match answers.next() {
+        Ok(rows) => u8::try_from(rows.number(SETTING)?).ok(),
+        // A server without InnoDB.
+        Err(DatabaseError::Server { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+
+    let flush = Flush::new(server, setting);
+    let mut batch = vec![Timed::new(ASKED, soon)];
+    // The server's own timeout comes first: it leaves a session that can say more. But it counts for each statement, and for each
+    // stage of one, and the deadline for all of them.
+    let in_time = terms.lock_deadline + LATER_THAN_THE_SERVER;
+    for (index, statement) in method.lock_statements().iter().enumerate() {
+        batch.push(if index == 0 { Timed::new(*statement, in_time) } else { Timed::sharing(*statement, in_time) });
+    }
+    batch.push(Timed::new(GRANTED, soon));
+    batch.extend(flush.statements(soon));
+    batch.extend(server::where_the_binlog_stands(server, soon));
+    *changed = flush.changes(open, soon);
+    let sent_at = Instant::now();
+    let mut answers = session.batch(&batch).await;
+
+    let asked = answers.next();
+    let mut locked = Ok(());
+    for statement in method.lock_statements() {
+        let answer = answers.next();
+        if locked.is_ok() {
+            locked = answer.map(drop).map_err(|error| match is_lock_timeout(&error) {
+                true => NotHeld::NotInTime { connection_id, statement },
+                false => NotHeld::Failed(error),
+            });
+        }
+    }
+    let granted = answers.next();
+    let engine_logs = flush.read(&mut answers, changed);
+    asked?;
+    locked?;
+    // By the server's clock: what it waited for the lock, nobody waited for us. A clock that was set is not believed.
+    let waited = Duration::from_micros(granted?.number(GRANTED).unwrap_or(0)).min(sent_at.elapsed());
+    let engine_logs = engine_logs?;
+    let coordinates = server::read_coordinates(server, &mut answers)?;
+    Ok(Held { connection_id, coordinates, engine_logs, granted_at: sent_at + waited })
 }
 
 /// How much later than the server the client gives up waiting for a lock.
 const LATER_THAN_THE_SERVER: Duration = Duration::from_secs(2);
 
-/// `ER_LOCK_WAIT_TIMEOUT`.
-const LOCK_WAIT_TIMEOUT: u16 = 1205;
-
 fn is_lock_timeout(error: &DatabaseError) -> bool {
     match error {
-        DatabaseError::Server { code, .. } => *code == LOCK_WAIT_TIMEOUT,
+        // `ER_LOCK_WAIT_TIMEOUT`; `ER_STATEMENT_TIMEOUT` and `ER_QUERY_TIMEOUT`, where a bound of the server's could not be taken off.
+        DatabaseError::Server { code, .. } => matches!(code, 1205 | 1969 | 3024),
         DatabaseError::TimedOut { .. } => true,
         _ => false,
     }
-}
-
-fn lock_statements(method: LockMethod) -> &'static [&'static str] {
-    match method {
-        // START waits for other backups; BLOCK_COMMIT passes through FLUSH and BLOCK_DDL by itself. From here commits, writes to
-        // non-transactional tables and DDL wait; uncommitted InnoDB writes go on, and InnoDB's recovery rolls them back in a copy.
-        LockMethod::BackupStage => &["BACKUP STAGE START", "BACKUP STAGE BLOCK_COMMIT"],
-        // The first stops non-transactional writes and DDL, the second everything that would write to the binlog: commits.
-        LockMethod::PerconaBackupLocks => &["LOCK TABLES FOR BACKUP", "LOCK BINLOG FOR BACKUP"],
-        // Waits for every running statement, and new writers queue behind it: hence the deadline.
-        LockMethod::FlushTablesWithReadLock => &["FLUSH TABLES WITH READ LOCK"],
-    }
-}
-
-fn unlock_statements(method: LockMethod) -> &'static [&'static str] {
-    match method {
-        LockMethod::BackupStage => &["BACKUP STAGE END"],
-        LockMethod::PerconaBackupLocks => &["UNLOCK BINLOG", "UNLOCK TABLES"],
-        LockMethod::FlushTablesWithReadLock => &["UNLOCK TABLES"],
-    }
-}
-
-async fn connection_id(session: &mut dyn Database, deadline: Duration) -> Result<u64, DatabaseError> {
-    const STATEMENT: &str = "SELECT CONNECTION_ID()";
-    session.query(STATEMENT, deadline).await?.number(STATEMENT)
-}
-
-/// Both variables count seconds, and 0 would mean the shortest possible, not "none".
-fn whole_seconds(duration: Duration) -> u64 {
-    (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).clamp(1, 31_536_000)
 }
 
 #[cfg(test)]

@@ -28,6 +28,28 @@ pub struct LockChoice {
 }
 
 impl LockMethod {
+    /// What takes it.
+    pub(super) fn lock_statements(self) -> &'static [&'static str] {
+        match self {
+            // START waits for other backups; BLOCK_COMMIT passes through FLUSH and BLOCK_DDL by itself. From here commits, writes to
+            // non-transactional tables and DDL wait; uncommitted InnoDB writes go on, and InnoDB's recovery rolls them back in a copy.
+            Self::BackupStage => &["BACKUP STAGE START", "BACKUP STAGE BLOCK_COMMIT"],
+            // The first stops non-transactional writes and DDL, the second everything that would write to the binlog: commits.
+            Self::PerconaBackupLocks => &["LOCK TABLES FOR BACKUP", "LOCK BINLOG FOR BACKUP"],
+            // Waits for every running statement, and new writers queue behind it: hence the deadline.
+            Self::FlushTablesWithReadLock => &["FLUSH TABLES WITH READ LOCK"],
+        }
+    }
+
+    /// What gives it back.
+    pub(super) fn unlock_statements(self) -> &'static [&'static str] {
+        match self {
+            Self::BackupStage => &["BACKUP STAGE END"],
+            Self::PerconaBackupLocks => &["UNLOCK BINLOG", "UNLOCK TABLES"],
+            Self::FlushTablesWithReadLock => &["UNLOCK TABLES"],
+        }
+    }
+
     /// The gentlest lock of this server that makes every commit wait.
     pub fn choose(server: &Server) -> LockChoice {
         let Server { flavour, version, .. } = server;

@@ -6,7 +6,9 @@
 
 pub mod agent_session;
 mod batch;
+mod bounds;
 mod credentials;
+pub mod engine_logs;
 mod error;
 mod hint;
 pub mod holder;

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use super::{Database, DatabaseError, Rows, Statement};
+use super::{Answers, Database, DatabaseError, Rows, Statement, Timed};
 
 /// Who forked it. Read from a file, one that is not known is an error: what holds for these need not hold for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -185,40 +185,36 @@ fn describe(variables: &Rows) -> Result<Server, DatabaseError> {
     })
 }
 
-/// Where the binlog of `server` stands now; `None` where it writes none.
-///
-/// # Errors
-/// Those of the session; without the privilege for it (`BINLOG MONITOR`, elsewhere `REPLICATION CLIENT`) a
-/// [`DatabaseError::Server`] with code 1227.
-pub async fn coordinates(
-    session: &mut dyn Database,
-    server: &Server,
-    deadline: Duration,
-) -> Result<Option<Coordinates>, DatabaseError> {
+/// What asks where the binlog of `server` stands; nothing where it writes none. Who may ask it has `BINLOG MONITOR`, elsewhere
+/// `REPLICATION CLIENT`.
+pub(super) fn where_the_binlog_stands(server: &Server, deadline: Duration) -> impl Iterator<Item = Timed> {
+    // MySQL 8.4 knows the new name only, MariaDB the old one, and MariaDB does not put the GTIDs into the row.
+    let statements: &[&str] = match server.flavour {
+        _ if !server.log_bin => &[],
+        Flavour::MariaDb => &["SHOW MASTER STATUS", "SELECT @@GLOBAL.gtid_binlog_pos AS gtid"],
+        Flavour::MySql | Flavour::Percona if (server.version.major, server.version.minor) >= (8, 2) => {
+            &["SHOW BINARY LOG STATUS"]
+        }
+        Flavour::MySql | Flavour::Percona => &["SHOW MASTER STATUS"],
+    };
+    statements.iter().map(move |statement| Timed::new(*statement, deadline))
+}
+
+/// The answers to [`where_the_binlog_stands`].
+pub(super) fn read_coordinates(server: &Server, answers: &mut Answers) -> Result<Option<Coordinates>, DatabaseError> {
     if !server.log_bin {
         return Ok(None);
     }
-    // MySQL 8.4 knows the new name only, MariaDB the old one.
-    let statement = match server.flavour {
-        Flavour::MySql | Flavour::Percona if (server.version.major, server.version.minor) >= (8, 2) => {
-            "SHOW BINARY LOG STATUS"
-        }
-        _ => "SHOW MASTER STATUS",
-    };
-    let rows = session.query(statement, deadline).await?;
+    let rows = answers.next()?;
     let (file, position) = rows
         .get(0, "File")
         .zip(rows.get(0, "Position").and_then(|text| text.parse().ok()))
         .ok_or_else(|| DatabaseError::UnexpectedReply {
-            statement: Statement::new(statement),
+            statement: Statement::new("where the binlog stands"),
             detail: "a binlog is on, but no File and Position came".to_owned(),
         })?;
     let gtid = match server.flavour {
-        // MariaDB does not put it in the row.
-        Flavour::MariaDb => {
-            let rows = session.query("SELECT @@GLOBAL.gtid_binlog_pos AS gtid", deadline).await?;
-            rows.get(0, "gtid").map(str::to_owned)
-        }
+        Flavour::MariaDb => answers.next()?.get(0, "gtid").map(str::to_owned),
         // A long set is broken into lines.
         Flavour::MySql | Flavour::Percona => rows.get(0, "Executed_Gtid_Set").map(|set| set.replace(['\n', '\r'], "")),
     };
@@ -226,10 +222,10 @@ pub async fn coordinates(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn server() -> Server {
+    pub(in crate::database) fn server() -> Server {
         Server {
             flavour: Flavour::MariaDb,
             version: Version { major: 10, minor: 11, patch: 19 },

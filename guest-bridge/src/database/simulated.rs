@@ -23,6 +23,7 @@ struct State {
     round_trips: usize,
     locked_by: Option<u64>,
     position: u64,
+    flush_log_at_trx_commit: u8,
     faults: Vec<(When, Outcome)>,
     unreachable: bool,
 }
@@ -41,6 +42,7 @@ impl SimulatedMariaDb {
             round_trips: 0,
             locked_by: None,
             position: 330,
+            flush_log_at_trx_commit: 1,
             faults: Vec::new(),
             unreachable: false,
         };
@@ -57,6 +59,17 @@ impl SimulatedMariaDb {
     pub fn fails_at(self, beginning: &str, outcome: Outcome) -> Self {
         self.state().faults.push((When::Begins(beginning.to_owned()), outcome));
         self
+    }
+
+    /// Its `innodb_flush_log_at_trx_commit` is this.
+    pub fn with_flush_log_at_trx_commit(self, value: u8) -> Self {
+        self.state().flush_log_at_trx_commit = value;
+        self
+    }
+
+    /// What its `innodb_flush_log_at_trx_commit` is.
+    pub fn flush_log_at_trx_commit(&self) -> u8 {
+        self.state().flush_log_at_trx_commit
     }
 
     /// Nobody listens.
@@ -131,6 +144,13 @@ impl SimulatedMariaDb {
                 return Rows::of(&["File", "Position", "Binlog_Do_DB", "Binlog_Ignore_DB"], &[row]);
             }
             "SELECT @@GLOBAL.gtid_binlog_pos AS gtid" => return one("gtid", "0-1-7"),
+            "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit" => {
+                return one("value", &state.flush_log_at_trx_commit.to_string());
+            }
+            "SET GLOBAL innodb_flush_log_at_trx_commit = 0" => state.flush_log_at_trx_commit = 0,
+            "SET GLOBAL innodb_flush_log_at_trx_commit = 1" => state.flush_log_at_trx_commit = 1,
+            "FLUSH LOCAL ENGINE LOGS" | "SET @stillpoint_asked = NOW(6)" => {}
+            "SELECT TIMESTAMPDIFF(MICROSECOND, @stillpoint_asked, NOW(6))" => return one("waited", "700"),
             "BACKUP STAGE BLOCK_COMMIT" => state.locked_by = Some(id),
             "BACKUP STAGE END" => state.locked_by = None,
             "BACKUP STAGE START" => {}
@@ -226,7 +246,9 @@ mod tests {
 
     use super::*;
     use crate::database::{
-        lock::{LockLost, LockTerms, TablesLock},
+        engine_logs::EngineLogs,
+        lock::{LetGo, LockLost, LockTerms, TablesLock},
+        lock_method::LockMethod,
         scripted::{ScriptedDatabase, expect},
         server::{Server, identify},
     };
@@ -238,45 +260,163 @@ mod tests {
         identify(&mut *server.opener()(SOON).await.unwrap(), SOON).await.unwrap()
     }
 
-    #[tokio::test]
-    async fn whatever_statement_fails_nothing_stays_locked() {
-        // Two of them identify; the others lock, prove and unlock.
-        for nth in 3..=20 {
-            for fault in [Outcome::Refuses(1205, "late".to_owned()), Outcome::Hangs, Outcome::LosesSession] {
-                let server = SimulatedMariaDb::new(CallLog::new());
-                let description = described(&server).await;
-                let server = server.fails_at_statement(nth, fault);
-                if let Ok(mut lock) = TablesLock::take(&server.opener(), &description, &TERMS).await {
-                    assert!(server.is_locked());
-                    lock.still_held(SOON).await.ok();
-                    lock.unlock(SOON).await.ok();
+    async fn unlock(mut lock: TablesLock) -> LetGo {
+        let ended = lock.let_go(SOON).await;
+        lock.close().await;
+        ended
+    }
+
+    fn faults() -> [Outcome; 3] {
+        [Outcome::Refuses(1205, "late".to_owned()), Outcome::Hangs, Outcome::LosesSession]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whatever_statement_fails_nothing_stays_locked_or_changed() {
+        for value in [0, 1] {
+            // Two of them identify; the others lock, prove and unlock.
+            for nth in 3..=24 {
+                for fault in faults() {
+                    let server = SimulatedMariaDb::new(CallLog::new()).with_flush_log_at_trx_commit(value);
+                    let description = described(&server).await;
+                    let server = server.fails_at_statement(nth, fault);
+                    if let Ok(lock) = TablesLock::take(&server.opener(), &description, &TERMS).await {
+                        assert!(server.is_locked());
+                        unlock(lock).await;
+                    }
+                    assert!(!server.is_locked(), "statement {nth}");
+                    assert_eq!(server.flush_log_at_trx_commit(), value, "statement {nth}");
                 }
-                assert!(!server.is_locked(), "statement {nth}");
             }
         }
     }
 
+    /// What is sent once `server` is known.
+    async fn statements_of_a_lock(server: &SimulatedMariaDb) -> Vec<String> {
+        let description = described(server).await;
+        let before = server.log.entries().len();
+        let lock = TablesLock::take(&server.opener(), &description, &TERMS).await.unwrap();
+        assert_eq!(*lock.engine_logs(), EngineLogs::Flushed);
+        assert_eq!(lock.coordinates().map(|it| (it.position, it.gtid.as_deref())), Some((330, Some("0-1-7"))));
+        unlock(lock).await.held.unwrap();
+        server.log.entries()[before..].iter().map(|entry| entry.replace("database: ", "")).collect()
+    }
+
     #[tokio::test]
     async fn the_statements_of_a_lock_come_in_this_order() {
-        let log = CallLog::new();
-        let server = SimulatedMariaDb::new(log.clone());
-        let description = described(&server).await;
-        let before = log.entries().len();
-        let lock = TablesLock::take(&server.opener(), &description, &TERMS).await.unwrap();
-        assert_eq!(lock.coordinates().map(|it| (it.position, it.gtid.as_deref())), Some((330, Some("0-1-7"))));
-        lock.unlock(SOON).await.unwrap();
+        let server = SimulatedMariaDb::new(CallLog::new());
         assert_eq!(
-            log.entries()[before..],
+            statements_of_a_lock(&server).await,
             [
-                "database: SELECT CONNECTION_ID()",
-                "database: SET SESSION lock_wait_timeout = 1, SESSION wait_timeout = 1",
-                "database: BACKUP STAGE START",
-                "database: BACKUP STAGE BLOCK_COMMIT",
-                "database: SHOW MASTER STATUS",
-                "database: SELECT @@GLOBAL.gtid_binlog_pos AS gtid",
-                "database: BACKUP STAGE END",
-                "database: close",
+                "SET SESSION max_statement_time = 0",
+                "SET SESSION max_execution_time = 0",
+                "SET SESSION sql_select_limit = 18446744073709551615",
+                "SET SESSION lock_wait_timeout = 1, SESSION wait_timeout = 1",
+                "SELECT CONNECTION_ID()",
+                "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit",
+                "SET @stillpoint_asked = NOW(6)",
+                "BACKUP STAGE START",
+                "BACKUP STAGE BLOCK_COMMIT",
+                "SELECT TIMESTAMPDIFF(MICROSECOND, @stillpoint_asked, NOW(6))",
+                "FLUSH LOCAL ENGINE LOGS",
+                "SHOW MASTER STATUS",
+                "SELECT @@GLOBAL.gtid_binlog_pos AS gtid",
+                "SELECT CONNECTION_ID()",
+                "BACKUP STAGE END",
+                "close",
             ]
+        );
+    }
+
+    #[tokio::test]
+    async fn the_writers_wait_for_two_round_trips_and_no_more() {
+        let server = SimulatedMariaDb::new(CallLog::new());
+        let description = described(&server).await;
+        let before = server.round_trips();
+        let lock = TablesLock::take(&server.opener(), &description, &TERMS).await.unwrap();
+        // The first bounds the session, and nobody waits for it.
+        assert_eq!(server.round_trips() - before, 2);
+        unlock(lock).await.held.unwrap();
+        assert_eq!(server.round_trips() - before, 3);
+    }
+
+    #[tokio::test]
+    async fn a_log_that_is_not_flushed_at_0_is_flushed_at_1_and_the_setting_is_0_again_before_the_unlock() {
+        let server = SimulatedMariaDb::new(CallLog::new()).with_flush_log_at_trx_commit(0);
+        let statements = statements_of_a_lock(&server).await;
+        let lock = statements.iter().position(|it| it == "BACKUP STAGE BLOCK_COMMIT").unwrap();
+        assert_eq!(
+            statements[lock + 2..lock + 6],
+            [
+                "SET GLOBAL innodb_flush_log_at_trx_commit = 1",
+                "FLUSH LOCAL ENGINE LOGS",
+                "SET GLOBAL innodb_flush_log_at_trx_commit = 0",
+                "SHOW MASTER STATUS",
+            ]
+        );
+        assert_eq!(server.flush_log_at_trx_commit(), 0);
+    }
+
+    #[tokio::test]
+    async fn engine_logs_that_the_server_refuses_to_flush_are_a_reason_and_no_failure() {
+        let refused = || Outcome::Refuses(1227, "Access denied; you need RELOAD".to_owned());
+        for (value, statement) in [
+            (1, "FLUSH LOCAL ENGINE LOGS"),
+            (0, "FLUSH LOCAL ENGINE LOGS"),
+            (0, "SET GLOBAL innodb_flush_log_at_trx_commit = 1"),
+        ] {
+            let server = SimulatedMariaDb::new(CallLog::new()).with_flush_log_at_trx_commit(value);
+            let description = described(&server).await;
+            let server = server.fails_at(statement, refused());
+            let lock = TablesLock::take(&server.opener(), &description, &TERMS).await.unwrap();
+            let EngineLogs::NotFlushed { reason } = lock.engine_logs() else { panic!("{statement}") };
+            for word in ["MariaDB 10.11.19", &format!("innodb_flush_log_at_trx_commit = {value}"), statement, "RELOAD"]
+            {
+                assert!(reason.contains(word), "{reason}");
+            }
+            assert!(lock.coordinates().is_some());
+            unlock(lock).await.held.unwrap();
+            assert_eq!(server.flush_log_at_trx_commit(), value);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_setting_that_cannot_be_put_back_is_said_with_the_statement_that_does_it() {
+        for (first, second) in [(faults()[0].clone(), faults()[1].clone()), (faults()[2].clone(), faults()[0].clone())]
+        {
+            let server = SimulatedMariaDb::new(CallLog::new()).with_flush_log_at_trx_commit(0);
+            let description = described(&server).await;
+            let put_back = "SET GLOBAL innodb_flush_log_at_trx_commit = 0";
+            let server = server.fails_at(put_back, first).fails_at(put_back, second);
+            let error = TablesLock::take(&server.opener(), &description, &TERMS).await.err().unwrap();
+            assert!(
+                matches!(&error, DatabaseError::NotPutBack { statement, .. } if statement == put_back),
+                "{error:?}"
+            );
+            assert!(error.to_string().contains(put_back), "{error}");
+            assert!(!server.is_locked());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_statement_that_the_lock_was_waited_for_at_is_named() {
+        for (statement, code) in [("BACKUP STAGE START", 1205), ("BACKUP STAGE BLOCK_COMMIT", 1969)] {
+            let server = SimulatedMariaDb::new(CallLog::new());
+            let description = described(&server).await;
+            let server = server.fails_at(statement, Outcome::Refuses(code, "too late".to_owned()));
+            let error = TablesLock::take(&server.opener(), &description, &TERMS).await.err().unwrap();
+            assert!(matches!(error, DatabaseError::LockNotGranted { .. }), "{error:?}");
+            assert!(error.to_string().contains(statement), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn engine_logs_that_take_too_long_are_no_lock_that_was_not_granted() {
+        let server = SimulatedMariaDb::new(CallLog::new());
+        let description = described(&server).await;
+        let server = server.fails_at("FLUSH LOCAL", Outcome::Hangs);
+        let error = TablesLock::take(&server.opener(), &description, &TERMS).await.err().unwrap();
+        assert!(
+            matches!(&error, DatabaseError::TimedOut { statement, .. } if statement.to_string().contains("FLUSH LOCAL"))
         );
     }
 
@@ -285,8 +425,7 @@ mod tests {
         let log = CallLog::new();
         let server = SimulatedMariaDb::new(log.clone());
         let description = described(&server).await;
-        let waits = server.statements() + 4;
-        let server = server.fails_at_statement(waits, Outcome::Hangs);
+        let server = server.fails_at("BACKUP STAGE BLOCK_COMMIT", Outcome::Hangs);
         let asked = async {
             while !log.entries().iter().any(|entry| entry.contains("BLOCK_COMMIT")) {
                 tokio::task::yield_now().await;
@@ -294,27 +433,60 @@ mod tests {
         };
         let patient = LockTerms { lock_deadline: Duration::from_secs(3600), ..TERMS };
         assert!(
-            TablesLock::take_unless(
-                &server.opener(),
-                crate::database::lock_method::LockMethod::BackupStage,
-                &description,
-                &patient,
-                asked
-            )
-            .await
-            .unwrap()
-            .is_none()
+            TablesLock::take_unless(&server.opener(), LockMethod::BackupStage, &description, &patient, asked)
+                .await
+                .unwrap()
+                .is_none()
         );
         assert_eq!(log.entries().last().map(String::as_str), Some("database: close"));
         assert!(!server.is_locked());
     }
 
     #[tokio::test]
+    async fn a_lock_that_is_given_up_leaves_the_setting_as_it_was() {
+        let log = CallLog::new();
+        let server = SimulatedMariaDb::new(log.clone()).with_flush_log_at_trx_commit(0);
+        let description = described(&server).await;
+        let server = server.fails_at("FLUSH LOCAL", Outcome::Hangs);
+        let asked = async {
+            while !log.entries().iter().any(|entry| entry.contains("FLUSH LOCAL")) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let patient = LockTerms { statement_deadline: Duration::from_secs(3600), ..TERMS };
+        let method = LockMethod::choose(&description).method;
+        let taken = TablesLock::take_unless(&server.opener(), method, &description, &patient, asked).await.unwrap();
+        assert!(taken.is_none());
+        assert_eq!((server.is_locked(), server.flush_log_at_trx_commit()), (false, 0));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lock_that_nobody_waits_for_any_more_leaves_the_setting_as_it_was() {
+        let server = SimulatedMariaDb::new(CallLog::new()).with_flush_log_at_trx_commit(0);
+        let description = described(&server).await;
+        let server = server.fails_at("FLUSH LOCAL", Outcome::Hangs);
+        let patient = LockTerms { statement_deadline: Duration::from_secs(3600), ..TERMS };
+        let open = server.opener();
+        let taking = TablesLock::take(&open, &description, &patient);
+        assert!(tokio::time::timeout(SOON, taking).await.is_err());
+        assert_eq!((server.is_locked(), server.flush_log_at_trx_commit()), (false, 0));
+    }
+
+    #[tokio::test]
     async fn a_lock_that_expired_is_not_held() {
         let server = SimulatedMariaDb::new(CallLog::new());
-        let mut lock = TablesLock::take(&server.opener(), &described(&server).await, &TERMS).await.unwrap();
+        let lock = TablesLock::take(&server.opener(), &described(&server).await, &TERMS).await.unwrap();
         server.expire_lock();
-        assert!(matches!(lock.still_held(SOON).await, Err(LockLost::Session(_))));
+        assert!(matches!(unlock(lock).await.held, Err(LockLost::Session(_))));
+    }
+
+    #[tokio::test]
+    async fn a_session_that_reconnected_does_not_pass_for_a_held_lock() {
+        let server = SimulatedMariaDb::new(CallLog::new());
+        let lock = TablesLock::take(&server.opener(), &described(&server).await, &TERMS).await.unwrap();
+        let another = Rows::of(&["CONNECTION_ID()"], &[&[Some("77")]]);
+        server.clone().fails_at("SELECT CONNECTION_ID()", Outcome::Returns(another));
+        assert!(matches!(unlock(lock).await.held, Err(LockLost::Reconnected { now: 77, .. })));
     }
 
     #[tokio::test]

@@ -1,12 +1,14 @@
 //! The wire through a real `qemu-ga` that runs on this machine: it executes programs here, and is never asked to freeze anything.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use guest_bridge::{
     agent::{Agent, AgentError, BoxFuture, Endpoint, QgaTransport, Request, SharedAgent},
     database::{
-        Credentials, DatabaseError, OpenSession,
+        Credentials, DatabaseError, OpenSession, Timed,
         agent_session::AgentSession,
         lock::{LockLost, LockTerms, TablesLock},
         server::identify,
@@ -15,6 +17,7 @@ use guest_bridge::{
 use serde_json::Value;
 use stillpoint_tests::machine::agent::PrivateAgent;
 
+use super::locking::unlock;
 use super::server::{PASSWORD, PrivateServer};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -52,18 +55,132 @@ async fn it_identifies_locks_proves_and_unlocks() {
     assert_eq!(described.datadir, server.directory().join("data"));
     session.close().await;
 
-    let mut lock = TablesLock::take(&open, &described, &TERMS).await.unwrap();
+    let lock = TablesLock::take(&open, &described, &TERMS).await.unwrap();
     let coordinates = lock.coordinates().unwrap().clone();
     let mut writer = server.open()(SOON).await.unwrap();
     let commit = tokio::spawn(async move { writer.query("INSERT INTO shop.orders VALUES (2)", SOON).await });
     let waiting =
         "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'INSERT%' AND STATE LIKE 'Waiting for%'";
     until("a waiting commit", || server.sql(waiting) == "1").await;
-    lock.still_held(SOON).await.unwrap();
     assert!(server.sql("SHOW MASTER STATUS").starts_with(&format!("{}\t{}", coordinates.file, coordinates.position)));
-    lock.unlock(SOON).await.unwrap();
+    unlock(lock).await.held.unwrap();
     commit.await.unwrap().unwrap();
     until("the end of all clients", || server.agent_clients().is_empty()).await;
+}
+
+/// Passes everything on, and counts the programs that it has run.
+struct Counting {
+    agent: QgaTransport,
+    programs: Arc<AtomicUsize>,
+}
+
+impl Agent for Counting {
+    fn call(&mut self, request: Request, deadline: Duration) -> BoxFuture<'_, Result<Value, AgentError>> {
+        if request.command == "guest-exec" {
+            self.programs.fetch_add(1, Ordering::SeqCst);
+        }
+        self.agent.call(request, deadline)
+    }
+
+    fn release(&mut self) -> BoxFuture<'_, ()> {
+        self.agent.release()
+    }
+}
+
+#[tokio::test]
+async fn under_the_lock_the_agent_runs_two_programs() {
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
+    let described = identify(&mut *server.open()(SOON).await.unwrap(), SOON).await.unwrap();
+    let programs = Arc::new(AtomicUsize::new(0));
+    let counting = Counting { agent: QgaTransport::new(Endpoint::Unix(agent.socket())), programs: programs.clone() };
+    let socket = server.socket().display().to_string();
+    let open = AgentSession::opener(SharedAgent::new(counting), account(PASSWORD), Some(socket));
+
+    let mut lock = TablesLock::take(&open, &described, &TERMS).await.unwrap();
+    // The session, its bounds, and then the lock with all that is asked under it.
+    assert_eq!(programs.swap(0, Ordering::SeqCst), 3);
+    lock.let_go(SOON).await.held.unwrap();
+    assert_eq!(programs.swap(0, Ordering::SeqCst), 1);
+    lock.close().await;
+}
+
+#[tokio::test]
+async fn each_statement_of_a_batch_gets_its_own_answer_and_its_own_error() {
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
+    for open in [through(&agent, &server), server.open()] {
+        let mut session = open(SOON).await.unwrap();
+        for _ in 0..2 {
+            let batch = ["SELECT nonsense", "SET @a = 7", "SELECT @a AS a", "DO nonsense", "SELECT 1 FROM shop.orders"];
+            let mut answers = session.batch(&batch.map(|statement| Timed::new(statement, SOON))).await;
+            for (statement, value) in [(0, None), (1, Some(None)), (2, Some(Some("7"))), (3, None), (4, Some(None))] {
+                match (answers.next(), value) {
+                    (Ok(rows), Some(value)) => assert_eq!(rows.get(0, "a"), value),
+                    (Err(DatabaseError::Server { code: 1054, statement: named, .. }), None) => {
+                        assert_eq!(named.to_string(), batch[statement]);
+                    }
+                    (answer, _) => panic!("{statement}: {answer:?}"),
+                }
+            }
+        }
+        session.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_is_too_late_names_the_statement_that_was() {
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
+    for open in [through(&agent, &server), server.open()] {
+        let mut session = open(SOON).await.unwrap();
+        let soon = Duration::from_millis(300);
+        let batch = [
+            Timed::new("SELECT 1 AS a", SOON),
+            Timed::new("SELECT SLEEP(600), 'late'", soon),
+            Timed::new("SELECT 2", SOON),
+        ];
+        let mut answers = session.batch(&batch).await;
+        let answer = [answers.next(), answers.next()].into_iter().find_map(Result::err).unwrap();
+        assert!(matches!(&answer, DatabaseError::TimedOut { statement, .. } if statement.to_string().contains("late")));
+        assert!(matches!(session.query("SELECT 3", SOON).await, Err(DatabaseError::Closed { .. })));
+        session.close().await;
+        let running =
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '%late%' AND ID <> CONNECTION_ID()";
+        until("the end of the statement", || server.sql(running) == "0").await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_killed_in_a_batch_is_lost() {
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
+    for open in [through(&agent, &server), server.open()] {
+        let mut session = open(SOON).await.unwrap();
+        let batch = ["DO 1", "KILL CONNECTION CONNECTION_ID()", "DO 2"];
+        let mut answers = session.batch(&batch.map(|statement| Timed::new(statement, SOON))).await;
+        let lost = (0..3).find_map(|_| answers.next().err()).unwrap();
+        assert!(matches!(lost, DatabaseError::Lost { .. }), "{lost:?}");
+        session.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_batch_in_the_guest_is_carried_out_also_where_nobody_hears_of_it() {
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
+    let mut session = through(&agent, &server)(SOON).await.unwrap();
+    server.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 0");
+    let batch = [
+        "SET GLOBAL innodb_flush_log_at_trx_commit = 1",
+        "INSERT INTO shop.visits VALUES (1)",
+        "SELECT SLEEP(3)",
+        "SET GLOBAL innodb_flush_log_at_trx_commit = 0",
+    ];
+    let sent = tokio::spawn(async move {
+        session.batch(&batch.map(|statement| Timed::new(statement, SOON))).await;
+    });
+    until("the first statements", || server.sql("SELECT COUNT(*) FROM shop.visits") == "1").await;
+    assert_eq!(server.sql("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit"), "1");
+    // As if this process were killed: nothing is said to anybody any more.
+    drop(agent);
+    std::mem::forget(sent);
+    until("the last statement", || server.sql("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit") == "0").await;
 }
 
 #[tokio::test]
@@ -229,9 +346,9 @@ async fn a_killed_session_does_not_reconnect_and_pass_for_a_held_lock() {
     let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
     let open = through(&agent, &server);
     let described = identify(&mut *open(SOON).await.unwrap(), SOON).await.unwrap();
-    let mut lock = TablesLock::take(&open, &described, &TERMS).await.unwrap();
+    let lock = TablesLock::take(&open, &described, &TERMS).await.unwrap();
     server.sql(&format!("KILL CONNECTION {}", lock.connection_id()));
-    let lost = lock.still_held(SOON).await.unwrap_err();
+    let lost = unlock(lock).await.held.unwrap_err();
     assert!(matches!(lost, LockLost::Session(DatabaseError::Lost { .. })), "{lost:?}");
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use guest_bridge::database::{
     DatabaseError, OpenSession,
-    lock::{LockLost, LockTerms, TablesLock},
+    lock::{LetGo, LockLost, LockTerms, TablesLock},
     lock_method::LockMethod,
     server::{Server, identify},
 };
@@ -25,8 +25,14 @@ async fn described(open: &OpenSession) -> Server {
 /// The same server, as if it were too old for anything but `FLUSH TABLES WITH READ LOCK`.
 async fn described_as_old(open: &OpenSession) -> Server {
     let mut server = described(open).await;
-    server.version.minor = 3;
+    (server.version.major, server.version.minor) = (10, 3);
     server
+}
+
+pub async fn unlock(mut lock: TablesLock) -> LetGo {
+    let ended = lock.let_go(SOON).await;
+    lock.close().await;
+    ended
 }
 
 fn wait_until_waits(server: &PrivateServer, statement: &str) {
@@ -55,7 +61,7 @@ fn wait_until_runs(server: &PrivateServer, text: &str) {
 async fn commits_wait_under_the_lock_while_uncommitted_writes_go_on() {
     let server = PrivateServer::start();
     let open = server.open();
-    let mut lock = TablesLock::take(&open, &described(&open).await, &TERMS).await.unwrap();
+    let lock = TablesLock::take(&open, &described(&open).await, &TERMS).await.unwrap();
     assert_eq!(lock.method(), LockMethod::BackupStage);
 
     let mut writer = open(SOON).await.unwrap();
@@ -65,8 +71,7 @@ async fn commits_wait_under_the_lock_while_uncommitted_writes_go_on() {
     wait_until_waits(&server, "COMMIT");
     assert_eq!(server.sql("SELECT COUNT(*) FROM shop.orders"), "0");
 
-    lock.still_held(SOON).await.unwrap();
-    lock.unlock(SOON).await.unwrap();
+    unlock(lock).await.held.unwrap();
     commit.await.unwrap().unwrap();
     assert_eq!(server.sql("SELECT COUNT(*) FROM shop.orders"), "1");
 }
@@ -81,17 +86,16 @@ async fn the_coordinates_are_where_the_binlog_stood_under_the_lock() {
     let status = server.sql("SHOW MASTER STATUS");
     assert!(status.starts_with(&format!("{}\t{}", coordinates.file, coordinates.position)), "{status} {coordinates:?}");
     assert_eq!(coordinates.gtid.as_deref(), Some(server.sql("SELECT @@gtid_binlog_pos").as_str()));
-    lock.unlock(SOON).await.unwrap();
+    unlock(lock).await.unlocked.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_binlog_there_are_no_coordinates_and_the_lock_works() {
     let server = PrivateServer::start_with(&["--skip-log-bin"]);
     let open = server.open();
-    let mut lock = TablesLock::take(&open, &described(&open).await, &TERMS).await.unwrap();
+    let lock = TablesLock::take(&open, &described(&open).await, &TERMS).await.unwrap();
     assert_eq!(lock.coordinates(), None);
-    lock.still_held(SOON).await.unwrap();
-    lock.unlock(SOON).await.unwrap();
+    unlock(lock).await.held.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -119,7 +123,7 @@ async fn backup_stage_is_not_kept_waiting_by_a_long_transactional_update() {
     let _reporter = server.visitor("UPDATE shop.orders SET id = id + 10 + SLEEP(300) WHERE 'month end' <> '';");
     wait_until_runs(&server, "month end");
     let lock = TablesLock::take(&open, &described(&open).await, &TERMS).await.unwrap();
-    lock.unlock(SOON).await.unwrap();
+    unlock(lock).await.unlocked.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -151,19 +155,19 @@ async fn a_lock_whose_holder_vanished_frees_itself() {
     let server = PrivateServer::start();
     let open = server.open();
     let terms = LockTerms { expiry: Duration::from_secs(1), ..TERMS };
-    let mut lock = TablesLock::take(&open, &described(&open).await, &terms).await.unwrap();
+    let lock = TablesLock::take(&open, &described(&open).await, &terms).await.unwrap();
     // The holder keeps its connection open, and says nothing more.
     server.sql("INSERT INTO shop.orders VALUES (1)");
-    assert!(matches!(lock.still_held(SOON).await, Err(LockLost::Session(_))));
+    assert!(matches!(unlock(lock).await.held, Err(LockLost::Session(_))));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_session_does_not_pass_for_a_held_lock() {
     let server = PrivateServer::start();
     let open = server.open();
-    let mut lock = TablesLock::take(&open, &described(&open).await, &TERMS).await.unwrap();
+    let lock = TablesLock::take(&open, &described(&open).await, &TERMS).await.unwrap();
     server.sql(&format!("KILL CONNECTION {}", lock.connection_id()));
-    let lost = lock.still_held(SOON).await.unwrap_err();
+    let lost = unlock(lock).await.held.unwrap_err();
     assert!(matches!(lost, LockLost::Session(DatabaseError::Lost { .. })), "{lost:?}");
 }
 

@@ -57,6 +57,12 @@ pub fn grade(disks: &[Evidence<'_>], freeze: &FreezeFacts, lock: &LockFacts) -> 
     }
     match lock {
         LockFacts::HeldThrough => Graded { grade: Grade::Application, reasons },
+        LockFacts::EngineLogsNotFlushed { reason } => Graded {
+            grade: Grade::Filesystem,
+            reasons: vec![format!(
+                "engine-logs-not-flushed: transactions that were acknowledged may be missing. {reason}"
+            )],
+        },
         LockFacts::NotAsked => {
             Graded { grade: Grade::Filesystem, reasons: vec!["no database was locked: none is configured".to_owned()] }
         }
@@ -149,6 +155,15 @@ mod tests {
         let graded = grade(&disk(vec![clean()]), &FROZEN, &LockFacts::Lost { reason: "session gone".into() });
         assert_eq!(graded.grade, Grade::Filesystem);
         assert!(graded.reasons[0].contains("session gone"));
+    }
+
+    #[test]
+    fn a_lock_under_which_the_engine_logs_were_not_flushed_is_never_application() {
+        let reason = "MariaDB 10.11.19 with innodb_flush_log_at_trx_commit = 0: refused".to_owned();
+        let graded = grade(&disk(vec![clean()]), &FROZEN, &LockFacts::EngineLogsNotFlushed { reason: reason.clone() });
+        assert_eq!(graded.grade, Grade::Filesystem);
+        assert!(graded.reasons[0].starts_with("engine-logs-not-flushed: "), "{:?}", graded.reasons);
+        assert!(graded.reasons[0].contains(&reason), "{:?}", graded.reasons);
     }
 
     #[test]

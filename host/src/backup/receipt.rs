@@ -44,15 +44,15 @@ impl From<WindowReport> for document::Window {
     fn from(window: WindowReport) -> Self {
         let lock = match window.lock {
             LockFacts::NotAsked => document::Lock::NotAsked,
-            LockFacts::HeldThrough => document::Lock::HeldThrough,
+            LockFacts::HeldThrough | LockFacts::EngineLogsNotFlushed { .. } => document::Lock::HeldThrough,
             LockFacts::Lost { reason } => document::Lock::Lost { reason },
         };
         let freeze = match window.freeze {
             FreezeFacts::NotAsked => document::Freeze::NotAsked,
             FreezeFacts::Counted { frozen, thawed } => document::Freeze::Counted { frozen, thawed },
         };
-        let WindowReport { snapshot_at, window_ms, stall_ms, coordinates, .. } = window;
-        Self { snapshot_at, window_ms, stall_ms, coordinates, lock, freeze }
+        let WindowReport { snapshot_at, window_ms, stall_ms, coordinates, engine_logs, .. } = window;
+        Self { snapshot_at, window_ms, stall_ms, coordinates, engine_logs, lock, freeze }
     }
 }
 

@@ -71,7 +71,7 @@ impl Sentence {
             Fact::Format1 { .. } | Fact::Unknown => Self::new(Level::DEBUG, &format!("{step} done")),
             Fact::CowVolumes { volumes } => cow_volumes(volumes),
             Fact::GuestSynced => Self::info("the guest wrote out its dirty pages"),
-            Fact::Locked { method, connection_id, coordinates, waited_ms } => {
+            Fact::Locked { method, connection_id, coordinates, waited_ms, .. } => {
                 let at = coordinates.as_ref().map(|at| {
                     let gtid = at.gtid.as_ref().map(|gtid| format!(", GTID {gtid}")).unwrap_or_default();
                     format!(", binlog {}:{}{gtid}", at.file, at.position)

@@ -1,6 +1,7 @@
 //! The receipt: the JSON beside an artifact that says what it is, and every decision that made it so.
 
 use fsprobe::Report;
+use guest_bridge::database::engine_logs::EngineLogs;
 use guest_bridge::database::server::Coordinates;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +56,9 @@ pub struct Window {
     pub stall_ms: Option<u64>,
     /// Where the binlog stood under the lock.
     pub coordinates: Option<Coordinates>,
+    /// Whether what was acknowledged before the lock was in the files; not in receipts before 0.2, nor where nothing was locked.
+    #[serde(default)]
+    pub engine_logs: Option<EngineLogs>,
     /// What became of the lock.
     pub lock: Lock,
     /// What became of the freeze.

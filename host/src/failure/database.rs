@@ -84,9 +84,17 @@ mod tests {
         expect(DatabaseError::Unsupported { problem: "no client".into() }, Kind::DatabaseWay, Exit::Failed);
     }
 
+    #[test]
+    fn a_setting_that_was_not_put_back_fails_the_run_and_says_what_does_it() {
+        let silent = DatabaseError::TimedOut { statement: statement(), deadline: DEADLINE };
+        let left = DatabaseError::NotPutBack { statement: "SET GLOBAL x = 0".into(), source: Box::new(silent) };
+        assert!(Cause::from(left).hint().contains("send that statement"));
+    }
+
     fn not_granted(diagnosis_failed: Option<DatabaseError>) -> DatabaseError {
         DatabaseError::LockNotGranted {
             method: LockMethod::BackupStage,
+            statement: statement(),
             deadline: DEADLINE,
             holders: Vec::new(),
             diagnosis_failed: diagnosis_failed.map(Box::new),

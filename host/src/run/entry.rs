@@ -1,6 +1,7 @@
 //! The lines of a run log: a contract, versioned, that a second process acts on. `docs/formats.md` describes it.
 
 use fsprobe::Verdict;
+use guest_bridge::database::engine_logs::EngineLogs;
 use guest_bridge::database::lock_method::LockMethod;
 use guest_bridge::database::server::Coordinates;
 use lvm::{LvName, RunId};
@@ -108,6 +109,9 @@ pub enum Fact {
         connection_id: u64,
         /// Where the binlog stands.
         coordinates: Option<Coordinates>,
+        /// Whether what was acknowledged before is in the files.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        engine_logs: Option<EngineLogs>,
         /// How long it took, session and all.
         waited_ms: u64,
     },

@@ -10,6 +10,11 @@ pub enum LockFacts {
     NotAsked,
     /// The session that held the lock still held it after the snapshot.
     HeldThrough,
+    /// It did, but what was acknowledged before it need not have been in the files.
+    EngineLogsNotFlushed {
+        /// What the server answered, with its product and its setting.
+        reason: String,
+    },
     /// The lock ran out, or its session died, before the snapshot was known to be there.
     Lost {
         /// What the check said.

@@ -1,6 +1,6 @@
 //! The window: everything that happens while a guest stands still, in the one order that is safe.
 //!
-//! lock, coordinates, freeze, snapshot, thaw, still locked?, unlock. The guards are types: [`Frozen`] borrows
+//! lock, engine logs flushed, coordinates, freeze, snapshot, thaw, still locked?, unlock. The guards are types: [`Frozen`] borrows
 //! [`TablesLocked`], so an unlock before the thaw does not compile:
 //!
 //! ```compile_fail,E0505
@@ -30,6 +30,7 @@ mod frozen;
 mod tables_locked;
 
 use guest_bridge::agent::Agent;
+use guest_bridge::database::engine_logs::EngineLogs;
 use guest_bridge::database::server::Coordinates;
 
 pub use facts::{FreezeFacts, LockFacts};
@@ -59,6 +60,8 @@ pub struct WindowReport {
     pub stall_ms: Option<u64>,
     /// Where the binlog stood under the lock.
     pub coordinates: Option<Coordinates>,
+    /// Whether what was acknowledged before the lock was in the files; `None` where nothing was locked.
+    pub engine_logs: Option<EngineLogs>,
     /// What became of the lock.
     pub lock: LockFacts,
     /// What became of the freeze.
@@ -97,7 +100,7 @@ pub async fn pass(
     let _held_back = run.hold_back();
 
     let mut tables = TablesLocked::take(database, run, stop).await.inspect_err(not_frozen)?;
-    let coordinates = tables.coordinates().cloned();
+    let (coordinates, engine_logs) = (tables.coordinates().cloned(), tables.engine_logs().cloned());
 
     let stood_still = async {
         stop.check().at(Step::Freeze).inspect_err(not_frozen)?;
@@ -108,10 +111,6 @@ pub async fn pass(
         both(attached, thawed).map(|(attached, thawed)| (attached, thawed, snapshot_at))
     }
     .await;
-    let lock = match &stood_still {
-        Ok(_) => tables.still_held(run).await,
-        Err(_) => LockFacts::NotAsked,
-    };
     let unlocked = tables.unlock(run).await;
     if let Some(agent) = &world.agent {
         // Its channel serves one client, and for as long as the copy runs nobody else would get through: no rescuer either.
@@ -124,7 +123,8 @@ pub async fn pass(
         window_ms: thawed.window.map(millis),
         stall_ms: unlocked.stall.map(millis),
         coordinates,
-        lock,
+        engine_logs,
+        lock: unlocked.lock,
         freeze: thawed.facts,
     };
     Ok((report, attached))

@@ -1,9 +1,10 @@
 //! The first guard of the window: the database's tables, locked.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use guest_bridge::database::OpenSession;
-use guest_bridge::database::lock::TablesLock;
+use guest_bridge::database::engine_logs::EngineLogs;
+use guest_bridge::database::lock::{LetGo, TablesLock};
 use guest_bridge::database::server::Coordinates;
 
 use super::{Freeze, Frozen, LockFacts};
@@ -35,6 +36,8 @@ struct Locked {
 pub struct Unlocked {
     /// How long the writers waited.
     pub stall: Option<Duration>,
+    /// What became of the lock.
+    pub lock: LockFacts,
 }
 
 impl TablesLocked {
@@ -56,6 +59,7 @@ impl TablesLocked {
                 method: lock.method(),
                 connection_id: lock.connection_id(),
                 coordinates: lock.coordinates().cloned(),
+                engine_logs: Some(lock.engine_logs().clone()),
                 waited_ms: millis(lock.waited()),
             })
         };
@@ -71,6 +75,12 @@ impl TablesLocked {
         self.locked.as_ref()?.lock.coordinates()
     }
 
+    /// Whether what was acknowledged before the lock was in the files; `None` where there is none.
+    #[must_use]
+    pub fn engine_logs(&self) -> Option<&EngineLogs> {
+        Some(self.locked.as_ref()?.lock.engine_logs())
+    }
+
     /// Freezes the guest under the lock; without a plan, no freeze was asked for.
     ///
     /// # Errors
@@ -82,34 +92,38 @@ impl TablesLocked {
         }
     }
 
-    /// Whether the lock outlasted the snapshot. A lost lock weakens the grade, and fails nothing.
-    pub async fn still_held(&mut self, run: &Run) -> LockFacts {
-        let Some(locked) = &mut self.locked else { return LockFacts::NotAsked };
-        let asking = async { Ok::<_, Cause>(locked.lock.still_held(locked.statement_deadline).await) };
-        let fact = |held: &Result<(), _>| Some(Fact::StillLocked { held: held.is_ok() });
-        match run.step(Step::StillLocked, asking, fact).await {
-            Ok(Ok(())) => LockFacts::HeldThrough,
-            Ok(Err(lost)) => LockFacts::Lost { reason: lost.to_string() },
-            Err(failure) => LockFacts::Lost { reason: failure.to_string() },
-        }
-    }
-
-    /// Gives the lock back.
+    /// Gives the lock back, and asks in the same round trip whether it was held until then. A lost lock weakens the grade, and
+    /// fails nothing.
     ///
     /// # Errors
     /// None today: where the server does not confirm, the session is closed, and a closed session holds nothing.
     pub async fn unlock(self, run: &Run) -> Result<Unlocked, Failure> {
-        let Some(Locked { lock, holds, statement_deadline }) = self.locked else { return Ok(Unlocked { stall: None }) };
-        let taken_at = lock.taken_at();
-        let unlocking = async {
-            let stall = lock.unlock(statement_deadline).await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "the server did not confirm the unlock; the session was closed instead");
-                taken_at.elapsed()
-            });
-            Ok::<_, Cause>(stall)
+        let Some(Locked { mut lock, holds, statement_deadline }) = self.locked else {
+            return Ok(Unlocked { stall: None, lock: LockFacts::NotAsked });
+        };
+        let ending = async { Ok::<_, Cause>(lock.let_go(statement_deadline).await) };
+        let fact = |ended: &LetGo| Some(Fact::StillLocked { held: ended.held.is_ok() });
+        let LetGo { held, unlocked, stall } = run.step(Step::StillLocked, ending, fact).await?;
+        let facts = match (held, lock.engine_logs()) {
+            (Err(lost), _) => LockFacts::Lost { reason: lost.to_string() },
+            (Ok(()), EngineLogs::NotFlushed { reason }) => LockFacts::EngineLogsNotFlushed { reason: reason.clone() },
+            (Ok(()), EngineLogs::Flushed) => LockFacts::HeldThrough,
+        };
+        let closing = async {
+            let stall = match unlocked {
+                Ok(()) => stall,
+                Err(error) => {
+                    tracing::warn!(%error, "the server did not confirm the unlock; the session is closed instead");
+                    let asked = Instant::now();
+                    lock.close().await;
+                    return Ok::<_, Cause>(stall + asked.elapsed());
+                }
+            };
+            lock.close().await;
+            Ok(stall)
         };
         let fact = |stall: &Duration| Some(Fact::Unlocked { stall_ms: millis(*stall) });
-        let stall = run.release(Step::Unlock, vec![holds], unlocking, fact).await?;
-        Ok(Unlocked { stall: Some(stall) })
+        let stall = run.release(Step::Unlock, vec![holds], closing, fact).await?;
+        Ok(Unlocked { stall: Some(stall), lock: facts })
     }
 }
