@@ -32,7 +32,12 @@ impl PrivateServer {
     }
 
     pub fn start_with(options: &[&str]) -> Self {
-        let directory = tempfile::Builder::new().prefix("stillpoint-db-").tempdir().expect("a directory");
+        Self::start_in(&std::env::temp_dir(), options)
+    }
+
+    /// With its data below `folder`.
+    pub fn start_in(folder: &Path, options: &[&str]) -> Self {
+        let directory = tempfile::Builder::new().prefix("stillpoint-db-").tempdir_in(folder).expect("a directory");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port").port();
         let data = directory.path().join("data");
         mariadbd::install(&data, Path::new(env!("CARGO_TARGET_TMPDIR")));
