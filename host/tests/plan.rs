@@ -71,6 +71,9 @@ fn mariadb() -> Server {
         galera: false,
         has_percona_backup_locks: false,
         non_transactional_tables: Some(0),
+        innodb_flush_log_at_trx_commit: Some(1),
+        sync_binlog: Some(1),
+        innodb_doublewrite: Some("ON".to_owned()),
     }
 }
 

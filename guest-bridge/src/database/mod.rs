@@ -10,6 +10,7 @@ mod bounds;
 mod credentials;
 pub mod engine_logs;
 mod error;
+mod grants;
 mod hint;
 pub mod holder;
 mod last_words;

@@ -2,7 +2,10 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use super::{Answers, Database, DatabaseError, Rows, Statement, Timed};
+use super::{
+    Answers, Database, DatabaseError, Rows, Statement, Timed, bounds,
+    grants::{Grants, SHOW_GRANTS},
+};
 
 /// Who forked it. Read from a file, one that is not known is an error: what holds for these need not hold for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -83,8 +86,19 @@ pub struct Server {
     /// `@@have_backup_locks`, of Percona Server up to 5.7.
     pub has_percona_backup_locks: bool,
     /// Tables outside the system schemas in an engine without transactions (MyISAM, Aria, …), counted up to
-    /// 1000. `None` where counting took too long. They need no replay, but nothing replays them either.
+    /// 1000. `None` where counting failed, or where the account need not see every table: a server shows
+    /// each only to whom has a right on it. They need no replay, but nothing replays them either.
     pub non_transactional_tables: Option<u64>,
+    /// `@@innodb_flush_log_at_trx_commit`: 1 where a commit waits for the disk, 2 where it waits for the file, 0 where it waits for
+    /// nothing. `None` in receipts before 0.2.
+    #[serde(default)]
+    pub innodb_flush_log_at_trx_commit: Option<u8>,
+    /// `@@sync_binlog`: after how many commits the binlog is synced; 0 leaves that to the system. `None` in receipts before 0.2.
+    #[serde(default)]
+    pub sync_binlog: Option<u64>,
+    /// `@@innodb_doublewrite`, such as `ON`: without it a page that a crash tore is lost. `None` in receipts before 0.2.
+    #[serde(default)]
+    pub innodb_doublewrite: Option<String>,
 }
 
 impl Server {
@@ -107,7 +121,8 @@ pub struct Coordinates {
 /// By name, because no two flavours have all of them, and `SELECT @@absent` is an error.
 const VARIABLES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'version_comment', 'hostname', 'datadir', \
      'log_bin', 'log_bin_basename', 'innodb_data_home_dir', 'innodb_log_group_home_dir', 'innodb_undo_directory', \
-     'gtid_mode', 'read_only', 'super_read_only', 'wsrep_on', 'have_backup_locks')";
+     'gtid_mode', 'read_only', 'super_read_only', 'wsrep_on', 'have_backup_locks', 'innodb_flush_log_at_trx_commit', \
+     'sync_binlog', 'innodb_doublewrite')";
 
 /// Only the system schemas are named: everything else belongs to users. `TABLES` needs no table opened for its ENGINE, but one
 /// directory read each; LIMIT inside bounds the count.
@@ -120,13 +135,17 @@ const NON_TRANSACTIONAL: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM information
 /// # Errors
 /// Those of the session, and [`DatabaseError::UnexpectedReply`] where the version cannot be read.
 pub async fn identify(session: &mut dyn Database, deadline: Duration) -> Result<Server, DatabaseError> {
-    let variables = session.query(VARIABLES, deadline).await?;
-    let mut server = describe(&variables)?;
-    server.non_transactional_tables = match session.query(NON_TRANSACTIONAL, deadline).await {
-        Ok(rows) => Some(rows.number(NON_TRANSACTIONAL)?),
-        // The count is a remark in the plan: a server that refuses it is still backed up.
-        Err(DatabaseError::Server { .. }) => None,
-        Err(error) => return Err(error),
+    let mut batch: Vec<_> = bounds::unbounded(deadline).collect();
+    batch.extend([VARIABLES, SHOW_GRANTS, NON_TRANSACTIONAL].map(|statement| Timed::new(statement, deadline)));
+    let mut answers = session.batch(&batch).await;
+    bounds::read_unbounded(&mut answers)?;
+    let mut server = describe(&answers.next()?)?;
+    let (grants, count) = (answers.next(), answers.next());
+    // The count is a remark in the plan: a server that refuses it is still backed up.
+    server.non_transactional_tables = match (grants, count) {
+        (Ok(grants), Ok(count)) if Grants::read(&grants).show_all_tables() => Some(count.number(NON_TRANSACTIONAL)?),
+        (Err(DatabaseError::Server { .. }) | Ok(_), Err(DatabaseError::Server { .. }) | Ok(_)) => None,
+        (Err(error), _) | (_, Err(error)) => return Err(error),
     };
     Ok(server)
 }
@@ -182,6 +201,9 @@ fn describe(variables: &Rows) -> Result<Server, DatabaseError> {
         galera: is_on("wsrep_on"),
         has_percona_backup_locks: is_on("have_backup_locks"),
         non_transactional_tables: None,
+        innodb_flush_log_at_trx_commit: value("innodb_flush_log_at_trx_commit").and_then(|value| value.parse().ok()),
+        sync_binlog: value("sync_binlog").and_then(|value| value.parse().ok()),
+        innodb_doublewrite: value("innodb_doublewrite").map(str::to_owned),
     })
 }
 
@@ -239,6 +261,9 @@ pub(super) mod tests {
             galera: false,
             has_percona_backup_locks: false,
             non_transactional_tables: Some(3),
+            innodb_flush_log_at_trx_commit: Some(1),
+            sync_binlog: Some(0),
+            innodb_doublewrite: Some("ON".to_owned()),
         }
     }
 
@@ -249,7 +274,8 @@ pub(super) mod tests {
             r#"{"flavour":"maria-db","version":{"major":10,"minor":11,"patch":19},"#,
             r#""version_text":"10.11.19-MariaDB Debian 12","hostname":"db1","datadir":"/var/lib/mysql/","#,
             r#""other_data_directories":["/srv/binlog"],"log_bin":true,"gtid_mode":null,"read_only":false,"#,
-            r#""galera":false,"has_percona_backup_locks":false,"non_transactional_tables":3}"#,
+            r#""galera":false,"has_percona_backup_locks":false,"non_transactional_tables":3,"#,
+            r#""innodb_flush_log_at_trx_commit":1,"sync_binlog":0,"innodb_doublewrite":"ON"}"#,
         );
         assert_eq!(serde_json::to_string(&server()).unwrap(), json);
         assert_eq!(serde_json::from_str::<Server>(json).unwrap(), server());
@@ -258,6 +284,20 @@ pub(super) mod tests {
         {
             assert_eq!(serde_json::to_value(flavour).unwrap(), word);
         }
+    }
+
+    #[test]
+    fn a_server_of_an_older_receipt_says_nothing_of_its_logs() {
+        let mut json = serde_json::to_value(server()).unwrap();
+        let fields = json.as_object_mut().unwrap();
+        for later in ["innodb_flush_log_at_trx_commit", "sync_binlog", "innodb_doublewrite"] {
+            fields.remove(later).unwrap();
+        }
+        let read: Server = serde_json::from_value(json).unwrap();
+        assert_eq!(
+            (read.innodb_flush_log_at_trx_commit, read.sync_binlog, read.innodb_doublewrite),
+            (None, None, None)
+        );
     }
 
     #[test]

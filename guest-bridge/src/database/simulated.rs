@@ -24,6 +24,7 @@ struct State {
     locked_by: Option<u64>,
     position: u64,
     flush_log_at_trx_commit: u8,
+    grants: String,
     faults: Vec<(When, Outcome)>,
     unreachable: bool,
 }
@@ -43,6 +44,7 @@ impl SimulatedMariaDb {
             locked_by: None,
             position: 330,
             flush_log_at_trx_commit: 1,
+            grants: "GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost`".to_owned(),
             faults: Vec::new(),
             unreachable: false,
         };
@@ -64,6 +66,12 @@ impl SimulatedMariaDb {
     /// Its `innodb_flush_log_at_trx_commit` is this.
     pub fn with_flush_log_at_trx_commit(self, value: u8) -> Self {
         self.state().flush_log_at_trx_commit = value;
+        self
+    }
+
+    /// `SHOW GRANTS` says this of the account.
+    pub fn with_grants(self, grants: &str) -> Self {
+        grants.clone_into(&mut self.state().grants);
         self
     }
 
@@ -151,17 +159,22 @@ impl SimulatedMariaDb {
             "SET GLOBAL innodb_flush_log_at_trx_commit = 1" => state.flush_log_at_trx_commit = 1,
             "FLUSH LOCAL ENGINE LOGS" | "SET @stillpoint_asked = NOW(6)" => {}
             "SELECT TIMESTAMPDIFF(MICROSECOND, @stillpoint_asked, NOW(6))" => return one("waited", "700"),
+            "SHOW GRANTS" => return one("Grants", &state.grants),
             "BACKUP STAGE BLOCK_COMMIT" => state.locked_by = Some(id),
             "BACKUP STAGE END" => state.locked_by = None,
             "BACKUP STAGE START" => {}
             _ if statement.starts_with("SET SESSION ") => {}
             _ if statement.starts_with("SHOW GLOBAL VARIABLES") => {
-                let variables: [&[Option<&str>]; 5] = [
+                let flush_log = state.flush_log_at_trx_commit.to_string();
+                let variables: [&[Option<&str>]; 8] = [
                     &[Some("version"), Some("10.11.19-MariaDB-log")],
                     &[Some("version_comment"), Some("simulated")],
                     &[Some("hostname"), Some("guest")],
                     &[Some("datadir"), Some("/var/lib/mysql/")],
                     &[Some("log_bin"), Some("ON")],
+                    &[Some("innodb_flush_log_at_trx_commit"), Some(&flush_log)],
+                    &[Some("sync_binlog"), Some("1")],
+                    &[Some("innodb_doublewrite"), Some("ON")],
                 ];
                 return Rows::of(&["Variable_name", "Value"], &variables);
             }
@@ -273,8 +286,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn whatever_statement_fails_nothing_stays_locked_or_changed() {
         for value in [0, 1] {
-            // Two of them identify; the others lock, prove and unlock.
-            for nth in 3..=24 {
+            let identifying = {
+                let server = SimulatedMariaDb::new(CallLog::new());
+                described(&server).await;
+                server.statements()
+            };
+            for nth in identifying + 1..=identifying + 22 {
                 for fault in faults() {
                     let server = SimulatedMariaDb::new(CallLog::new()).with_flush_log_at_trx_commit(value);
                     let description = described(&server).await;
@@ -496,10 +513,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn tables_are_counted_only_for_an_account_that_sees_them_all() {
+        for (grants, count) in [
+            ("GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO `a`@`b`", None),
+            ("GRANT SELECT, RELOAD ON *.* TO `a`@`b`", Some(0)),
+        ] {
+            let server = SimulatedMariaDb::new(CallLog::new()).with_grants(grants);
+            assert_eq!(described(&server).await.non_transactional_tables, count, "{grants}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_refused_count_of_tables_does_not_keep_a_server_from_being_identified() {
         let variables: [&[Option<&str>]; 2] = [&[Some("version"), Some("8.4.3")], &[Some("datadir"), Some("/d/")]];
         let script = [
+            expect("SET SESSION max_statement_time = 0").refuses(1193, "unknown"),
+            expect("SET SESSION max_execution_time = 0"),
+            expect("SET SESSION sql_select_limit"),
             expect("SHOW GLOBAL VARIABLES").returns(&["Variable_name", "Value"], &variables),
+            expect("SHOW GRANTS"),
             expect("SELECT COUNT(*)").refuses(1142, "denied"),
         ];
         let found = identify(&mut ScriptedDatabase::new(CallLog::new(), script), SOON).await.unwrap();

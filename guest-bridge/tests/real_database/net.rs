@@ -30,6 +30,31 @@ async fn both_sockets_lead_to_the_same_server() {
 }
 
 #[tokio::test]
+async fn what_a_server_promises_of_its_commits_is_recorded() {
+    let options = ["--innodb-flush-log-at-trx-commit=2", "--sync-binlog=7", "--skip-innodb-doublewrite"];
+    let server = PrivateServer::start_with(&options);
+    let found = identify(&mut *server.open()(SOON).await.unwrap(), SOON).await.unwrap();
+    assert_eq!((found.innodb_flush_log_at_trx_commit, found.sync_binlog), (Some(2), Some(7)));
+    assert_eq!(found.innodb_doublewrite.as_deref(), Some("OFF"));
+}
+
+#[tokio::test]
+async fn an_account_that_need_not_see_every_table_does_not_say_that_there_is_none_without_transactions() {
+    let server = PrivateServer::start();
+    server.sql("CREATE TABLE shop.old (id INT) ENGINE=MyISAM");
+    for (name, privileges, count) in [
+        ("small", "RELOAD, PROCESS, BINLOG MONITOR", None),
+        ("large", "RELOAD, PROCESS, BINLOG MONITOR, SELECT", Some(1)),
+    ] {
+        server.sql(&format!("CREATE USER {name}; GRANT {privileges} ON *.* TO {name}"));
+        let address = Address::Unix(server.socket());
+        let mut session = NetSession::open(&address, &Credentials::new(name, None), SOON).await.unwrap();
+        assert_eq!(identify(&mut session, SOON).await.unwrap().non_transactional_tables, count, "{name}");
+        Box::new(session).close().await;
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_said_without_showing_it() {
     let server = PrivateServer::start();
     let wrong = Credentials::new("stillpoint", Some("geheim".to_owned()));

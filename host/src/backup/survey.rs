@@ -101,8 +101,16 @@ impl Survey {
             if !server.log_bin {
                 notes.push("the database writes no binlog: the receipt will have no coordinates".to_owned());
             }
-            if let Some(count @ 1..) = server.non_transactional_tables {
-                notes.push(format!("{count} tables are in an engine without transactions (MyISAM, Aria, ...)"));
+            match server.non_transactional_tables {
+                Some(0) => {}
+                Some(count) => {
+                    notes.push(format!("{count} tables are in an engine without transactions (MyISAM, Aria, ...)"));
+                }
+                None => notes.push(
+                    "whether there are tables in an engine without transactions (MyISAM, Aria, ...) cannot be seen: the \
+                     database account needs SELECT on *.* for it"
+                        .to_owned(),
+                ),
             }
         }
         if let Some(why) = self.guest.as_ref().and_then(|guest| guest.unlisted.as_ref()) {
