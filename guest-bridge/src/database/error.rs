@@ -1,8 +1,12 @@
 //! What can go wrong with a database session.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
-use super::{hint, holder::Holder, lock_method::LockMethod};
+use super::{
+    hint,
+    holder::Holder,
+    lock_method::{LockMethod, WAITS_FOR_BACKUPS},
+};
 use crate::agent::AgentError;
 
 /// A statement as it may be shown: one line, 200 characters at most, control characters escaped.
@@ -57,6 +61,26 @@ pub enum DatabaseError {
         address: String,
         /// What the connection attempt said.
         problem: String,
+    },
+    /// The server answers and lets nobody in, or not like this.
+    #[error("the database server at {address} turned the connection away: {problem}")]
+    TurnedAway {
+        /// Socket path, `host:port`, or "the guest agent".
+        address: String,
+        /// The server's error number; `None` where it asks for what is not known here.
+        code: Option<u16>,
+        /// Its words, or what it asks for.
+        problem: String,
+    },
+    /// The account lacks a privilege that a backup cannot do without. Nothing was locked to find that out.
+    #[error("the database account {account} may not do what a backup needs: it has no {missing}")]
+    MayNot {
+        /// The account, as the server names it.
+        account: String,
+        /// The privileges.
+        missing: String,
+        /// The statement that gives them.
+        grant: String,
     },
     /// The server answers and refuses this user.
     #[error("the database server at {address} refuses user {user}: {message}")]
@@ -131,7 +155,7 @@ pub enum DatabaseError {
         source: Box<DatabaseError>,
     },
     /// The lock was not granted in time, and nothing is locked.
-    #[error("the database did not grant `{statement}` within {} ms{}", deadline.as_millis(), held_by(holders, diagnosis_failed.as_deref()))]
+    #[error("the database did not grant `{statement}` within {} ms{}", deadline.as_millis(), held_by(statement, holders, diagnosis_failed.as_deref()))]
     LockNotGranted {
         /// The lock that was asked for.
         method: LockMethod,
@@ -146,7 +170,15 @@ pub enum DatabaseError {
     },
 }
 
-fn held_by(holders: &[Holder], diagnosis_failed: Option<&DatabaseError>) -> String {
+fn held_by(statement: &Statement, holders: &[Holder], diagnosis_failed: Option<&DatabaseError>) -> String {
+    let other = match statement.0 == WAITS_FOR_BACKUPS {
+        true => "; another backup holds it (mariadb-backup, mydumper, or another run of this)",
+        false => "",
+    };
+    other.to_owned() + &suspects(holders, diagnosis_failed)
+}
+
+fn suspects(holders: &[Holder], diagnosis_failed: Option<&DatabaseError>) -> String {
     match (holders, diagnosis_failed) {
         ([], Some(error)) => format!("; who held it could not be found out: {error}"),
         ([], None) => "; nobody was seen holding it afterwards".to_owned(),
@@ -156,22 +188,53 @@ fn held_by(holders: &[Holder], diagnosis_failed: Option<&DatabaseError>) -> Stri
 
 impl DatabaseError {
     /// What a person can do about it, where that is known.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Credentials { .. } => Some("the file has a section [client] with user and password, and mode 0600"),
-            Self::Unreachable { problem, .. } => Some(hint::unreachable(problem)),
-            Self::AccessDenied { address, message, .. } => Some(hint::denied(address, &message.0)),
-            Self::LockNotGranted { .. } => Some(
-                "let that statement end or KILL its thread, or wait longer with --lock-deadline; nothing is locked now",
-            ),
+    pub fn hint(&self) -> Option<Cow<'static, str>> {
+        let hint = match self {
+            Self::Credentials { .. } => "the file has a section [client] with user and password, and mode 0600",
+            Self::Unreachable { problem, .. } => hint::unreachable(problem),
+            Self::TurnedAway { code, .. } => turned_away(*code),
+            Self::AccessDenied { address, message, .. } => hint::denied(address, &message.0),
+            Self::MayNot { grant, .. } => return Some(Cow::Owned(format!("on the server: {grant}"))),
+            Self::LockNotGranted { statement, holders, .. } => not_granted(statement, holders),
             Self::TimedOut { .. } | Self::Lost { .. } | Self::Closed { .. } => {
-                Some("the server freed this session's locks when the session ended; see its error log")
+                "the server freed this session's locks when the session ended; see its error log"
             }
-            Self::NotPutBack { .. } => {
-                Some("send that statement to the server; a restart of it puts the setting back, too")
-            }
-            Self::Agent { source, .. } => source.hint(),
-            Self::Server { .. } | Self::UnexpectedReply { .. } | Self::Unsupported { .. } => None,
+            Self::NotPutBack { .. } => "send that statement to the server; a restart of it puts the setting back, too",
+            Self::Agent { source, .. } => return source.hint().map(Cow::Borrowed),
+            Self::Server { .. } | Self::UnexpectedReply { .. } | Self::Unsupported { .. } => return None,
+        };
+        Some(Cow::Borrowed(hint))
+    }
+}
+
+fn turned_away(code: Option<u16>) -> &'static str {
+    match code {
+        // `ER_CON_COUNT_ERROR`, `ER_TOO_MANY_USER_CONNECTIONS`, `ER_USER_LIMIT_REACHED`.
+        Some(1040 | 1203 | 1226) => {
+            "let other connections end, or raise max_connections; an account with SUPER (CONNECTION ADMIN) gets one more"
         }
+        // `ER_BAD_DB_ERROR`.
+        Some(1049) => "an option file of the guest's client names a database that is not there",
+        // `ER_SECURE_TRANSPORT_REQUIRED`.
+        Some(3159) => "TLS is not spoken here: use the server's unix socket, or --db agent",
+        // `ER_SERVER_OFFLINE_MODE`.
+        Some(3032) => "the server is in offline_mode: an account with SUPER (CONNECTION_ADMIN) is let in",
+        None => {
+            "give the account a plugin that is known here (mysql_native_password, caching_sha2_password, unix_socket), or go \
+             through the guest's own client with --db agent"
+        }
+        Some(_) => "see the server's error log",
+    }
+}
+
+fn not_granted(statement: &Statement, holders: &[Holder]) -> &'static str {
+    if statement.0 == WAITS_FOR_BACKUPS {
+        "let that backup end, or KILL its session, or wait longer with --lock-deadline; nothing is locked now"
+    } else if holders.iter().any(|holder| !holder.is_idle) {
+        "let that statement end or KILL its thread, or wait longer with --lock-deadline; nothing is locked now"
+    } else if holders.is_empty() {
+        "try again when the server does less, or wait longer with --lock-deadline; nothing is locked now"
+    } else {
+        "end that session or KILL its thread, or wait longer with --lock-deadline; nothing is locked now"
     }
 }

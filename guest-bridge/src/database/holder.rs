@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{Database, DatabaseError, OpenSession, Rows, Statement};
+use super::{Database, DatabaseError, OpenSession, Rows, Statement, lock_method::WAITS_FOR_BACKUPS};
 
 /// A session that may be what a lock waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,24 +15,31 @@ pub struct Holder {
     pub seconds: u64,
     /// What it is doing.
     pub statement: Statement,
+    /// Whether that is nothing at all.
+    pub is_idle: bool,
     /// Why it is suspected: the lock it holds, its open transaction, or just its running statement.
     pub reason: String,
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { thread_id, user, seconds, statement, reason } = self;
+        let Self { thread_id, user, seconds, statement, reason, is_idle: _ } = self;
         write!(f, "thread {thread_id} of {user}, {seconds} s ({reason}): {statement}")
     }
 }
 
-/// Looks, from a second session, for who may keep a lock from connection `waiting`; the most likely first, [`MAX_HOLDERS`] at most.
+/// Looks, from a second session, for who may keep connection `waiting` at `statement`; the most likely first, [`MAX_HOLDERS`] at most.
 ///
 /// # Errors
 /// Those of the second session.
-pub async fn find(open: &OpenSession, waiting: Option<u64>, deadline: Duration) -> Result<Vec<Holder>, DatabaseError> {
+pub async fn find(
+    open: &OpenSession,
+    waiting: Option<u64>,
+    statement: &str,
+    deadline: Duration,
+) -> Result<Vec<Holder>, DatabaseError> {
     let mut session = open(deadline).await?;
-    let found = suspects(&mut *session, waiting, deadline).await;
+    let found = suspects(&mut *session, waiting, statement, deadline).await;
     session.close().await;
     found
 }
@@ -49,6 +56,10 @@ const SESSIONS: &str = "SELECT ID AS thread_id, USER AS user, HOST AS host, COMM
 const TRANSACTIONS: &str = "SELECT trx_mysql_thread_id AS thread_id, TIMESTAMPDIFF(SECOND, trx_started, NOW()) AS seconds, \
      trx_rows_modified AS rows_modified FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id <> 0 LIMIT 500";
 
+/// Whoever may take a backup's lock: an idle session of theirs may hold it, and without the two below nothing shows it.
+const MAY_LOCK: &str = "SELECT DISTINCT GRANTEE AS grantee FROM information_schema.USER_PRIVILEGES \
+     WHERE PRIVILEGE_TYPE IN ('RELOAD', 'BACKUP_ADMIN') LIMIT 500";
+
 /// MariaDB's plugin `metadata_lock_info`, where somebody has installed it.
 const METADATA_LOCKS_MARIADB: &str = "SELECT THREAD_ID AS thread_id, LOCK_MODE AS lock_mode, LOCK_TYPE AS object, \
      CONCAT_WS('.', NULLIF(TABLE_SCHEMA, ''), NULLIF(TABLE_NAME, '')) AS name FROM information_schema.METADATA_LOCK_INFO LIMIT 500";
@@ -62,6 +73,7 @@ const METADATA_LOCKS: &str = "SELECT t.PROCESSLIST_ID AS thread_id, m.LOCK_TYPE 
 async fn suspects(
     session: &mut dyn Database,
     waiting: Option<u64>,
+    statement: &str,
     deadline: Duration,
 ) -> Result<Vec<Holder>, DatabaseError> {
     let sessions = session.query(SESSIONS, deadline).await?;
@@ -71,7 +83,11 @@ async fn suspects(
     if locks.rows.is_empty() {
         locks = where_there_is(session.query(METADATA_LOCKS, deadline).await)?;
     }
-    Ok(rank(&sessions, &transactions, &locks, waiting))
+    let may_lock = match statement {
+        WAITS_FOR_BACKUPS => where_there_is(session.query(MAY_LOCK, deadline).await)?,
+        _ => Rows::default(),
+    };
+    Ok(rank(&sessions, &transactions, &locks, &may_lock, waiting))
 }
 
 fn where_there_is(reply: Result<Rows, DatabaseError>) -> Result<Rows, DatabaseError> {
@@ -82,7 +98,11 @@ fn where_there_is(reply: Result<Rows, DatabaseError>) -> Result<Rows, DatabaseEr
 }
 
 /// Who is suspected, and how much.
-fn rank(sessions: &Rows, transactions: &Rows, locks: &Rows, waiting: Option<u64>) -> Vec<Holder> {
+fn rank(sessions: &Rows, transactions: &Rows, locks: &Rows, may_lock: &Rows, waiting: Option<u64>) -> Vec<Holder> {
+    let may_hold_a_backups_lock = |user: &str| {
+        let account = format!("'{user}'@");
+        (0..may_lock.rows.len()).any(|row| may_lock.get(row, "grantee").is_some_and(|it| it.starts_with(&account)))
+    };
     let row_of =
         |rows: &Rows, thread_id: &str| (0..rows.rows.len()).find(|row| rows.get(*row, "thread_id") == Some(thread_id));
     let mut suspects: Vec<(u8, Holder)> = (0..sessions.rows.len())
@@ -107,6 +127,8 @@ fn rank(sessions: &Rows, transactions: &Rows, locks: &Rows, waiting: Option<u64>
                 (1, "has an open transaction".to_owned())
             } else if runs {
                 (2, "runs a statement".to_owned())
+            } else if may_hold_a_backups_lock(sessions.get(row, "user")?) {
+                (3, "is idle, and may hold a backup's lock".to_owned())
             } else {
                 return None;
             };
@@ -116,6 +138,7 @@ fn rank(sessions: &Rows, transactions: &Rows, locks: &Rows, waiting: Option<u64>
                 user: Statement::new(&format!("{user}@{host}")).to_string(),
                 seconds,
                 statement: Statement::new(sessions.get(row, "statement").unwrap_or("(idle, no statement running)")),
+                is_idle: sessions.get(row, "statement").is_none(),
                 reason: Statement::new(reason.trim_end()).to_string(),
             };
             Some((weight, holder))

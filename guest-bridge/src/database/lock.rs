@@ -121,7 +121,7 @@ impl TablesLock {
                 Err(error)
             }
             (Err(NotHeld::NotInTime { connection_id, statement }), Ok(())) => {
-                let found = holder::find(open, Some(connection_id), terms.statement_deadline).await;
+                let found = holder::find(open, Some(connection_id), statement, terms.statement_deadline).await;
                 session.close().await;
                 let (holders, failed) = match found {
                     Ok(holders) => (holders, None),

@@ -18,6 +18,9 @@ pub enum LockMethod {
     FlushTablesWithReadLock,
 }
 
+/// The one statement that waits for nothing but another backup.
+pub(super) const WAITS_FOR_BACKUPS: &str = "BACKUP STAGE START";
+
 /// A lock method and why it is the one.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LockChoice {
@@ -33,7 +36,7 @@ impl LockMethod {
         match self {
             // START waits for other backups; BLOCK_COMMIT passes through FLUSH and BLOCK_DDL by itself. From here commits, writes to
             // non-transactional tables and DDL wait; uncommitted InnoDB writes go on, and InnoDB's recovery rolls them back in a copy.
-            Self::BackupStage => &["BACKUP STAGE START", "BACKUP STAGE BLOCK_COMMIT"],
+            Self::BackupStage => &[WAITS_FOR_BACKUPS, "BACKUP STAGE BLOCK_COMMIT"],
             // The first stops non-transactional writes and DDL, the second everything that would write to the binlog: commits.
             Self::PerconaBackupLocks => &["LOCK TABLES FOR BACKUP", "LOCK BINLOG FOR BACKUP"],
             // Waits for every running statement, and new writers queue behind it: hence the deadline.

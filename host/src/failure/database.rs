@@ -1,5 +1,7 @@
 //! What the database's errors mean for a run.
 
+use std::borrow::Cow;
+
 use guest_bridge::database::DatabaseError;
 
 use super::agent;
@@ -11,15 +13,15 @@ impl From<DatabaseError> for Cause {
         let kind = kind(&error);
         // A frozen guest is what has to be said, whatever the statement was.
         let hint = if kind == Kind::GuestFrozen { None } else { error.hint() };
-        Self::of(kind, hint.map(str::to_owned), error)
+        Self::of(kind, hint.map(Cow::into_owned), error)
     }
 }
 
 fn kind(error: &DatabaseError) -> Kind {
     match error {
         DatabaseError::Credentials { .. } => Kind::Credentials,
-        DatabaseError::AccessDenied { .. } => Kind::AccessDenied,
-        DatabaseError::Unreachable { .. } => Kind::DatabaseUnreachable,
+        DatabaseError::AccessDenied { .. } | DatabaseError::MayNot { .. } => Kind::AccessDenied,
+        DatabaseError::Unreachable { .. } | DatabaseError::TurnedAway { .. } => Kind::DatabaseUnreachable,
         DatabaseError::Server { .. } => Kind::DatabaseRefused,
         DatabaseError::TimedOut { .. } => Kind::DatabaseSilent,
         DatabaseError::Lost { .. } | DatabaseError::Closed { .. } => Kind::DatabaseLost,
@@ -66,12 +68,17 @@ mod tests {
         let message = statement();
         let denied = DatabaseError::AccessDenied { address: "unix:/x".into(), user: "root".into(), message };
         expect(denied, Kind::AccessDenied, Exit::Usage);
+        let (account, missing, grant) = ("'a'@'b'".into(), "RELOAD".into(), "GRANT RELOAD ON *.* TO 'a'@'b'".into());
+        expect(DatabaseError::MayNot { account, missing, grant }, Kind::AccessDenied, Exit::Usage);
     }
 
     #[test]
     fn a_database_that_does_not_do_its_part_fails_the_run() {
         let unreachable = DatabaseError::Unreachable { address: "unix:/x".into(), problem: "refused".into() };
         expect(unreachable, Kind::DatabaseUnreachable, Exit::Failed);
+        let full =
+            DatabaseError::TurnedAway { address: "unix:/x".into(), code: Some(1040), problem: "too many".into() };
+        expect(full, Kind::DatabaseUnreachable, Exit::Failed);
         let server = DatabaseError::Server { statement: statement(), code: 1205, message: statement() };
         expect(server, Kind::DatabaseRefused, Exit::Failed);
         let silent = DatabaseError::TimedOut { statement: statement(), deadline: DEADLINE };
