@@ -4,10 +4,10 @@
 //! sent in clear by the server's usual authentication plugins, and nothing is asked that contains user data but the text of a statement
 //! that holds a lock.
 
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use std::{any::Any, fmt, panic::AssertUnwindSafe, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
-use mysql_async::{Conn, Opts, OptsBuilder, QueryResult, TextProtocol, Value, prelude::Queryable};
+use mysql_async::{Conn, DriverError, Opts, OptsBuilder, QueryResult, TextProtocol, Value, prelude::Queryable};
 use tokio::{
     task::JoinHandle,
     time::{Instant, timeout, timeout_at},
@@ -88,16 +88,30 @@ impl Way {
     }
 
     async fn connect(&self, deadline: Duration) -> Result<Conn, DatabaseError> {
-        match timeout(deadline, Conn::new(self.opts.clone())).await {
+        // The server chooses how it wants to be sure of the account, and the client panics at some of its choices.
+        let handshake = AssertUnwindSafe(Conn::new(self.opts.clone())).catch_unwind();
+        match timeout(deadline, handshake).await.map(|ended| ended.unwrap_or_else(|panic| Err(panicked(&*panic)))) {
             Ok(Ok(conn)) => Ok(conn),
             Ok(Err(mysql_async::Error::Server(error))) if is_refusal(error.code) => Err(DatabaseError::AccessDenied {
                 address: self.address.to_string(),
                 user: self.user.clone(),
                 message: Statement::new(&error.message),
             }),
+            Ok(Err(mysql_async::Error::Server(error))) => {
+                Err(self.turned_away(Some(error.code), &format!("error {}: {}", error.code, error.message)))
+            }
+            Ok(Err(mysql_async::Error::Driver(error @ DriverError::UnknownAuthPlugin { .. }))) => {
+                Err(self.turned_away(None, &error.to_string()))
+            }
+            Ok(Err(mysql_async::Error::Other(error))) => Err(self.turned_away(None, &error.to_string())),
             Ok(Err(error)) => Err(self.unreachable(&error.to_string())),
             Err(_) => Err(self.unreachable(&format!("no answer within {} ms", deadline.as_millis()))),
         }
+    }
+
+    fn turned_away(&self, code: Option<u16>, problem: &str) -> DatabaseError {
+        let (address, problem) = (self.address.to_string(), Statement::new(problem).to_string());
+        DatabaseError::TurnedAway { address, code, problem }
     }
 
     fn unreachable(&self, problem: &str) -> DatabaseError {
@@ -121,6 +135,12 @@ impl Way {
             Err(_) => tracing::warn!(connection = id, "could not kill an abandoned statement in time"),
         }
     }
+}
+
+/// What a panic of the client says.
+fn panicked(panic: &(dyn Any + Send)) -> mysql_async::Error {
+    let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    mysql_async::Error::Other(words.unwrap_or("the client broke off").to_owned().into())
 }
 
 /// Opening the second connection and killing, together.
