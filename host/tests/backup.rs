@@ -439,6 +439,21 @@ async fn engine_logs_that_the_server_does_not_flush_leave_grade_filesystem_and_a
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_account_that_may_not_see_the_binlog_is_refused_before_anything_is_made_or_locked() {
+    let setting = Setting::new();
+    let refuses = Answer::Refuses(1227, "Access denied; you need BINLOG MONITOR".to_owned());
+    let database = setting.database.clone().with_grants("GRANT RELOAD ON *.* TO `root`@`localhost`");
+    let setting = Setting { database: database.fails_at("SHOW MASTER STATUS", refuses), ..setting };
+    let failure = setting.back_up().await.unwrap_err();
+    assert_eq!((failure.cause.kind, failure.exit()), (Kind::AccessDenied, Exit::Usage), "{failure}");
+    let grant = "GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO 'root'@'localhost'";
+    assert!(failure.cause.hint().contains(grant), "{}", failure.cause.hint());
+    let entries = setting.log.entries();
+    let made = ["lvcreate", "BACKUP STAGE", "guest-fsfreeze-freeze"];
+    assert!(!entries.iter().any(|entry| made.iter().any(|word| entry.contains(word))), "{entries:#?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn any_fault_under_the_lock_leaves_the_database_as_it_was_set() {
     let set =
         |setting: Setting| Setting { database: setting.database.clone().with_flush_log_at_trx_commit(0), ..setting };

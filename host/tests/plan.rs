@@ -82,6 +82,7 @@ fn survey() -> Survey {
         disks: vec![disk("vg/root", 10 * GIB, 100 * GIB), disk("vg/data", 20 * GIB, 100 * GIB)],
         guest: Some(guest(&["guest-exec", "guest-exec-status"])),
         server: Some(mariadb()),
+        account: Vec::new(),
     }
 }
 

@@ -53,6 +53,11 @@ impl Flush {
         Self { product: format!("{flavour} {version}"), setting, raises: setting == Some(0) && !writes_at_zero }
     }
 
+    /// Whether it takes the setting to 1.
+    pub(super) fn raises(&self) -> bool {
+        self.raises
+    }
+
     /// Its statements, for the batch that takes the lock. Under the lock nobody commits: what is changed for one of them is put back
     /// by the next, so that the server does it whatever becomes of us.
     pub(super) fn statements(&self, deadline: Duration) -> impl Iterator<Item = Timed> {

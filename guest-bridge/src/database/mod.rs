@@ -18,6 +18,7 @@ pub mod lock;
 pub mod lock_method;
 mod milliseconds;
 pub mod net;
+pub mod privileges;
 mod rows;
 #[cfg(any(test, feature = "scripted"))]
 pub mod scripted;

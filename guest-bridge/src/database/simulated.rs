@@ -159,6 +159,7 @@ impl SimulatedMariaDb {
             "SET GLOBAL innodb_flush_log_at_trx_commit = 1" => state.flush_log_at_trx_commit = 1,
             "FLUSH LOCAL ENGINE LOGS" | "SET @stillpoint_asked = NOW(6)" => {}
             "SELECT TIMESTAMPDIFF(MICROSECOND, @stillpoint_asked, NOW(6))" => return one("waited", "700"),
+            "SELECT CURRENT_USER()" => return one("CURRENT_USER()", "root@localhost"),
             "SHOW GRANTS" => return one("Grants", &state.grants),
             "BACKUP STAGE BLOCK_COMMIT" => state.locked_by = Some(id),
             "BACKUP STAGE END" => state.locked_by = None,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use guest_bridge::database::{
     Credentials, Database, DatabaseError,
     net::{Address, NetSession},
+    privileges::prove,
     server::{Flavour, identify},
 };
 
@@ -52,6 +53,57 @@ async fn an_account_that_need_not_see_every_table_does_not_say_that_there_is_non
         assert_eq!(identify(&mut session, SOON).await.unwrap().non_transactional_tables, count, "{name}");
         Box::new(session).close().await;
     }
+}
+
+#[tokio::test]
+async fn an_account_that_may_not_lock_is_refused_without_a_lock_and_the_hint_mends_it() {
+    let server = PrivateServer::start();
+    server.sql("CREATE USER small");
+    let open = NetSession::opener(Address::Unix(server.socket()), Credentials::new("small", None));
+    for (grant, missing) in
+        [("USAGE", "RELOAD and BINLOG MONITOR"), ("RELOAD", "BINLOG MONITOR"), ("BINLOG MONITOR", "RELOAD")]
+    {
+        server.sql(&format!("REVOKE ALL ON *.* FROM small; GRANT {grant} ON *.* TO small"));
+        let mut session = open(SOON).await.unwrap();
+        let found = identify(&mut *session, SOON).await.unwrap();
+        let error = prove(&mut *session, &found, SOON).await.unwrap_err();
+        assert!(matches!(&error, DatabaseError::MayNot { missing: named, .. } if named == missing), "{error:?}");
+        let hint = error.hint().unwrap();
+        server.sql(hint.strip_prefix("on the server: ").unwrap());
+        let mut session = open(SOON).await.unwrap();
+        assert_eq!(prove(&mut *session, &found, SOON).await.unwrap(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn an_administrator_may_all() {
+    let server = PrivateServer::start();
+    let mut session = server.open()(SOON).await.unwrap();
+    let found = identify(&mut *session, SOON).await.unwrap();
+    assert_eq!(prove(&mut *session, &found, SOON).await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_way_to_be_sure_of_the_account_that_is_not_known_here_is_an_error() {
+    let server = PrivateServer::start();
+    server.sql("INSTALL SONAME 'auth_ed25519'; CREATE USER curve IDENTIFIED VIA ed25519 USING PASSWORD('geheim')");
+    let credentials = Credentials::new("curve", Some("geheim".to_owned()));
+    let error = NetSession::open(&Address::Unix(server.socket()), &credentials, SOON).await.err().unwrap();
+    assert!(matches!(&error, DatabaseError::TurnedAway { code: None, .. }), "{error:?}");
+    assert!(error.to_string().contains("ed25519"), "{error}");
+    assert!(error.hint().unwrap().contains("--db agent"), "{:?}", error.hint());
+}
+
+#[tokio::test]
+async fn a_server_that_is_full_is_not_taken_for_one_that_is_not_there() {
+    let server = PrivateServer::start();
+    server.sql("CREATE USER few WITH MAX_USER_CONNECTIONS 1");
+    let open = NetSession::opener(Address::Unix(server.socket()), Credentials::new("few", None));
+    let first = open(SOON).await.unwrap();
+    let error = open(SOON).await.err().unwrap();
+    assert!(matches!(&error, DatabaseError::TurnedAway { code: Some(1226), .. }), "{error:?}");
+    assert!(error.hint().unwrap().contains("let other connections end"), "{:?}", error.hint());
+    first.close().await;
 }
 
 #[tokio::test]

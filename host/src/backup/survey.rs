@@ -3,6 +3,7 @@
 use crate::blocking::blocking;
 use fsprobe::Kind;
 use guest_bridge::agent::{self, AgentError, AgentInfo, Filesystem, FreezeStatus};
+use guest_bridge::database::privileges;
 use guest_bridge::database::server::{self, Server};
 
 use crate::ask::connect::World;
@@ -29,6 +30,8 @@ pub struct Survey {
     pub guest: Option<GuestSurvey>,
     /// The database server, where one is configured.
     pub server: Option<Server>,
+    /// What its account may not, and a backup can do without.
+    pub account: Vec<String>,
 }
 
 /// One disk.
@@ -68,8 +71,8 @@ impl Survey {
             .map(|name| blocking(|| DiskSurvey::take(name, world)))
             .collect::<Result<Vec<_>, Cause>>()?;
         let guest = stop.or(GuestSurvey::take(job, world)).await??;
-        let server = survey_server(job, world, stop).await?;
-        Ok(Self { disks, guest, server })
+        let (server, account) = survey_server(job, world, stop).await?.unzip();
+        Ok(Self { disks, guest, server, account: account.unwrap_or_default() })
     }
 
     /// Whether programs can be run in the guest.
@@ -113,6 +116,7 @@ impl Survey {
                 ),
             }
         }
+        notes.extend(self.account.iter().cloned());
         if let Some(why) = self.guest.as_ref().and_then(|guest| guest.unlisted.as_ref()) {
             notes.push(format!("whether the guest has disks that this job does not name cannot be seen: {why}"));
         }
@@ -191,14 +195,20 @@ impl GuestSurvey {
     }
 }
 
-async fn survey_server(job: &Job, world: &World, stop: &Stop) -> Result<Option<Server>, Cause> {
+/// The server, and what its account may not. One that may not lock it is refused here, before anything is made or locked.
+async fn survey_server(job: &Job, world: &World, stop: &Stop) -> Result<Option<(Server, Vec<String>)>, Cause> {
     let Some(open) = &world.database else { return Ok(None) };
     let deadline = job.policy.survey_database.value;
     // Opened to the end also after a signal: half open it could not be closed, and its client would stay in the guest.
     let mut session = open(deadline).await?;
-    let server = stop.or(server::identify(&mut *session, deadline)).await;
+    let surveyed = async {
+        let server = server::identify(&mut *session, deadline).await?;
+        let account = privileges::prove(&mut *session, &server, deadline).await?;
+        Ok::<_, Cause>((server, account))
+    };
+    let surveyed = stop.or(surveyed).await;
     session.close().await;
-    Ok(Some(server??))
+    Ok(Some(surveyed??))
 }
 
 fn holds_something(kind: Kind) -> bool {

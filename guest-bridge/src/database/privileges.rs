@@ -1,0 +1,200 @@
+//! Whether the account may do what a backup asks of it: found out before anything is locked or made.
+
+use std::time::Duration;
+
+use super::{
+    Database, DatabaseError, Timed, bounds,
+    engine_logs::Flush,
+    grants::{Grants, Holds, SHOW_GRANTS},
+    lock_method::LockMethod,
+    server::{self, Flavour, Server},
+};
+
+const WHO_AM_I: &str = "SELECT CURRENT_USER()";
+
+/// Error 1227, `ER_SPECIFIC_ACCESS_DENIED_ERROR`.
+const ACCESS_DENIED: u16 = 1227;
+
+/// Proves that the account of `session` may lock `server` and see where its binlog stands: the latter by asking, without a lock. Gives
+/// what it may not and a backup can do without, a sentence each.
+///
+/// # Errors
+/// [`DatabaseError::MayNot`] with what is missing; else those of the session.
+pub async fn prove(
+    session: &mut dyn Database,
+    server: &Server,
+    deadline: Duration,
+) -> Result<Vec<String>, DatabaseError> {
+    let mut batch: Vec<_> = bounds::unbounded(deadline).collect();
+    batch.extend([Timed::new(WHO_AM_I, deadline), Timed::new(SHOW_GRANTS, deadline)]);
+    batch.extend(server::where_the_binlog_stands(server, deadline));
+    let mut answers = session.batch(&batch).await;
+    bounds::read_unbounded(&mut answers)?;
+    let account = answers.next()?.rows.pop().and_then(|mut row| row.pop()).flatten().unwrap_or_default();
+    let grants = match answers.next() {
+        Ok(rows) => Grants::read(&rows),
+        // A server that checks no privileges.
+        Err(DatabaseError::Server { .. }) => Grants::default(),
+        Err(error) => return Err(error),
+    };
+
+    let mut missing = Vec::new();
+    if grants.hold(lock_privileges(server)) == Holds::No {
+        missing.push("RELOAD");
+    }
+    match server::read_coordinates(server, &mut answers) {
+        Ok(_) => {}
+        Err(DatabaseError::Server { code: ACCESS_DENIED, .. }) => missing.push(binlog_privilege(server)),
+        Err(error) => return Err(error),
+    }
+    if !missing.is_empty() {
+        return Err(DatabaseError::MayNot {
+            account: quoted(&account),
+            missing: missing.join(" and "),
+            grant: format!("GRANT RELOAD, PROCESS, {} ON *.* TO {}", binlog_privilege(server), quoted(&account)),
+        });
+    }
+    Ok(remarks(server, &grants))
+}
+
+fn remarks(server: &Server, grants: &Grants) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if grants.hold(&["PROCESS"]) == Holds::No {
+        remarks.push(
+            "the database account has no PROCESS: who keeps the lock from being granted could not be named".to_owned(),
+        );
+    }
+    if grants.hold(&["RELOAD"]) == Holds::No {
+        remarks.push(
+            "the database account has no RELOAD: the engines' logs cannot be written out, and the grade will be \
+             `filesystem`"
+                .to_owned(),
+        );
+    }
+    if Flush::new(server, server.innodb_flush_log_at_trx_commit).raises() && grants.hold(&["SUPER"]) == Holds::No {
+        remarks.push(format!(
+            "innodb_flush_log_at_trx_commit is 0, {} {} writes its log out only where it is 1, and the database account \
+             has no SUPER to set it for a moment: the grade will be `filesystem`",
+            server.flavour, server.version
+        ));
+    }
+    remarks
+}
+
+/// Each of them suffices for the lock.
+fn lock_privileges(server: &Server) -> &'static [&'static str] {
+    match LockMethod::choose(server).method {
+        LockMethod::FlushTablesWithReadLock if server.flavour != Flavour::MariaDb => &["RELOAD", "FLUSH_TABLES"],
+        LockMethod::BackupStage | LockMethod::PerconaBackupLocks | LockMethod::FlushTablesWithReadLock => &["RELOAD"],
+    }
+}
+
+fn binlog_privilege(server: &Server) -> &'static str {
+    match server.flavour {
+        Flavour::MariaDb if (server.version.major, server.version.minor) >= (10, 5) => "BINLOG MONITOR",
+        Flavour::MariaDb | Flavour::MySql | Flavour::Percona => "REPLICATION CLIENT",
+    }
+}
+
+/// `user@host` as a GRANT has it.
+fn quoted(account: &str) -> String {
+    let quote = |word: &str| format!("'{}'", word.replace('\\', "\\\\").replace('\'', "\\'"));
+    match account.rsplit_once('@') {
+        Some((user, host)) => format!("{}@{}", quote(user), quote(host)),
+        None => quote(account),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        call_log::CallLog,
+        database::{
+            scripted::{ScriptedDatabase, expect},
+            server::{Version, tests::server},
+        },
+    };
+
+    const SOON: Duration = Duration::from_secs(1);
+
+    fn mysql() -> Server {
+        Server { flavour: Flavour::MySql, version: Version { major: 8, minor: 4, patch: 3 }, ..server() }
+    }
+
+    fn may_set() -> [crate::database::scripted::Line; 3] {
+        [
+            expect("SET SESSION max_statement_time = 0"),
+            expect("SET SESSION max_execution_time = 0").refuses(1193, "Unknown system variable"),
+            expect("SET SESSION sql_select_limit"),
+        ]
+    }
+
+    /// What is said of an account with `grants` that the server answers so where its binlog stands.
+    async fn said(server: &Server, grants: &str, sees_binlog: bool) -> Result<Vec<String>, DatabaseError> {
+        let account = [Some("back'up@10.0.0.%")];
+        let status = if server.flavour == Flavour::MariaDb { "SHOW MASTER STATUS" } else { "SHOW BINARY LOG STATUS" };
+        let status = match sees_binlog {
+            true => expect(status).returns(&["File", "Position"], &[&[Some("b.000001"), Some("4")]]),
+            false => expect(status).refuses(1227, "Access denied"),
+        };
+        let mut script: Vec<_> = may_set().into();
+        script.extend([
+            expect("SELECT CURRENT_USER()").returns(&["CURRENT_USER()"], &[&account]),
+            expect("SHOW GRANTS").returns(&["Grants"], &[&[Some(grants)]]),
+            status,
+        ]);
+        if server.flavour == Flavour::MariaDb {
+            script.push(expect("SELECT @@GLOBAL.gtid_binlog_pos"));
+        }
+        prove(&mut ScriptedDatabase::new(CallLog::new(), script), server, SOON).await
+    }
+
+    #[tokio::test]
+    async fn an_account_with_all_it_needs_is_not_spoken_of() {
+        let grants = "GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO `a`@`b`";
+        assert_eq!(said(&server(), grants, true).await.unwrap(), [""; 0]);
+        let grants = "GRANT RELOAD, PROCESS, REPLICATION CLIENT ON *.* TO `a`@`b`";
+        assert_eq!(said(&mysql(), grants, true).await.unwrap(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_is_named_with_the_grant_of_that_product() {
+        let cases = [
+            (server(), "GRANT RELOAD ON *.* TO `a`@`b`", false, "BINLOG MONITOR"),
+            (mysql(), "GRANT RELOAD ON *.* TO `a`@`b`", false, "REPLICATION CLIENT"),
+            (server(), "GRANT USAGE ON *.* TO `a`@`b`", true, "RELOAD"),
+            (server(), "GRANT SELECT ON *.* TO `a`@`b`", false, "RELOAD and BINLOG MONITOR"),
+        ];
+        for (server, grants, sees_binlog, wanted) in cases {
+            let error = said(&server, grants, sees_binlog).await.unwrap_err();
+            let DatabaseError::MayNot { missing, .. } = &error else { panic!("{error:?}") };
+            assert_eq!(missing, wanted);
+            let monitor = binlog_privilege(&server);
+            let line = format!("GRANT RELOAD, PROCESS, {monitor} ON *.* TO 'back\\'up'@'10.0.0.%'");
+            assert!(error.hint().unwrap().contains(&line), "{:?}", error.hint());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_backup_can_do_without_is_a_remark() {
+        let remarks = said(&mysql(), "GRANT FLUSH_TABLES, REPLICATION CLIENT ON *.* TO `a`@`b`", true).await.unwrap();
+        assert!(remarks[0].contains("PROCESS") && remarks[1].contains("RELOAD"), "{remarks:?}");
+        let lazy = Server { innodb_flush_log_at_trx_commit: Some(0), ..server() };
+        let grants = "GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO `a`@`b`";
+        assert!(said(&lazy, grants, true).await.unwrap()[0].contains("SUPER"));
+        assert_eq!(said(&lazy, "GRANT ALL PRIVILEGES ON *.* TO `a`@`b`", true).await.unwrap(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_checks_no_privileges_is_not_refused() {
+        let mut script: Vec<_> = may_set().into();
+        script.extend([
+            expect("SELECT CURRENT_USER()").returns(&["CURRENT_USER()"], &[&[Some("root@")]]),
+            expect("SHOW GRANTS").refuses(1290, "The server is running with --skip-grant-tables"),
+        ]);
+        let server = Server { log_bin: false, ..server() };
+        let said = prove(&mut ScriptedDatabase::new(CallLog::new(), script), &server, SOON).await.unwrap();
+        assert_eq!(said, [""; 0]);
+    }
+}
