@@ -106,36 +106,34 @@ impl TablesLock {
                 return Ok(None);
             }
         };
-        let settled = changed.settle().await;
-        match (held, settled) {
-            (Ok(held), Ok(())) => {
-                let waited = held.granted_at.duration_since(started);
-                Ok(Some(Self { session, method, held, waited }))
-            }
-            (_, Err(not_put_back)) => {
-                session.close().await;
-                Err(not_put_back)
-            }
-            (Err(NotHeld::Failed(error)), Ok(())) => {
-                session.close().await;
-                Err(error)
-            }
-            (Err(NotHeld::NotInTime { connection_id, statement }), Ok(())) => {
+        let failed = match held {
+            Ok(held) => match changed.settle().await {
+                Ok(()) => {
+                    let waited = held.granted_at.duration_since(started);
+                    return Ok(Some(Self { session, method, held, waited }));
+                }
+                Err(not_put_back) => not_put_back,
+            },
+            Err(NotHeld::Failed(error)) => error,
+            Err(NotHeld::NotInTime { connection_id, statement }) => {
                 let found = holder::find(open, Some(connection_id), statement, terms.statement_deadline).await;
-                session.close().await;
                 let (holders, failed) = match found {
                     Ok(holders) => (holders, None),
                     Err(error) => (Vec::new(), Some(Box::new(error))),
                 };
-                Err(DatabaseError::LockNotGranted {
+                DatabaseError::LockNotGranted {
                     method,
                     statement: Statement::new(statement),
                     deadline: terms.lock_deadline,
                     holders,
                     diagnosis_failed: failed,
-                })
+                }
             }
-        }
+        };
+        // First, so that it cannot change anything any more.
+        session.close().await;
+        changed.settle().await?;
+        Err(failed)
     }
 
     /// The lock that is held.
