@@ -60,7 +60,8 @@ static SUBJECTS: LazyLock<(Images, Vec<Subject>)> = LazyLock::new(|| {
     add("xfs-v5", 300, &[0..264, 512..736, 1024..1360, 1536..1600], &|image| {
         run("mkfs.xfs", &["-q", image]);
     });
-    add("btrfs", 128, &[(64 << 10)..(64 << 10) + 400], &|image| {
+    let btrfs = (64 << 10)..(64 << 10) + 400;
+    add("btrfs", 128, std::slice::from_ref(&btrfs), &|image| {
         run("mkfs.btrfs", &["-q", image]);
     });
     (images, subjects)

@@ -17,6 +17,7 @@ use super::{
 /// Whether everything that was acknowledged was in the files when the lock was granted.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum EngineLogs {
     /// The server wrote them out under the lock.
     Flushed,

@@ -57,14 +57,14 @@ pub(super) fn denied(address: &str, message: &str) -> &'static str {
 mod tests {
     use crate::database::{DatabaseError, Statement};
 
-    fn unreachable(problem: &str) -> &'static str {
+    fn unreachable(problem: &str) -> String {
         let (address, problem) = ("unix:/run/mysqld/mysqld.sock".to_owned(), problem.to_owned());
-        DatabaseError::Unreachable { address, problem }.hint().unwrap()
+        DatabaseError::Unreachable { address, problem }.hint().unwrap().into_owned()
     }
 
-    fn denied(address: &str, message: &str) -> &'static str {
+    fn denied(address: &str, message: &str) -> String {
         let (address, user, message) = (address.to_owned(), "root".to_owned(), Statement::new(message));
-        DatabaseError::AccessDenied { address, user, message }.hint().unwrap()
+        DatabaseError::AccessDenied { address, user, message }.hint().unwrap().into_owned()
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 use fsprobe::Verdict;
+use guest_bridge::database::engine_logs::EngineLogs;
 use guest_bridge::database::lock_method::LockMethod;
 use guest_bridge::database::server::Coordinates;
 use lvm::LvName;
@@ -41,6 +42,10 @@ fn coordinates() -> impl Strategy<Value = Coordinates> {
     any::<(String, u64, Option<String>)>().prop_map(|(file, position, gtid)| Coordinates { file, position, gtid })
 }
 
+fn engine_logs() -> impl Strategy<Value = EngineLogs> {
+    prop_oneof![Just(EngineLogs::Flushed), any::<String>().prop_map(|reason| EngineLogs::NotFlushed { reason })]
+}
+
 fn fact() -> impl Strategy<Value = Fact> {
     let volume = (lv(), lv(), any::<u64>()).prop_map(|(cow, origin, size_bytes)| CowVolume { cow, origin, size_bytes });
     const VERDICTS: [Verdict; 4] = [Verdict::Consistent, Verdict::Unknown, Verdict::Replay, Verdict::Damaged];
@@ -52,9 +57,9 @@ fn fact() -> impl Strategy<Value = Fact> {
     prop_oneof![
         prop::collection::vec(volume, 0..3).prop_map(|volumes| Fact::CowVolumes { volumes }),
         Just(Fact::GuestSynced),
-        (method(), any::<[u64; 2]>(), prop::option::of(coordinates())).prop_map(
-            |(method, [connection_id, waited_ms], at)| {
-                Fact::Locked { method, connection_id, coordinates: at, waited_ms }
+        (method(), any::<[u64; 2]>(), prop::option::of(coordinates()), prop::option::of(engine_logs())).prop_map(
+            |(method, [connection_id, waited_ms], coordinates, engine_logs)| {
+                Fact::Locked { method, connection_id, coordinates, waited_ms, engine_logs }
             }
         ),
         any::<u64>().prop_map(|filesystems| Fact::Frozen { filesystems }),
