@@ -151,3 +151,24 @@ fn device_nodes_are_made_only_when_asked_for() {
     assert_eq!(report["copied"]["special_files"], 2);
     assert_eq!(report["copied"]["hard_links"], 2);
 }
+
+#[test]
+fn a_folder_that_cannot_be_listed_has_its_owner_and_mode() {
+    let lab = Lab::new();
+    lab.mke2fs(8, &["-t", "ext4"]);
+    lab.debugfs("mkdir secret");
+    for request in [
+        "feature encrypt",
+        "sif secret flags 0x80800",
+        "sif secret uid 1234",
+        "sif secret gid 2345",
+        "sif secret mode 040700",
+    ] {
+        lab.debugfs(request);
+    }
+    let to = lab.path("copied");
+    let ran = lab.cp("/secret", &to, &[]);
+    assert!(ran.code != 0 && ran.stderr.contains("encrypted"), "{}: {}", ran.code, ran.stderr);
+    let made = fs::metadata(&to).unwrap();
+    assert_eq!((made.uid(), made.gid(), made.mode() & 0o7777), (1234, 2345, 0o700));
+}

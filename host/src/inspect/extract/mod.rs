@@ -189,12 +189,13 @@ impl Extraction<'_> {
             return Err(Trouble::TooDeep);
         }
         let (made, is_new) = folder.create_folder(name)?;
-        self.fill(&made, node)?;
-        if is_new {
+        let filled = self.fill(&made, node);
+        // One that cannot be listed, as an encrypted one, is its owner's nevertheless.
+        if is_new && !filled.as_ref().is_err_and(Trouble::ends_all) {
             self.report.copied.folders += 1;
             self.apply_attributes(made.descriptor(), node)?;
         }
-        Ok(())
+        filled
     }
 
     /// Copies what is in the folder `node` into `made`.
