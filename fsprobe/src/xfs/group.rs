@@ -31,7 +31,14 @@ const HEADERS: [Header; 3] = [
 ];
 
 /// Adds what is wrong with the headers of all groups that are on `volume`.
-pub(super) fn check(volume: &dyn ReadAt, superblock: &Superblock, findings: &mut Findings) -> Result<(), ProbeError> {
+///
+/// Unless the log `is_clean`, a growth of the filesystem may have reached the superblock and not yet the group that grew.
+pub(super) fn check(
+    volume: &dyn ReadAt,
+    superblock: &Superblock,
+    is_clean: bool,
+    findings: &mut Findings,
+) -> Result<(), ProbeError> {
     let sector_bytes = usize::from(superblock.sb_sectsize);
     if !sector_bytes.is_power_of_two() || !(512..=32 << 10).contains(&sector_bytes) {
         let detail = format!("its sector size is {sector_bytes}");
@@ -52,7 +59,7 @@ pub(super) fn check(volume: &dyn ReadAt, superblock: &Superblock, findings: &mut
         }
         for header in &HEADERS {
             let place = || format!("{} of group {group}", header.name);
-            if let Some(why) = header.wrong(&headers, superblock, group) {
+            if let Some(why) = header.wrong(&headers, superblock, group, is_clean) {
                 findings.push(Finding::damage("xfs-group-header-bad", place(), why));
             }
         }
@@ -66,7 +73,7 @@ pub(super) fn check(volume: &dyn ReadAt, superblock: &Superblock, findings: &mut
 
 impl Header {
     /// What is wrong with it, in the first sectors of its group.
-    fn wrong(&self, headers: &[u8], superblock: &Superblock, group: u32) -> Option<String> {
+    fn wrong(&self, headers: &[u8], superblock: &Superblock, group: u32, is_clean: bool) -> Option<String> {
         let sector_bytes = usize::from(superblock.sb_sectsize);
         let sector = headers.get(self.sector * sector_bytes..)?.get(..sector_bytes)?;
         if !superblock.has_checksums() && self.magic == b"XAFL" {
@@ -97,9 +104,8 @@ impl Header {
         if version != 1 {
             return Some(format!("its version is {version}"));
         }
-        // Of the last group a log that has to be replayed may hold another length: it grew.
         let is_last = group + 1 == superblock.sb_agcount;
-        let is_wrong = if is_last { length > superblock.sb_agblocks } else { length != superblock.sb_agblocks };
+        let is_wrong = length > superblock.sb_agblocks || (length < superblock.sb_agblocks && is_clean && !is_last);
         is_wrong
             .then(|| format!("it says that the group has {length} blocks, the superblock {}", superblock.sb_agblocks))
     }

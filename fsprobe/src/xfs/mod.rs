@@ -10,7 +10,7 @@ mod superblock;
 mod verify;
 
 use crate::read_at::read;
-use crate::{Finding, Findings, ProbeError, ReadAt, Window};
+use crate::{Finding, Findings, ProbeError, ReadAt, Verdict, Window};
 
 use log::{Log, State};
 pub(crate) use superblock::has_superblock;
@@ -62,7 +62,8 @@ pub(crate) fn check(volume: &dyn ReadAt, findings: &mut Findings) -> Result<(), 
             }
         }
     }
-    group::check(volume, &superblock, findings)
+    let is_clean = findings.verdict() == Verdict::Consistent;
+    group::check(volume, &superblock, is_clean, findings)
 }
 
 fn torn(block: Option<u64>, place: &str) -> Option<Finding> {
