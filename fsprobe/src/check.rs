@@ -79,8 +79,6 @@ fn not_deep(kind: Kind) -> Option<Finding> {
         Kind::Ntfs => "boot sectors, the first records, the log's state and a hibernation file",
         Kind::Fat => "boot sector and tables",
         Kind::Exfat => "boot region and mark of use",
-        Kind::ExtJournal => "the superblocks",
-        Kind::Swap => "header and size",
         _ => return None,
     };
     let detail = format!("of {kind}, only {judged} are judged, with --deep as without");

@@ -25,7 +25,7 @@ fn is_udf(head: &[u8]) -> bool {
     run.any(|at| has(head, at + 1, b"NSR02") || has(head, at + 1, b"NSR03"))
 }
 
-/// "Inside Macintosh: Files", 2-60: `drSigWord`, and `drAlBlkSiz`, a multiple of 512.
+/// "Inside Macintosh: Files", 2-60: the signature word, and the size of an allocation block, a multiple of 512.
 fn is_hfs(head: &[u8]) -> bool {
     let allocation_block = be32(head, 1024 + 20);
     has(head, 1024, b"BD") && allocation_block != 0 && allocation_block.is_multiple_of(512)
