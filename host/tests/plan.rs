@@ -217,4 +217,8 @@ fn the_document_says_of_every_setting_who_chose_it() {
     assert_eq!(of("level"), ("3", "--level"));
     assert_eq!(of("threads"), ("5", "[defaults]"));
     assert_eq!(of("cow_size"), ("20% of the origin", "built in"));
+    assert_eq!(of("disks"), ("vg/root, vg/data", "--disk"));
+    assert_eq!(of("agent"), ("unix:/run/qga", "--agent"));
+    assert_eq!(of("database"), ("agent", "--db"));
+    assert_eq!(of("target"), ("none", "built in"));
 }

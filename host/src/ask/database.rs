@@ -1,5 +1,6 @@
 //! The way to the database, as people write it.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use guest_bridge::database::net::Address;
@@ -40,6 +41,17 @@ impl Via {
                 Some(socket) if socket.starts_with('/') => Ok(Some(Self::Agent { socket: Some(socket.to_owned()) })),
                 _ => text.parse().map(|address| Some(Self::Net(address))).map_err(|error| format!("{error}")),
             },
+        }
+    }
+}
+
+/// As [`Via::read`] takes it.
+impl fmt::Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agent { socket: None } => f.write_str("agent"),
+            Self::Agent { socket: Some(socket) } => write!(f, "agent:{socket}"),
+            Self::Net(address) => write!(f, "{address}"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The job: what the command line and the configuration ask for together, validated, nothing looked at yet.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use guest_bridge::agent::Endpoint;
@@ -8,7 +9,7 @@ use lvm::LvName;
 use crate::ask::asked::flag;
 use crate::ask::config::{Config, VmConfig};
 use crate::ask::database::{DatabaseRoute, Via};
-use crate::ask::policy::{Policy, Tables};
+use crate::ask::policy::{Policy, Stated, Tables};
 use crate::ask::setting::{Given, Setting};
 use crate::failure::Cause;
 
@@ -42,6 +43,15 @@ pub enum Target {
     Folder(PathBuf),
     /// To standard output.
     Stdout,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(folder) => write!(f, "{}", folder.display()),
+            Self::Stdout => f.write_str("-"),
+        }
+    }
 }
 
 const DEFAULT_STATE_DIR: &str = "/var/lib/stillpoint";
@@ -89,6 +99,27 @@ impl Job {
     #[must_use]
     pub fn freeze_through(&self) -> Option<&Endpoint> {
         self.agent.value.as_ref().filter(|_| self.freeze.value)
+    }
+
+    /// Every choice and setting in words, with who made it.
+    #[must_use]
+    pub fn stated(&self) -> Vec<Stated> {
+        let stated = |key, value: String, from: &Given| Stated { key, value, from: from.clone() };
+        let or_none = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
+        let disks = self.disks.value.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let agent = self.agent.value.as_ref().map(ToString::to_string);
+        let database = self.database.value.as_ref().map(|route| route.via.to_string());
+        let target = self.target.value.as_ref().map(ToString::to_string);
+        let mut all = vec![
+            stated("disks", disks, &self.disks.from),
+            stated("agent", or_none(agent), &self.agent.from),
+            stated("freeze", if self.freeze.value { "yes" } else { "no" }.to_owned(), &self.freeze.from),
+            stated("database", or_none(database), &self.database.from),
+            stated("target", or_none(target), &self.target.from),
+            stated("state_dir", self.state_dir.value.display().to_string(), &self.state_dir.from),
+        ];
+        all.extend(self.policy.stated());
+        all
     }
 
     /// Where artifacts go.

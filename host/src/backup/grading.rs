@@ -1,7 +1,6 @@
 //! Grading: from what the disks prove, and what happened in the window, to the grade. Pure.
 
 use fsprobe::Verdict;
-use serde::Serialize;
 
 use super::evidence::Evidence;
 use super::proof::FreezeProof;
@@ -9,7 +8,7 @@ use super::window::{FreezeFacts, LockFacts};
 use crate::grade::Grade;
 
 /// A grade, and why it is not a better one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Graded {
     /// The grade.
     pub grade: Grade,

@@ -22,9 +22,15 @@ struct GuestDisk<'f> {
     parts: Vec<&'f Filesystem>,
 }
 
-/// A sentence for each disk of the guest that no disk of the job can be, or is left for.
+/// A sentence for each disk of the guest that no disk of the job can be, or is left for; or that nothing can be said.
 pub fn on_no_disk<'f>(filesystems: impl IntoIterator<Item = &'f Filesystem>, job: &[DiskPlan]) -> Vec<String> {
-    let guest = guest_disks(filesystems);
+    let filesystems: Vec<&Filesystem> = filesystems.into_iter().collect();
+    let guest = guest_disks(filesystems.iter().copied());
+    if guest.is_empty() && filesystems.iter().any(|filesystem| !filesystem.disks.is_empty()) {
+        let unknown =
+            "whether the guest has disks that this job does not name cannot be seen: its agent knows no address of any";
+        return vec![unknown.to_owned()];
+    }
     let could_be: Vec<Vec<usize>> = guest
         .iter()
         .map(|disk| (0..).zip(job).filter(|(_, candidate)| disk.could_be(candidate)).map(|(index, _)| index).collect())
@@ -245,9 +251,14 @@ mod tests {
     }
 
     #[test]
-    fn mounts_without_a_disk_or_an_address_are_not_judged() {
+    fn a_loop_mount_is_on_no_disk_and_is_not_missed() {
         let on_loop = Filesystem { disks: Vec::new(), ..mount("/tmp", "ext4", 5, 64 * MIB) };
-        let unknown = mount("/", "ext4", -1, 900 * MIB);
-        assert_eq!(on_no_disk(&[on_loop, unknown], &[]), [""; 0]);
+        assert_eq!(on_no_disk(&[on_loop], &[]), [""; 0]);
+    }
+
+    #[test]
+    fn an_agent_that_knows_no_address_is_said_to_know_none() {
+        let said = on_no_disk(&[mount("/", "ext4", -1, 900 * MIB)], &[]);
+        assert!(said.len() == 1 && said[0].contains("cannot be seen"), "{said:?}");
     }
 }

@@ -123,7 +123,7 @@ impl Plan {
             node_deadline: policy.node.value,
             copy: CopyPlan { level: policy.level.value, threads: policy.threads.value },
             require: policy.require.value,
-            settings: policy.stated(),
+            settings: job.stated(),
             disks,
             notes,
         })

@@ -13,7 +13,7 @@ use crate::ask::job::{Job, Target};
 use crate::backup::destination::Destination;
 use crate::backup::{self, Outcome};
 use crate::failure::exit::Exit;
-use crate::failure::{At, Failure};
+use crate::failure::{At, Cause, Failure};
 use crate::run::event::Listeners;
 use crate::step::Step;
 
@@ -49,7 +49,16 @@ async fn back_up(args: BackupArgs) -> Result<Outcome, Failure> {
     let world = World::of(&job).at(Step::Job)?;
 
     let destination = match job.target().at(Step::Job)? {
+        Target::Stdout if args.name.is_some() => {
+            let hint = "name the receipt's file with --receipt, or write to a folder with --to FOLDER";
+            return Err(Cause::usage("--name names files of a folder, and the image goes to standard output", hint))
+                .at(Step::Job);
+        }
         Target::Stdout => Destination::Stdout { receipt: args.receipt },
+        Target::Folder(_) if args.receipt.is_some() => {
+            let hint = "leave --receipt out: in a folder the receipt is beside its images, as NAME.json";
+            return Err(Cause::usage("--receipt is for an image that goes to standard output", hint)).at(Step::Job);
+        }
         Target::Folder(folder) => {
             let name = args.name.unwrap_or_else(|| format!("{}-{}", job.vm, world.clock.stamp()));
             Destination::Folder { folder: folder.clone(), name }

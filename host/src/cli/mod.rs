@@ -33,7 +33,7 @@ use crate::stop::Stop;
 use args::{Args, Command};
 use voice::{Manner, Passed, Surroundings, Voice};
 
-/// What is begun while a panic unwinds has so long: ending a client in the guest takes a moment.
+/// What is begun while a panic unwinds has so long: the server is asked to end what a session over the network still executes.
 const LET_GO: Duration = Duration::from_secs(5);
 
 /// The command line as clap knows it, for man pages and completions.
@@ -71,7 +71,7 @@ pub fn main() -> ExitCode {
     let exit = caught(may_hold, || runtime.block_on(run(args.command))).unwrap_or_else(|failure| {
         let exit = render::failure(&about, &failure, json);
         if may_hold {
-            // What the guards began on the way out and could not wait for: the client in the guest still has the lock.
+            // What the guards began on the way out and could not wait for.
             runtime.block_on(tokio::time::sleep(LET_GO));
         }
         exit

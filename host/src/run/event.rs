@@ -27,7 +27,7 @@ pub enum Event {
         /// The last time for this disk: its copy has ended, well or not.
         last: bool,
     },
-    /// How full the fullest COW is, of those that are still needed. About once a second.
+    /// How full the fullest COW is, of those that are still needed. With each [`Event::Copy`]; it is looked at about once a second.
     Cow {
         /// The origin whose copy it has to outlast.
         origin: String,

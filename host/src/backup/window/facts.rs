@@ -1,10 +1,7 @@
 //! What became of lock and freeze: claims, to be held against the evidence.
 
-use serde::{Deserialize, Serialize};
-
 /// What happened to the database in the window.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "state")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LockFacts {
     /// No database was configured.
     NotAsked,
@@ -23,8 +20,7 @@ pub enum LockFacts {
 }
 
 /// What happened to the guest's filesystems in the window.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "state")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FreezeFacts {
     /// No freeze was asked for.
     NotAsked,

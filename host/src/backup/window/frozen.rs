@@ -8,7 +8,7 @@ use guest_bridge::agent::{self, AgentError, FreezeScope, SharedAgent};
 use super::FreezeFacts;
 use crate::backup::plan::FreezePlan;
 use crate::clock::millis;
-use crate::failure::{At, Cause, Failure};
+use crate::failure::{At, Cause, Failure, Kind};
 use crate::run::Run;
 use crate::run::entry::Fact;
 use crate::run::held::{Held, Means, Released, release_in_drop};
@@ -135,7 +135,10 @@ impl Armed {
         }
         let again = match self.held.release(&self.means).await? {
             Released::Thawed(again) => again,
-            Released::Gone | Released::ByItself(_) => agent::Thawed { count: None, attempts: 0, complaint: None },
+            Released::Gone | Released::ByItself(_) => {
+                let what = "the release of a freeze did not say that the guest is thawed";
+                return Err(Cause::plain(Kind::GuestMayBeFrozen, what));
+            }
         };
         let first = match first {
             Ok(count) => Some(count),
