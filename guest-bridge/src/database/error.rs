@@ -192,10 +192,10 @@ impl DatabaseError {
         let hint = match self {
             Self::Credentials { .. } => "the file has a section [client] with user and password, and mode 0600",
             Self::Unreachable { problem, .. } => hint::unreachable(problem),
-            Self::TurnedAway { code, .. } => turned_away(*code),
+            Self::TurnedAway { code, problem, .. } => hint::turned_away(*code, problem),
             Self::AccessDenied { address, message, .. } => hint::denied(address, &message.0),
             Self::MayNot { grant, .. } => return Some(Cow::Owned(format!("on the server: {grant}"))),
-            Self::LockNotGranted { statement, holders, .. } => not_granted(statement, holders),
+            Self::LockNotGranted { statement, holders, .. } => hint::not_granted(&statement.0, holders),
             Self::TimedOut { .. } | Self::Lost { .. } | Self::Closed { .. } => {
                 "the server freed this session's locks when the session ended; see its error log"
             }
@@ -204,37 +204,5 @@ impl DatabaseError {
             Self::Server { .. } | Self::UnexpectedReply { .. } | Self::Unsupported { .. } => return None,
         };
         Some(Cow::Borrowed(hint))
-    }
-}
-
-fn turned_away(code: Option<u16>) -> &'static str {
-    match code {
-        // `ER_CON_COUNT_ERROR`, `ER_TOO_MANY_USER_CONNECTIONS`, `ER_USER_LIMIT_REACHED`.
-        Some(1040 | 1203 | 1226) => {
-            "let other connections end, or raise max_connections; an account with SUPER (CONNECTION ADMIN) gets one more"
-        }
-        // `ER_BAD_DB_ERROR`.
-        Some(1049) => "an option file of the guest's client names a database that is not there",
-        // `ER_SECURE_TRANSPORT_REQUIRED`.
-        Some(3159) => "TLS is not spoken here: use the server's unix socket, or --db agent",
-        // `ER_SERVER_OFFLINE_MODE`.
-        Some(3032) => "the server is in offline_mode: an account with SUPER (CONNECTION_ADMIN) is let in",
-        None => {
-            "give the account a plugin that is known here (mysql_native_password, caching_sha2_password, unix_socket), or go \
-             through the guest's own client with --db agent"
-        }
-        Some(_) => "see the server's error log",
-    }
-}
-
-fn not_granted(statement: &Statement, holders: &[Holder]) -> &'static str {
-    if statement.0 == WAITS_FOR_BACKUPS {
-        "let that backup end, or KILL its session, or wait longer with --lock-deadline; nothing is locked now"
-    } else if holders.iter().any(|holder| !holder.is_idle) {
-        "let that statement end or KILL its thread, or wait longer with --lock-deadline; nothing is locked now"
-    } else if holders.is_empty() {
-        "try again when the server does less, or wait longer with --lock-deadline; nothing is locked now"
-    } else {
-        "end that session or KILL its thread, or wait longer with --lock-deadline; nothing is locked now"
     }
 }

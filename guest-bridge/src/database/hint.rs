@@ -1,4 +1,6 @@
-//! What helps where no session with the database comes about, by the words of server and client.
+//! What helps where no session with the database comes about, by the words of server and client; and where no lock does.
+
+use super::{holder::Holder, lock_method::WAITS_FOR_BACKUPS};
 
 const FULL: &str =
     "all connections of the server are taken: raise max_connections, or see in its process list who has them";
@@ -9,22 +11,52 @@ const OPTION: &str = "an option file of the guest has what its client does not k
 const DATABASE: &str = "an option file of the guest names a database that does not exist: look into [client] and [mysql] for \
                         `database`";
 
+const OFFLINE: &str = "the server is in offline_mode: an account with SUPER (CONNECTION_ADMIN) is let in";
+
 /// Client and network session say `ERROR 1040 (08004): ...`; what the client says before it connects has no number.
-const HINTS: [(&str, &str); 8] = [
+const HINTS: [(&str, &str); 9] = [
     ("ERROR 1040 ", FULL),
     ("ERROR 1203 ", FULL),
     ("ERROR 1226 ", FULL),
     ("ERROR 1049 ", DATABASE),
     ("ERROR 2026 ", TLS),
     ("ERROR 3159 ", TLS),
+    ("ERROR 3032 ", OFFLINE),
     ("unknown option", OPTION),
     ("unknown variable", OPTION),
 ];
 
+fn by_words(problem: &str) -> Option<&'static str> {
+    HINTS.iter().find(|(words, _)| problem.contains(words)).map(|(_, hint)| *hint)
+}
+
 /// Where nobody answers, or what answers is no session.
 pub(super) fn unreachable(problem: &str) -> &'static str {
-    let hint = HINTS.iter().find(|(words, _)| problem.contains(words));
-    hint.map_or("is the server running, and does it listen there?", |(_, hint)| hint)
+    by_words(problem).unwrap_or("is the server running, and does it listen there?")
+}
+
+/// Where the server answers, and lets nobody in, or asks for what is not known here: then it has no `code`.
+pub(super) fn turned_away(code: Option<u16>, problem: &str) -> &'static str {
+    by_words(problem).unwrap_or(match code {
+        Some(_) => "see the server's error log",
+        None => {
+            "give the account a plugin that is known here (mysql_native_password, caching_sha2_password, unix_socket), or go \
+             through the guest's own client with --db agent"
+        }
+    })
+}
+
+/// Where the lock was waited for in vain at `statement`.
+pub(super) fn not_granted(statement: &str, holders: &[Holder]) -> &'static str {
+    if statement == WAITS_FOR_BACKUPS {
+        "let that backup end, or KILL its session, or wait longer with --lock-deadline; nothing is locked now"
+    } else if holders.iter().any(|holder| !holder.is_idle) {
+        "let that statement end or KILL its thread, or wait longer with --lock-deadline; nothing is locked now"
+    } else if holders.is_empty() {
+        "try again when the server does less, or wait longer with --lock-deadline; nothing is locked now"
+    } else {
+        "end that session or KILL its thread, or wait longer with --lock-deadline; nothing is locked now"
+    }
 }
 
 /// Where the account is refused.
@@ -76,6 +108,18 @@ mod tests {
         assert!(unreachable("ERROR 3159 (HY000): Connections using insecure transport are prohibited").contains("TLS"));
         assert!(unreachable("exit code 7: mariadb: unknown option '--nonsense'").contains("my_print_defaults"));
         assert!(unreachable("ERROR 2002 (HY000): Can't connect to local server").contains("running"));
+    }
+
+    #[test]
+    fn a_server_that_turns_away_has_the_hint_for_its_reason() {
+        let turned_away = |code, problem: &str| {
+            let (address, problem) = ("tcp:db1:3306".to_owned(), problem.to_owned());
+            DatabaseError::TurnedAway { address, code, problem }.hint().unwrap().into_owned()
+        };
+        assert!(turned_away(Some(1040), "ERROR 1040 (08004): Too many connections").contains("max_connections"));
+        assert!(turned_away(Some(3032), "ERROR 3032 (HY000): The server is in offline mode").contains("offline_mode"));
+        assert!(turned_away(Some(1129), "ERROR 1129 (HY000): Host is blocked").contains("error log"));
+        assert!(turned_away(None, "Unknown authentication plugin `sha256_password`").contains("plugin"));
     }
 
     #[test]

@@ -97,9 +97,8 @@ impl Way {
                 user: self.user.clone(),
                 message: Statement::new(&error.message),
             }),
-            Ok(Err(mysql_async::Error::Server(error))) => {
-                Err(self.turned_away(Some(error.code), &format!("error {}: {}", error.code, error.message)))
-            }
+            Ok(Err(mysql_async::Error::Server(error))) => Err(self
+                .turned_away(Some(error.code), &format!("ERROR {} ({}): {}", error.code, error.state, error.message))),
             Ok(Err(mysql_async::Error::Driver(error @ DriverError::UnknownAuthPlugin { .. }))) => {
                 Err(self.turned_away(None, &error.to_string()))
             }

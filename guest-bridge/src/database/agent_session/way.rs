@@ -90,17 +90,18 @@ impl Way {
                 code: Some(error.code),
                 problem: Statement::new(error.line).to_string(),
             },
-            // Its own option files keep it from the start.
-            (CLIENT_ENDED, None) => DatabaseError::Unsupported {
-                problem: format!("the guest's client ended at once: {}", Statement::new(stderr)),
-            },
             (NO_ANSWER, None) => {
                 DatabaseError::Unreachable { address, problem: format!("no answer within {} ms", deadline.as_millis()) }
             }
             (_, Some(error)) => DatabaseError::Unreachable { address, problem: Statement::new(error.line).to_string() },
-            (exit, None) => {
-                DatabaseError::Unreachable { address, problem: format!("{exit}: {}", Statement::new(stderr)) }
-            }
+            (exit, None) => DatabaseError::Unreachable {
+                address,
+                problem: format!(
+                    "{}: {}",
+                    if exit == CLIENT_ENDED { "the client ended".to_owned() } else { exit.to_string() },
+                    Statement::new(stderr)
+                ),
+            },
         }
     }
 }
