@@ -62,12 +62,7 @@ impl Run {
         work: impl Future<Output = Result<T, E>>,
         fact: impl FnOnce(&T) -> Option<Fact>,
     ) -> Result<T, Failure> {
-        let outcome = work.await.at(step);
-        match &outcome {
-            Ok(value) => self.done(step, Vec::new(), fact(value)),
-            Err(failure) => self.failed(step, takes, failure),
-        }
-        outcome
+        self.end(step, Vec::new(), takes, work, fact).await
     }
 
     /// Runs a step after which `frees` is not held any more, where it succeeds.
@@ -81,10 +76,22 @@ impl Run {
         work: impl Future<Output = Result<T, E>>,
         fact: impl FnOnce(&T) -> Option<Fact>,
     ) -> Result<T, Failure> {
+        self.end(step, frees, Vec::new(), work, fact).await
+    }
+
+    /// Runs `work`, and says what is not held any more after it: `frees` where it succeeds, `frees_failed` where it does not.
+    async fn end<T, E: Into<Cause>>(
+        &self,
+        step: Step,
+        frees: Vec<Held>,
+        frees_failed: Vec<Held>,
+        work: impl Future<Output = Result<T, E>>,
+        fact: impl FnOnce(&T) -> Option<Fact>,
+    ) -> Result<T, Failure> {
         let outcome = work.await.at(step);
         match &outcome {
             Ok(value) => self.done(step, frees, fact(value)),
-            Err(failure) => self.failed(step, Vec::new(), failure),
+            Err(failure) => self.failed(step, frees_failed, failure),
         }
         outcome
     }
