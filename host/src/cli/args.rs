@@ -22,10 +22,10 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Command,
     /// Say more on stderr: ids, places, every program that is run; twice for everything.
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, display_order = 900)]
     pub verbose: u8,
     /// Say nothing on stderr but warnings and errors.
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 901)]
     pub quiet: bool,
 }
 
