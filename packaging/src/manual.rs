@@ -71,7 +71,8 @@ fn by_clap(page: &mut Page, render: impl FnOnce(&mut dyn std::io::Write) -> std:
     let mut roff = Vec::new();
     // Memory takes every write.
     if render(&mut roff).is_ok() {
-        let text = String::from_utf8_lossy(&roff);
+        // A break around a blank line is one too many for formatters.
+        let text = String::from_utf8_lossy(&roff).replace(".br\n\n.br\n", ".sp\n");
         let pieces = text.split('`').enumerate();
         let with_code: String = pieces
             .map(|(index, piece)| if index % 2 == 1 { format!("\\fB{piece}\\fR") } else { piece.to_owned() })
