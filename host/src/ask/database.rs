@@ -45,7 +45,7 @@ impl Via {
     }
 }
 
-/// As [`Via::read`] takes it.
+/// As it is written on the command line and in the configuration.
 impl fmt::Display for Via {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
