@@ -43,12 +43,12 @@ fn copy_watched(
     let mut done = Vec::new();
     while let Some(Disk { plan, mut image, stage: Proven { snapshot, device, layout, report } }) = waiting.pop_front() {
         let progress = Progress::default();
-        let allocated = fsprobe::allocated(&device, &layout)?;
         // Those that are copied already may fill up now: what was read of them was whole after its last byte.
         let later: Vec<&Attached> = waiting.iter().map(|disk| &disk.stage.snapshot).collect();
         let copying = || {
             watch(&snapshot, &later, stop, &gauge, |halt| {
-                copy::copy(&device, &allocated, &mut image, &options, &progress, halt)
+                let allocated = fsprobe::allocated(&device, &layout)?;
+                Ok::<_, Cause>(copy::copy(&device, &allocated, &mut image, &options, &progress, halt)?)
             })
         };
         let (copied, Watched { curve, full }) = told(run, &plan.origin.name.to_string(), &progress, &gauge, copying)?;
@@ -57,7 +57,7 @@ fn copy_watched(
             return Err(full.into());
         }
         stop.check()?;
-        let copy = copied.map_err(|error| Cause::from(error).on(&plan.origin.name))?;
+        let copy = copied.map_err(|cause| cause.on(&plan.origin.name))?;
         done.push(Disk { plan, image, stage: Copied { report, copy, cow: curve } });
     }
     Ok(done)
