@@ -74,7 +74,7 @@ fn ext4(image: &mut Image<'_>) {
     image.write(1024 + 0x3fc, &(!crc32c::crc32c(&superblock[..0x3fc])).to_le_bytes());
 }
 
-/// The superblocks and headers of the first groups, where they are version 5.
+/// The superblocks and headers of the first groups, inodes and the extents of files, where they are version 5.
 fn xfs(image: &mut Image<'_>) {
     const GROUPS: u64 = 8;
     let Some(superblock) = image.bytes(0, 512).filter(|superblock| superblock.starts_with(b"XFSB")) else { return };
@@ -91,6 +91,13 @@ fn xfs(image: &mut Image<'_>) {
             let Some(mut header) = image.bytes(at, sector) else { return };
             header[crc_at..crc_at + 4].fill(0);
             image.write(at + crc_at as u64, &crc32c::crc32c(&header).to_le_bytes());
+        }
+    }
+    for (magic, length, crc_at) in [(&b"IN"[..], 512, 100), (b"BMA3", 4096, 64)] {
+        for at in image.seeded_with(magic) {
+            let Some(mut bytes) = image.bytes(at, length) else { continue };
+            bytes[crc_at..crc_at + 4].fill(0);
+            image.write(at + crc_at as u64, &crc32c::crc32c(&bytes).to_le_bytes());
         }
     }
 }

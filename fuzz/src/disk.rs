@@ -79,6 +79,12 @@ impl<'s> Image<'s> {
         }
     }
 
+    /// Where sectors of the seed begin with `magic`.
+    pub fn seeded_with(&self, magic: &[u8]) -> Vec<u64> {
+        let begins = |(_, sector): &(&u64, &[u8; SECTOR])| sector.starts_with(magic);
+        self.seed.sectors.iter().filter(begins).map(|(number, _)| number * SECTOR as u64).collect()
+    }
+
     /// The bytes there, where the disk has them all.
     pub fn bytes(&self, offset_bytes: u64, length: usize) -> Option<Vec<u8>> {
         let mut bytes = vec![0; length];

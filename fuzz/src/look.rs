@@ -1,6 +1,6 @@
 //! Everything that can be asked of a disk, and what has to hold whatever it says.
 
-use fsprobe::{Depth, Extent, Kind, ReadAt, allocated, check, ext4, layout, mount_hint};
+use fsprobe::{Depth, Extent, Kind, ReadAt, allocated, check, ext4, layout, mount_hint, with_file};
 
 /// Looks at `disk`. A panic, a hang or too much memory is what the fuzzer is after.
 pub fn at(disk: &dyn ReadAt) {
@@ -12,9 +12,24 @@ pub fn at(disk: &dyn ReadAt) {
         if volume.is_whole() && matches!(volume.kind, Kind::Ext2 | Kind::Ext3 | Kind::Ext4) {
             replayed(&volume.open(disk));
         }
+        if volume.is_whole() && (volume.kind == Kind::Xfs || volume.kind.is_ext()) {
+            files(&volume.open(disk), volume.kind);
+        }
     }
     if let Ok(extents) = allocated(disk, &disk_layout) {
         are_in_order(&extents, disk.size_bytes());
+    }
+}
+
+/// The first inodes that mkfs and the kernel give to files, each read at its start and its end.
+fn files(volume: &dyn ReadAt, kind: Kind) {
+    for inode in if kind == Kind::Xfs { 128..192 } else { 11..30 } {
+        let _ = with_file(volume, kind, inode, |file| {
+            let mut buf = vec![0; 5000.min(file.size_bytes() as usize)];
+            let last = file.size_bytes() - buf.len() as u64;
+            let _ = std::hint::black_box((file.read_exact_at(&mut buf, 0), file.read_exact_at(&mut buf, last)));
+            assert!(file.read_exact_at(&mut [0], file.size_bytes()).is_err());
+        });
     }
 }
 

@@ -1,9 +1,13 @@
-//! XFS: whether its log is clean or has to be replayed, and the headers of its groups.
+//! XFS: whether its log is clean or has to be replayed, the headers of its groups, and a file by its inode number.
 //!
 //! Format: "XFS Algorithms & Data Structures" (kernel.org), chapters 13 and 14, and `fs/xfs/libxfs/xfs_format.h`,
 //! `xfs_log_format.h`. All integers are big-endian, but for checksums.
 
+mod bmap;
+mod content;
+mod geometry;
 mod group;
+mod inode;
 mod log;
 mod record;
 mod superblock;
@@ -12,6 +16,7 @@ mod verify;
 use crate::read_at::read;
 use crate::{Finding, Findings, ProbeError, ReadAt, Verdict, Window};
 
+pub(crate) use content::file;
 use log::{Log, State};
 pub(crate) use superblock::has_superblock;
 use superblock::{LogPlace, Superblock};

@@ -20,7 +20,7 @@ pub(crate) fn has_superblock(head: &[u8]) -> bool {
     has(head, 0, b"XFSB") && (9..=16).contains(&blocklog) && be32(head, 4) == 1 << blocklog
 }
 
-/// The fields that place the log and say how to read it.
+/// The fields that place the log, inodes and blocks, and say how to read them.
 #[derive(Debug, Clone)]
 pub(super) struct Superblock {
     pub sb_blocksize: u32,
@@ -34,6 +34,10 @@ pub(super) struct Superblock {
     pub sb_sectsize: u16,
     /// What metadata is stamped with: it stays where `xfs_admin -U` changes the filesystem's.
     pub meta_uuid: [u8; 16],
+    pub sb_inodesize: u16,
+    pub sb_blocklog: u8,
+    pub sb_inodelog: u8,
+    pub sb_inopblog: u8,
     pub sb_agblklog: u8,
     pub sb_inprogress: u8,
     pub sb_rextents: u64,
@@ -91,6 +95,10 @@ impl Superblock {
             sb_versionnum,
             sb_sectsize: be16(head, 102),
             meta_uuid,
+            sb_inodesize: be16(head, 104),
+            sb_blocklog: u8_at(head, 120),
+            sb_inodelog: u8_at(head, 122),
+            sb_inopblog: u8_at(head, 123),
             sb_agblklog: u8_at(head, 124),
             sb_inprogress: u8_at(head, 126),
             sb_rextents: be64(head, 24),
@@ -116,6 +124,16 @@ impl Superblock {
         self.sb_versionnum & VERSION_LOGV2BIT != 0 || self.sb_versionnum & 0xf == 5
     }
 
+    /// Incompatible features that are not known here.
+    pub fn unknown_incompat(&self) -> u32 {
+        self.sb_features_incompat & !INCOMPAT_KNOWN
+    }
+
+    /// It is marked as in need of `xfs_repair`, or mkfs did not finish.
+    pub fn is_unfinished(&self) -> bool {
+        self.sb_inprogress != 0 || self.sb_features_incompat & INCOMPAT_NEEDSREPAIR != 0
+    }
+
     /// What the superblock alone says is wrong.
     pub fn findings(&self, volume_bytes: u64) -> Vec<Finding> {
         let place = "superblock at byte 0";
@@ -131,7 +149,7 @@ impl Superblock {
         if self.sb_features_incompat & INCOMPAT_NEEDSREPAIR != 0 {
             findings.push(Finding::damage("xfs-needs-repair", place, "it is marked as in need of xfs_repair"));
         }
-        let incompatible = self.sb_features_incompat & !INCOMPAT_KNOWN;
+        let incompatible = self.unknown_incompat();
         let in_log = self.sb_features_log_incompat & !LOG_INCOMPAT_KNOWN;
         if incompatible | in_log != 0 {
             let detail = format!(
