@@ -12,6 +12,12 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 /// an overflow.
 pub(super) const QUIET: &str = "backup{archive=0} activation{monitoring=0}";
 
+/// For what is read: an admin's lvm.conf can bend LVM's output until its JSON is none (`prefixes`, `prefix`, `command_names`) or says
+/// something else (`list_item_separator`, `binary_values_as_numeric`). And reading makes no copy of the metadata below /etc/lvm, nor
+/// says on stdout that there are many.
+pub(super) const PLAIN: &str = "report{prefixes=0 quoted=1 headings=1 columns_as_rows=0 list_item_separator=\",\" binary_values_as_numeric=0} \
+                                log{prefix=\"\" command_names=0 verbose=0} backup{backup=0 archive=0}";
+
 impl Lvm {
     pub(super) fn run(&self, invocation: &Invocation) -> Result<Output, LvmError> {
         Ok(self.programs.run(invocation)?)

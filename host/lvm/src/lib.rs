@@ -6,6 +6,7 @@
 //!
 //! All calls block the thread.
 
+mod answer;
 mod command;
 mod complaint;
 mod cow;
