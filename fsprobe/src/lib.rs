@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod allocated;
+pub mod binlog;
 mod boot_code;
 mod bytes;
 mod check;

@@ -4,6 +4,7 @@
 //! parsers behind them are reached. An input whose first byte is 0xff is the disk itself.
 
 mod artifact;
+mod binlog;
 mod checksums;
 mod disk;
 mod files;
@@ -14,6 +15,7 @@ use std::sync::OnceLock;
 use fsprobe::ReadAt;
 
 pub use artifact::read as read_artifact;
+pub use binlog::read as read_binlog;
 use disk::{Image, Seed};
 
 /// No input may make the process hold more. A filesystem of a few MiB needs far less than one of a TiB.

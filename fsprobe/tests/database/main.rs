@@ -1,0 +1,9 @@
+//! The logs of a database server as a real MariaDB writes them: what it says of itself is what is found in the bytes.
+//!
+//! Needs `mariadb-server`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod binlog;
+mod binlog_damage;
+mod binlog_of_mysql;
+mod server;
