@@ -26,7 +26,9 @@ fn disk(name: &str, size: u64, free: u64) -> DiskSurvey {
         name: name.vg().to_owned(),
         size: Bytes(free * 2),
         free: Bytes(free),
+        barred: Bytes(0),
         extent_size: Bytes(4 << 20),
+        volumes_left: None,
         devices: vec!["/dev/sda".to_owned()],
     };
     DiskSurvey {

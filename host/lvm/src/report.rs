@@ -12,7 +12,11 @@ use crate::programs::{Invocation, ProgramError};
 /// The fields of [`LvRow`], one row a volume: none of them is a field of segments or devices.
 const LV_FIELDS: &str = "vg_name,lv_name,lv_size,lv_attr,origin,pool_lv,lv_layout,lv_tags";
 /// The fields of [`VgRow`], one row a device.
-const VG_FIELDS: &str = "vg_name,vg_size,vg_free,vg_extent_size,pv_name";
+const VG_FIELDS: &str =
+    "vg_name,vg_size,vg_extent_size,vg_attr,vg_tags,vg_lock_type,max_lv,lv_count,pv_name,pv_attr,pv_free";
+
+/// How LVM says that a group is there, and not for this host: by its system ID (lvmsystemid(7)), or by its lock (lvmlockd(8)).
+pub(super) const NO_ACCESS: &str = "Cannot access VG ";
 
 /// A row of `lvs`.
 #[derive(Debug, Clone, Deserialize)]
@@ -40,6 +44,11 @@ impl LvRow {
         self.lv_tags.split(',').any(|one| one == tag)
     }
 
+    /// Whether this is among the words of `lv_layout`.
+    pub fn is(&self, layout: &str) -> bool {
+        self.lv_layout.split(',').any(|one| one == layout)
+    }
+
     /// One character of `lv_attr`, counted from 1 as lvs(8) does.
     pub fn attr(&self, position: usize) -> char {
         self.lv_attr.chars().nth(position.saturating_sub(1)).unwrap_or('-')
@@ -51,10 +60,30 @@ impl LvRow {
 pub(super) struct VgRow {
     pub vg_name: String,
     pub vg_size: String,
-    pub vg_free: String,
     pub vg_extent_size: String,
     #[serde(default)]
+    pub vg_attr: String,
+    #[serde(default)]
+    pub vg_tags: String,
+    #[serde(default)]
+    pub vg_lock_type: String,
+    #[serde(default)]
+    pub max_lv: String,
+    #[serde(default)]
+    pub lv_count: String,
+    #[serde(default)]
     pub pv_name: String,
+    #[serde(default)]
+    pv_attr: String,
+    #[serde(default)]
+    pub pv_free: String,
+}
+
+impl VgRow {
+    /// Whether new volumes are made on this device, by `pv_attr`, pvs(8): (a)llocatable, not (u)sed otherwise, and not (m)issing.
+    pub fn is_allocated_from(&self) -> bool {
+        self.pv_attr.starts_with('a') && self.pv_attr.chars().nth(2) != Some('m')
+    }
 }
 
 impl Lvm {
@@ -85,9 +114,30 @@ impl Lvm {
         self.rows(&report("vgs", VG_FIELDS).arg(vg), "vg").map_err(|error| self.explain_missing_vg(Some(vg), error))
     }
 
+    /// Whether a RAID volume has integrity below it (lvmraid(7)). An LVM that does not know the field knows no integrity either.
+    pub(super) fn has_integrity(&self, name: &LvName) -> Result<bool, LvmError> {
+        #[derive(Deserialize)]
+        struct Integrity {
+            #[serde(default)]
+            raidintegritymode: String,
+        }
+        let invocation = report("lvs", "raidintegritymode").arg(name.to_string());
+        match self.rows::<Integrity>(&invocation, "lv") {
+            Ok(rows) => Ok(rows.iter().any(|row| !row.raidintegritymode.is_empty())),
+            Err(LvmError::Program(ProgramError::Failed { said, .. })) if said.contains("Unrecognised field") => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// LVM has one exit code for everything: whether the group is missing is asked for by listing those that there are.
     fn explain_missing_vg(&self, vg: Option<&str>, error: LvmError) -> LvmError {
-        let (Some(vg), LvmError::Program(ProgramError::Failed { .. })) = (vg, &error) else { return error };
+        let (Some(vg), LvmError::Program(ProgramError::Failed { said, .. })) = (vg, &error) else { return error };
+        // A list of the groups leaves out those that are another host's.
+        if said.contains(NO_ACCESS) {
+            return error;
+        }
         #[derive(Deserialize)]
         struct Name {
             vg_name: String,

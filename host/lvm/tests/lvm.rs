@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lvm::programs::ProgramError;
 use lvm::simulated::{Fault, SimulatedLvm};
-use lvm::{Bytes, CowVolume, LvName, Lvm, LvmError, RunId, SnapshotState};
+use lvm::{Bytes, CowVolume, ExistingSnapshot, LvName, Lvm, LvmError, RunId, SnapshotState};
 use tempfile::TempDir;
 
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -124,7 +124,8 @@ fn a_snapshot_whose_answer_was_lost_is_found_and_removed() {
     let cow = cow_of(&host.lvm, "vg/data", 0).unwrap();
     let error = cow.attach(DEADLINE).unwrap_err();
     assert!(matches!(error, LvmError::Program(ProgramError::TimedOut { .. })), "{error}");
-    assert_eq!(host.lvm.origin(&name("vg/data")).unwrap().snapshots, [volume(0)], "it was attached all the same");
+    let attached = ExistingSnapshot { name: volume(0), is_dead: false };
+    assert_eq!(host.lvm.origin(&name("vg/data")).unwrap().snapshots, [attached], "it was attached all the same");
     host.lvm.remove(&volume(0)).unwrap();
     host.lvm.remove(&volume(0)).expect("what is gone is as good as removed");
     assert_eq!(host.simulated.volumes(), ["vg/data", "vg/root"]);
@@ -184,7 +185,72 @@ fn a_snapshot_is_no_origin() {
     snapshot_both(&host.lvm).unwrap();
     let error = host.lvm.origin(&name("vg/stillpoint-r1-0")).unwrap_err().to_string();
     assert_eq!(error, "vg/stillpoint-r1-0 cannot be backed up through a snapshot: it is itself a snapshot, of root");
-    assert_eq!(host.lvm.origin(&name("vg/root")).unwrap().snapshots, [name("vg/stillpoint-r1-0")]);
+}
+
+#[test]
+fn an_origin_names_its_snapshots_and_which_of_them_are_dead() {
+    let host = host();
+    for number in 0..2 {
+        cow_of(&host.lvm, "vg/data", number).unwrap().attach(DEADLINE).unwrap();
+    }
+    host.simulated.fill_cow(&volume(1), Bytes(COW.0 + 1));
+    let origin = host.lvm.origin(&name("vg/data")).unwrap();
+    let [whole, dead] = [(0, false), (1, true)].map(|(n, is_dead)| ExistingSnapshot { name: volume(n), is_dead });
+    assert_eq!((origin.dead_snapshots(), &origin.snapshots[..]), (1, &[whole, dead][..]));
+}
+
+/// What the survey says of `vg/data` where a report says this.
+fn refused(of: &str, field: &str, value: &str) -> String {
+    let host = host();
+    host.simulated.report(of, field, value);
+    let error = host.lvm.origin(&name("vg/data")).unwrap_err();
+    assert!(matches!(error, LvmError::NotAnOrigin { .. }), "{error}");
+    error.to_string()
+}
+
+#[test]
+fn what_lvm_would_refuse_in_the_window_the_survey_refuses() {
+    for (of, field, value, why) in [
+        ("vg/data", "lv_attr", "-wi-XX--X-", "in which state it is"),
+        ("vg", "vg_attr", "wz--ns", "is shared"),
+        ("vg", "vg_lock_type", "sanlock", "lock type `sanlock`"),
+        ("vg", "vg_attr", "rz--n-", "read-only"),
+        ("vg", "vg_attr", "wz-pn-", "physical volume of its group is missing"),
+        ("vg", "max_lv", "2", "as many volumes as it may have"),
+    ] {
+        let said = refused(of, field, value);
+        assert!(said.contains(why), "{field} {value}: {said}");
+    }
+}
+
+#[test]
+fn raid_is_an_origin_unless_it_has_integrity() {
+    let host = host();
+    host.simulated.report("vg/data", "lv_layout", "raid,raid1");
+    assert_eq!(host.lvm.origin(&name("vg/data")).unwrap().layout, "raid,raid1");
+    host.simulated.report("vg/data", "raidintegritymode", "journal");
+    let error = host.lvm.origin(&name("vg/data")).unwrap_err().to_string();
+    assert!(error.contains("RAID with integrity"), "{error}");
+}
+
+#[test]
+fn a_cow_volume_that_the_host_would_not_activate_is_refused_before_it_is_made() {
+    let host = host();
+    host.simulated.set_volume_list(&["vg/data", "other"]);
+    let error = host.lvm.origin(&name("vg/data")).unwrap_err().to_string();
+    assert!(error.contains("activation/volume_list"), "{error}");
+    host.simulated.set_volume_list(&["vg/data", "@stillpoint"]);
+    host.lvm.origin(&name("vg/data")).unwrap();
+}
+
+#[test]
+fn room_that_lvm_does_not_allocate_from_is_no_room_for_a_cow() {
+    let host = host();
+    let origin = host.lvm.origin(&name("vg/data")).unwrap();
+    host.simulated.report("vg", "pv_attr", "---");
+    let error = host.lvm.create_cow(&origin, volume(0), COW).unwrap_err();
+    assert!(matches!(error, LvmError::NoRoom { free: Bytes(0), .. }), "{error}");
+    assert_eq!(host.simulated.volumes(), ["vg/data", "vg/root"]);
 }
 
 #[test]

@@ -161,7 +161,9 @@ mod tests {
             name: "vg".to_owned(),
             size: Bytes(0),
             free: Bytes(0),
+            barred: Bytes(0),
             extent_size: Bytes(4 * MIB),
+            volumes_left: None,
             devices: Vec::new(),
         };
         let name = format!("vg/{lv}").parse().unwrap();

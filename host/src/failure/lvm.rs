@@ -59,8 +59,8 @@ fn no_origin(name: &LvName, why: &NoOrigin) -> (Kind, Option<String>) {
         NoOrigin::StateUnknown => (
             Kind::OriginNotReady,
             format!(
-                "`lvchange --refresh {name}` where its tables are not what LVM wants; `dmsetup info` says whether the \
-                     kernel's device-mapper answers"
+                "`lvchange --refresh {name}` where its tables are not what LVM wants, a second time if it still says so; \
+                     `dmsetup info` says whether the kernel's device-mapper answers"
             ),
         ),
         NoOrigin::PvMissing => (
@@ -68,6 +68,33 @@ fn no_origin(name: &LvName, why: &NoOrigin) -> (Kind, Option<String>) {
             format!("bring the device back: `pvs` and `lvs -a -o +devices {}` name it", name.vg()),
         ),
         NoOrigin::Suspended => (Kind::OriginSuspended, resume(name)),
+        NoOrigin::CacheVol => (
+            Kind::NotAnOrigin,
+            format!("`lvconvert --splitcache {name}`, and cache it with a pool (--type cache-pool) instead"),
+        ),
+        NoOrigin::Integrity => (Kind::NotAnOrigin, format!("`lvconvert --raidintegrity n {name}` takes it away")),
+        NoOrigin::Shared { .. } => {
+            (Kind::NotAnOrigin, format!("`vgs -o +vg_lock_type,vg_attr {}`; back it up inside of the guest", name.vg()))
+        }
+        NoOrigin::Foreign { .. } => (
+            Kind::NotAnOrigin,
+            format!(
+                "run it on that host; `vgs --foreign -o +vg_systemid {}` names it, `lvm systemid` this one",
+                name.vg()
+            ),
+        ),
+        NoOrigin::GroupReadOnly => (Kind::OriginNotReady, format!("`vgchange --permission rw {}`", name.vg())),
+        NoOrigin::GroupIncomplete => (
+            Kind::OriginNotReady,
+            format!("bring the device back: `pvs -o +pv_missing` and `vgs -o +vg_missing_pv_count {}`", name.vg()),
+        ),
+        NoOrigin::TooManyVolumes => {
+            (Kind::OriginNotReady, format!("`vgchange --maxlogicalvolumes 0 {}` takes the limit away", name.vg()))
+        }
+        NoOrigin::NoActivation => (
+            Kind::OriginNotReady,
+            format!("add \"{}\" or \"@stillpoint\" to it; `lvmconfig activation/volume_list` shows it", name.vg()),
+        ),
     };
     (kind, Some(hint))
 }
@@ -130,6 +157,14 @@ mod tests {
             (NoOrigin::Inactive, Kind::OriginNotReady, Exit::Failed, "`lvchange -ay vg/db`"),
             (NoOrigin::StateUnknown, Kind::OriginNotReady, Exit::Failed, "`lvchange --refresh vg/db`"),
             (NoOrigin::PvMissing, Kind::OriginNotReady, Exit::Failed, "`pvs`"),
+            (NoOrigin::CacheVol, Kind::NotAnOrigin, Exit::Usage, "`lvconvert --splitcache vg/db`"),
+            (NoOrigin::Integrity, Kind::NotAnOrigin, Exit::Usage, "`lvconvert --raidintegrity n vg/db`"),
+            (NoOrigin::Shared { lock_type: "dlm".into() }, Kind::NotAnOrigin, Exit::Usage, "vg_lock_type"),
+            (NoOrigin::Foreign { said: "Cannot access".into() }, Kind::NotAnOrigin, Exit::Usage, "`lvm systemid`"),
+            (NoOrigin::GroupReadOnly, Kind::OriginNotReady, Exit::Failed, "`vgchange --permission rw vg`"),
+            (NoOrigin::GroupIncomplete, Kind::OriginNotReady, Exit::Failed, "vg_missing_pv_count vg`"),
+            (NoOrigin::TooManyVolumes, Kind::OriginNotReady, Exit::Failed, "`vgchange --maxlogicalvolumes 0 vg`"),
+            (NoOrigin::NoActivation, Kind::OriginNotReady, Exit::Failed, "add \"vg\" or \"@stillpoint\""),
             (NoOrigin::Suspended, Kind::OriginSuspended, Exit::NeedsPerson, "`dmsetup resume vg-db-real`"),
         ];
         for (why, kind, exit, hint) in reasons {

@@ -183,7 +183,7 @@ impl Capture {
 /// The Debian package of each program that stillpoint starts.
 fn package_of(program: &str) -> Option<&'static str> {
     Some(match program {
-        "lvs" | "vgs" | "pvs" | "lvcreate" | "lvconvert" | "lvremove" | "lvchange" | "lvextend" => "lvm2",
+        "lvs" | "vgs" | "pvs" | "lvcreate" | "lvconvert" | "lvremove" | "lvchange" | "lvextend" | "lvmconfig" => "lvm2",
         "dmsetup" => "dmsetup",
         "udevadm" => "udev",
         "qemu-img" => "qemu-utils",

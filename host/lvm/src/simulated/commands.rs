@@ -64,6 +64,7 @@ pub(super) fn run(state: &mut State, invocation: &Invocation) -> Output {
     let done = match (invocation.program(), line.operand(0)) {
         ("lvs", vg) => lvs(state, vg),
         ("vgs", vg) => vgs(state, vg),
+        ("lvmconfig", "activation/volume_list") => Ok(volume_list(state)),
         ("lvcreate", vg) => lvcreate(state, &line, vg),
         ("lvconvert", _) => lvconvert(state, &line),
         ("lvremove", _) => change(state, &line, State::remove),
@@ -95,9 +96,11 @@ pub(super) fn origin_of(state: &State, invocation: &Invocation) -> Option<LvName
     }
 }
 
-fn lvs(state: &State, vg: &str) -> Result<String, String> {
-    known(state, vg)?;
-    let rows = state.volumes.iter().filter(|(name, _)| vg.is_empty() || name.vg() == vg).map(|(name, volume)| {
+/// Of all groups, of one, or of one volume.
+fn lvs(state: &State, of: &str) -> Result<String, String> {
+    known(state, of.split('/').next().unwrap_or(of))?;
+    let asked = |name: &LvName| of.is_empty() || name.vg() == of || name.to_string() == of;
+    let rows = state.volumes.iter().filter(|(name, _)| asked(name)).map(|(name, volume)| {
         let kind = if volume.origin.is_some() {
             's'
         } else if state.snapshots_of(name) > 0 {
@@ -111,12 +114,13 @@ fn lvs(state: &State, vg: &str) -> Result<String, String> {
             (_, _, Some(_), None) => 'I',
             _ => 'a',
         };
-        json!({
+        let row = json!({
             "vg_name": name.vg(), "lv_name": name.lv(), "lv_size": volume.size.0.to_string(),
             "lv_attr": format!("{kind}wi-{health}-----"),
             "origin": volume.origin.as_ref().map_or("", LvName::lv), "pool_lv": "", "lv_layout": "linear",
-            "lv_tags": volume.tags.join(","), "snap_percent": "",
-        })
+            "lv_tags": volume.tags.join(","), "snap_percent": "", "raidintegritymode": "",
+        });
+        state.as_told(&name.to_string(), row)
     });
     Ok(json!({"report": [{"lv": rows.collect::<Vec<_>>()}]}).to_string())
 }
@@ -124,12 +128,21 @@ fn lvs(state: &State, vg: &str) -> Result<String, String> {
 fn vgs(state: &State, vg: &str) -> Result<String, String> {
     known(state, vg)?;
     let rows = state.groups.iter().filter(|(name, _)| vg.is_empty() || *name == vg).map(|(name, size)| {
-        json!({
-            "vg_name": name, "vg_size": size.0.to_string(), "vg_free": state.free(name).0.to_string(),
-            "vg_extent_size": "4194304", "pv_name": "/dev/simulated",
-        })
+        let free = state.free(name).0.to_string();
+        let row = json!({
+            "vg_name": name, "vg_size": size.0.to_string(), "vg_free": free, "vg_extent_size": "4194304",
+            "vg_attr": "wz--n-", "vg_tags": "", "vg_lock_type": "", "max_lv": "0",
+            "lv_count": state.volumes.keys().filter(|volume| volume.vg() == name).count().to_string(),
+            "pv_name": "/dev/simulated", "pv_attr": "a--", "pv_free": free,
+        });
+        state.as_told(name, row)
     });
     Ok(json!({"report": [{"vg": rows.collect::<Vec<_>>()}]}).to_string())
+}
+
+fn volume_list(state: &State) -> String {
+    let list = state.volume_list.as_ref();
+    list.map_or(String::new(), |entries| format!("volume_list=[\"{}\"]\n", entries.join("\",\"")))
 }
 
 fn known(state: &State, vg: &str) -> Result<(), String> {

@@ -81,6 +81,17 @@ impl SimulatedLvm {
         self.state().fill_cow(name, used);
     }
 
+    /// Makes reports say `value` in a field of a group (`vg`) or a volume (`vg/lv`), whatever is there: what is not simulated can
+    /// be reported all the same.
+    pub fn report(&self, of: &str, field: &str, value: &str) {
+        self.state().told.push((of.to_owned(), field.to_owned(), value.to_owned()));
+    }
+
+    /// Sets `activation/volume_list` of the simulated lvm.conf.
+    pub fn set_volume_list(&self, entries: &[&str]) {
+        self.state().volume_list = Some(entries.iter().map(ToString::to_string).collect());
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::Fault;
 use crate::{Bytes, LvName};
 
@@ -17,6 +19,10 @@ pub(super) struct State {
     pub volumes: BTreeMap<LvName, Volume>,
     pub faults: Vec<(Option<&'static str>, usize, Fault)>,
     pub calls: usize,
+    /// Fields of reports that say something else: of what (`vg` or `vg/lv`), which field, what.
+    pub told: Vec<(String, String, String)>,
+    /// `activation/volume_list`.
+    pub volume_list: Option<Vec<String>>,
     calls_of: BTreeMap<&'static str, usize>,
 }
 
@@ -35,7 +41,8 @@ pub(super) struct Volume {
 impl State {
     pub fn new(dev: &Path) -> Self {
         let (groups, volumes, calls_of) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { dev: dev.to_owned(), groups, volumes, faults: Vec::new(), calls: 0, calls_of }
+        let (dev, faults, told) = (dev.to_owned(), Vec::new(), Vec::new());
+        Self { dev, groups, volumes, faults, calls: 0, told, volume_list: None, calls_of }
     }
 
     pub fn add_vg(&mut self, vg: &str, size: Bytes) {
@@ -56,6 +63,14 @@ impl State {
     pub fn free(&self, vg: &str) -> Bytes {
         let used = self.volumes.iter().filter(|(name, _)| name.vg() == vg).map(|(_, volume)| volume.size.0).sum();
         Bytes(self.groups.get(vg).map_or(0, |size| size.0.saturating_sub(used)))
+    }
+
+    /// The row of a report, with what a test has told it to say.
+    pub fn as_told(&self, of: &str, mut row: Value) -> Value {
+        for (_, field, value) in self.told.iter().filter(|(what, ..)| what == of) {
+            row[field] = value.clone().into();
+        }
+        row
     }
 
     /// The snapshots of a volume.
