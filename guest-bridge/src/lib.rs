@@ -5,3 +5,4 @@ pub mod agent;
 #[cfg(any(test, feature = "scripted"))]
 pub mod call_log;
 pub mod database;
+pub mod places;

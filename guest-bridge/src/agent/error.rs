@@ -219,7 +219,7 @@ impl AgentError {
 }
 
 /// Text of the guest's, safe to print: one line, no control characters, bounded.
-pub(super) fn guest_text(text: &str) -> String {
+pub(crate) fn guest_text(text: &str) -> String {
     let mut safe: String = text.chars().take(GUEST_TEXT_MAX_CHARS).flat_map(printable).collect();
     if text.chars().nth(GUEST_TEXT_MAX_CHARS).is_some() {
         safe.push('…');

@@ -32,6 +32,7 @@ use serde_json::Value;
 
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::AgentError;
+pub(crate) use error::guest_text;
 pub use exec::{Exit, Finished, Pid, Program, exec, exec_status, run};
 pub use file::{FileHandle, READ_COUNT_MAX_BYTES, file_close, file_open, file_read, read_file};
 pub use filesystems::{Disk, Filesystem, PciAddress, fsinfo};

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::{Agent, AgentError, BoxFuture, Endpoint, Exit, Finished, Program, Request, millis, reply};
-use crate::call_log::CallLog;
+use crate::{call_log::CallLog, places::SimulatedPlaces};
 
 /// What an agent accepts while it believes its filesystems frozen (`ga_freeze_allowlist` in QEMU's `qga/main.c`).
 const WHILE_FROZEN: [&str; 6] =
@@ -58,6 +58,7 @@ struct Guest {
     /// What the kernel holds.
     kernel_frozen: BTreeSet<String>,
     programs: Programs,
+    places: SimulatedPlaces,
     ended: BTreeMap<i64, Finished>,
     next_pid: i64,
     calls: usize,
@@ -69,7 +70,8 @@ struct Guest {
 
 /// A healthy guest with an agent, and a handle to it: clones are the same guest.
 ///
-/// Its programs end at once with exit code 0 and print nothing, unless [`SimulatedGuest::runs`] says otherwise.
+/// Its programs end at once with exit code 0 and print nothing, unless [`SimulatedGuest::runs`] says otherwise. What asks where
+/// things lie, and marks filesystems, is answered.
 #[derive(Clone)]
 pub struct SimulatedGuest(Arc<Mutex<Guest>>);
 
@@ -85,6 +87,7 @@ impl SimulatedGuest {
             agent_frozen: false,
             kernel_frozen: BTreeSet::new(),
             programs: Box::new(|_| Finished { exit: Exit::Code(0), stdout: Vec::new(), stderr: Vec::new() }),
+            places: SimulatedPlaces::default(),
             ended: BTreeMap::new(),
             next_pid: 1000,
             calls: 0,
@@ -111,6 +114,17 @@ impl SimulatedGuest {
     pub fn runs(self, programs: impl FnMut(&Program) -> Finished + Send + 'static) -> Self {
         self.guest().programs = Box::new(programs);
         self
+    }
+
+    /// Where things lie in it is changed.
+    pub fn with_places(self, change: impl FnOnce(&mut SimulatedPlaces)) -> Self {
+        change(&mut self.guest().places);
+        self
+    }
+
+    /// The paths of the markers that are on its filesystems now.
+    pub fn markers(&self) -> Vec<String> {
+        self.guest().places.markers().map(str::to_owned).collect()
     }
 
     /// The `nth` call of all, counted from 0, goes wrong.
@@ -191,7 +205,10 @@ impl Guest {
         let what = match command {
             "guest-exec" => {
                 let program = program(arguments);
-                [vec![program.path], program.args].concat()
+                match SimulatedPlaces::question(&program) {
+                    Some(question) => [&["places".to_owned()], question].concat(),
+                    None => [vec![program.path], program.args].concat(),
+                }
             }
             "guest-fsfreeze-freeze-list" => strings(arguments.get("mountpoints")),
             _ => Vec::new(),
@@ -233,7 +250,9 @@ impl Guest {
                 json!(thawed)
             }
             "guest-exec" => {
-                let finished = (self.programs)(&program(arguments));
+                let program = program(arguments);
+                let places = self.places.answer(&program, &self.mountpoints);
+                let finished = places.unwrap_or_else(|| (self.programs)(&program));
                 self.next_pid += 1;
                 self.ended.insert(self.next_pid, finished);
                 json!({ "pid": self.next_pid })
