@@ -1,11 +1,14 @@
 //! What a backup holds, taken out of it with other people's programs: zstd, debugfs and MariaDB itself.
 
-use std::fs::{self, File};
+mod prepare;
+
+use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
+use self::prepare::{Binlog, prepare};
 use crate::machine::mariadbd::Mariadbd;
 use crate::machine::program::{run, text, try_run};
 
@@ -46,24 +49,22 @@ pub struct Recovered {
 }
 
 impl Recovered {
-    /// Takes the data directory out of `filesystem` into `folder` and starts a server on it, which recovers it as after a
-    /// crash. Nobody but the caller reaches it: no network, a socket of its own.
+    /// Takes the data directory out of `filesystem` into `folder` and starts a server on it as [`Recovered::on`] does.
     pub fn start(filesystem: &str, folder: &Path) -> Self {
         run("debugfs", &["-R", &format!("rdump /var/lib/mysql {}", folder.display()), filesystem]);
-        let data = folder.join("mysql");
-        // The index lists the binlogs by the path that they had in the guest.
-        let index = fs::read_to_string(data.join("binlog.index")).unwrap();
-        fs::write(data.join("binlog.index"), index.replace("/var/lib/mysql/", "./")).unwrap();
+        Self::on(&folder.join("mysql"), folder)
+    }
 
-        let alone = ["--skip-networking", "--skip-grant-tables", "--server-id=1", "--log-bin=binlog"];
-        // Little address space, and only system calls that a kernel in user mode has.
-        let modest = [
-            "--innodb-buffer-pool-size=64M",
-            "--loose-innodb-buffer-pool-size-max=64M",
-            "--innodb-use-native-aio=0",
-            "--innodb-flush-method=fsync",
-        ];
-        Self { server: Mariadbd::start(&data, &[alone, modest].concat()) }
+    /// Starts a server on the data directory `data`, a copy that it may change: it recovers it as after a crash. Nobody but
+    /// the caller reaches it, it reaches nobody, and it writes nowhere but there and in `folder`.
+    ///
+    /// Panics where the data are no MariaDB's that this machine's understands, or something in them leads elsewhere.
+    pub fn on(data: &Path, folder: &Path) -> Self {
+        let version = run("mariadbd", &["--no-defaults", "--version"]);
+        let version = version.split_once("Ver ").map_or(&*version, |(_, version)| version);
+        let prepared = prepare(data, &folder.join("replication"), version);
+        let binlog = prepared.unwrap_or_else(|why| panic!("no server is started on {}: {why}", data.display()));
+        Self { server: Mariadbd::start_alone(folder, data, &options(&binlog)) }
     }
 
     /// The rows that `statement` gives, a line each, columns separated by tabs.
@@ -79,5 +80,46 @@ impl Recovered {
         let line = line.unwrap_or_else(|| panic!("InnoDB names no binlog position:\n{log}"));
         let (path, position) = line.split_once('\'').and_then(|(_, rest)| rest.split_once("', position ")).unwrap();
         (path.rsplit('/').next().unwrap().to_owned(), position.trim().parse().unwrap())
+    }
+}
+
+/// The options of a server on data from elsewhere, besides those that name its own files.
+fn options(binlog: &Binlog) -> Vec<String> {
+    let unreachable = ["--skip-networking", "--skip-grant-tables"];
+    // Nothing that the data ask for is begun: no replication, no events. Of a server id that is no guest's.
+    let idle = ["--skip-slave-start", "--event-scheduler=DISABLED", "--server-id=99"];
+    // Little address space, and only system calls that a kernel in user mode has.
+    let modest = [
+        "--innodb-buffer-pool-size=64M",
+        "--loose-innodb-buffer-pool-size-max=64M",
+        "--innodb-use-native-aio=0",
+        "--innodb-flush-method=fsync",
+    ];
+    // With its binary log it knows which prepared transactions were committed.
+    let log = [format!("--log-bin={}", binlog.base), format!("--log-bin-index={}", binlog.index)];
+    let fixed = [&unreachable[..], &idle, &modest].concat().into_iter().map(str::to_owned);
+    fixed.chain(log).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_is_told_to_reach_nobody_and_to_begin_nothing() {
+        let binlog = Binlog { base: "vm-bin".to_owned(), index: "binlog.index".to_owned() };
+        let options = options(&binlog);
+        for needed in [
+            "--skip-networking",
+            "--skip-grant-tables",
+            "--skip-slave-start",
+            "--event-scheduler=DISABLED",
+            "--server-id=99",
+            "--log-bin=vm-bin",
+            "--log-bin-index=binlog.index",
+        ] {
+            assert!(options.iter().any(|option| option == needed), "{needed}: {options:?}");
+        }
+        assert!(options.iter().all(|option| !option.contains("skip-log-bin")), "{options:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -16,6 +16,9 @@ use super::program::{run, text};
 /// How long it may take to listen: also where it recovers a database, on an emulated machine.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// The error log. Without a dot in its name it would get an ending.
+const LOG: &str = "log.err";
+
 /// A server on a socket of its own. It is killed with the value: its data are a test's.
 #[derive(Debug)]
 pub struct Mariadbd {
@@ -27,18 +30,28 @@ pub struct Mariadbd {
 impl Mariadbd {
     /// Starts a server on the data directory `data`, with more of its options, and waits until it listens.
     pub fn start<S: AsRef<OsStr>>(data: &Path, options: &[S]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let option = |name: &str, file: &Path| format!("--{name}={}", file.display());
+        Self::spawn(Command::new("mariadbd"), tempfile::tempdir().unwrap(), data, options)
+    }
+
+    /// The same in a network namespace of its own, whatever the options and the data say of others, and with its own files
+    /// in `scratch`, as far as that takes sockets. Needs root.
+    pub fn start_alone<S: AsRef<OsStr>>(scratch: &Path, data: &Path, options: &[S]) -> Self {
+        let mut alone = Command::new("unshare");
+        alone.args(["--net", "mariadbd"]);
+        Self::spawn(alone, folder_for_a_socket(scratch), data, options)
+    }
+
+    /// `mariadbd` is a command that becomes the server.
+    fn spawn<S: AsRef<OsStr>>(mut mariadbd: Command, folder: TempDir, data: &Path, options: &[S]) -> Self {
+        let log = File::options().create(true).append(true).open(folder.path().join(LOG)).unwrap();
         // The server of a distribution refuses to run as root unless it is told to.
-        let process = Command::new("mariadbd")
+        let process = mariadbd
             .args(["--no-defaults", "--user=root"])
-            .arg(option("datadir", data))
-            .arg(option("socket", &folder.path().join("socket")))
-            .arg(option("pid-file", &folder.path().join("pid")))
+            .args(files(data, folder.path()))
             .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(File::create(folder.path().join("log")).unwrap())
+            .stderr(log)
             .spawn()
             .unwrap_or_else(|error| panic!("mariadbd is needed: {error}"));
         let mut server = Self { process, folder };
@@ -63,7 +76,7 @@ impl Mariadbd {
 
     /// Its error log.
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(self.folder.path().join("log")).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(&fs::read(self.folder.path().join(LOG)).unwrap_or_default()).into_owned()
     }
 
     /// The stock client, as root on its socket, which prints rows only, columns separated by tabs.
@@ -81,6 +94,28 @@ impl Mariadbd {
         assert!(output.status.success(), "{statements}: {}", text(&output));
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
+}
+
+/// The options that name a server's files. Each has a default elsewhere on the machine: in /tmp it would remove at its start
+/// the temporary tables that other servers have open.
+fn files(data: &Path, folder: &Path) -> Vec<String> {
+    let own =
+        [("socket", "socket"), ("pid-file", "pid"), ("log-error", LOG), ("tmpdir", ""), ("slave-load-tmpdir", "")];
+    let own = own.map(|(option, name)| (option, folder.join(name)));
+    let all = [("datadir", data.to_owned())].into_iter().chain(own);
+    all.map(|(option, file)| format!("--{option}={}", file.display())).collect()
+}
+
+/// A folder of ours in `scratch`, or among the temporary ones where a socket cannot be made there: not every filesystem takes
+/// them, and their paths are short.
+fn folder_for_a_socket(scratch: &Path) -> TempDir {
+    let folder = TempDir::new_in(scratch).unwrap();
+    let probe = folder.path().join("socket");
+    if UnixListener::bind(&probe).is_ok() {
+        fs::remove_file(&probe).unwrap();
+        return folder;
+    }
+    tempfile::tempdir().unwrap()
 }
 
 impl Drop for Mariadbd {
@@ -106,4 +141,36 @@ pub fn install(data: &Path, cache: &Path) {
         fs::write(made.join("made-by"), &version).unwrap();
     }
     run("cp", &["-a".as_ref(), made.as_os_str(), data.as_os_str()]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_has_all_its_files_in_its_two_folders() {
+        let options = files(Path::new("/data"), Path::new("/own"));
+        assert_eq!(
+            options,
+            [
+                "--datadir=/data",
+                "--socket=/own/socket",
+                "--pid-file=/own/pid",
+                "--log-error=/own/log.err",
+                "--tmpdir=/own/",
+                "--slave-load-tmpdir=/own/",
+            ]
+        );
+    }
+
+    #[test]
+    fn where_a_path_is_too_long_for_a_socket_the_server_gets_a_temporary_folder() {
+        let scratch = tempfile::tempdir().unwrap();
+        assert!(folder_for_a_socket(scratch.path()).path().starts_with(scratch.path()));
+        let long = scratch.path().join("x".repeat(100));
+        fs::create_dir(&long).unwrap();
+        let folder = folder_for_a_socket(&long);
+        assert!(!folder.path().starts_with(&long));
+        assert_eq!(fs::read_dir(&long).unwrap().count(), 0);
+    }
 }
