@@ -24,6 +24,7 @@ mod mount_hint;
 mod ntfs;
 mod piece;
 mod read_at;
+pub mod redo;
 mod report;
 mod table;
 mod volume;

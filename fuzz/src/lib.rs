@@ -9,6 +9,7 @@ mod checksums;
 mod disk;
 mod files;
 mod look;
+mod redo;
 
 use std::sync::OnceLock;
 
@@ -17,6 +18,7 @@ use fsprobe::ReadAt;
 pub use artifact::read as read_artifact;
 pub use binlog::read as read_binlog;
 use disk::{Image, Seed};
+pub use redo::read as read_redo;
 
 /// No input may make the process hold more. A filesystem of a few MiB needs far less than one of a TiB.
 const MEMORY_BYTES: usize = 256 << 20;

@@ -1,9 +1,12 @@
 //! The logs of a database server as a real MariaDB writes them: what it says of itself is what is found in the bytes.
 //!
-//! Needs `mariadb-server`.
+//! Needs `mariadb-server`; root, loop devices, e2fsprogs and xfsprogs for what is read from a snapshot.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod binlog;
 mod binlog_damage;
 mod binlog_of_mysql;
+mod redo;
+mod redo_damage;
 mod server;
+mod snapshot;

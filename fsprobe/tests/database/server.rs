@@ -15,7 +15,12 @@ pub struct Server {
 impl Server {
     /// A new one.
     pub fn start(options: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(&std::env::temp_dir(), options)
+    }
+
+    /// A new one with its data below `folder`.
+    pub fn start_in(folder: &Path, options: &[&str]) -> Self {
+        let folder = tempfile::tempdir_in(folder).unwrap();
         install(&folder.path().join("data"), Path::new(env!("CARGO_TARGET_TMPDIR")));
         let mut server = Self { mariadbd: None, folder };
         server.start_again(options);
@@ -43,6 +48,12 @@ impl Server {
         let mut words = said.split_whitespace();
         let (file, position) = (words.next().unwrap().to_owned(), words.next().unwrap().parse().unwrap());
         (file, position, words.last().unwrap_or_default().to_owned())
+    }
+
+    /// Where its redo log ends, all of which is in its file then.
+    pub fn lsn(&self) -> u64 {
+        let said = self.sql("FLUSH LOCAL ENGINE LOGS; SHOW GLOBAL STATUS LIKE 'Innodb_lsn_current'");
+        said.split_whitespace().last().unwrap().parse().unwrap()
     }
 
     pub fn file(&self, name: &str) -> Vec<u8> {
