@@ -50,9 +50,10 @@ impl Server {
         (file, position, words.last().unwrap_or_default().to_owned())
     }
 
-    /// Where its redo log ends, all of which is in its file then.
+    /// How far its redo log goes: up to there it is in its file then. Asked in this order, as there is always some thread that
+    /// may write more between two statements.
     pub fn lsn(&self) -> u64 {
-        let said = self.sql("FLUSH LOCAL ENGINE LOGS; SHOW GLOBAL STATUS LIKE 'Innodb_lsn_current'");
+        let said = self.sql("SHOW GLOBAL STATUS LIKE 'Innodb_lsn_current'; FLUSH LOCAL ENGINE LOGS");
         said.split_whitespace().last().unwrap().parse().unwrap()
     }
 
