@@ -26,14 +26,13 @@ pub struct RunLogError {
 
 impl From<RunLogError> for Cause {
     fn from(error: RunLogError) -> Self {
-        let hint = match error.source.kind() {
-            io::ErrorKind::PermissionDenied => "run it as root, or name a folder of yours with --state-dir",
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "free some room there, or name another folder with --state-dir (state_dir in the configuration)"
-            }
-            _ => "name a folder that can be written to with --state-dir (state_dir in the configuration)",
+        let first = match error.source.kind() {
+            io::ErrorKind::PermissionDenied => "run it as root; ",
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some room there; ",
+            _ => "",
         };
-        Self::of(Kind::RunLog, Some(hint.to_owned()), error)
+        let hint = format!("{first}`--state-dir` (or `state_dir` in the configuration) names another folder");
+        Self::of(Kind::RunLog, Some(hint), error)
     }
 }
 
@@ -194,15 +193,38 @@ mod tests {
     use crate::run::entry::Mark;
     use crate::step::Step;
 
+    /// What a run says that cannot write its log for this reason.
+    fn told(source: io::Error) -> Cause {
+        let cause = Cause::from(RunLogError { path: "/var/lib/stillpoint/runs/x.jsonl".into(), source });
+        assert_eq!((cause.kind, row(cause.kind, false).exit), (Kind::RunLog, Exit::Failed));
+        cause
+    }
+
+    const ANOTHER: &str = "`--state-dir` (or `state_dir` in the configuration) names another folder";
+
     #[test]
     fn a_state_folder_that_cannot_be_used_fails_the_run_and_another_one_helps() {
-        for kind in [io::ErrorKind::ReadOnlyFilesystem, io::ErrorKind::PermissionDenied, io::ErrorKind::StorageFull] {
-            let cause =
-                Cause::from(RunLogError { path: "/var/lib/stillpoint/runs/x.jsonl".into(), source: kind.into() });
-            assert_eq!((cause.kind, row(cause.kind, false).exit), (Kind::RunLog, Exit::Failed));
-            assert!(cause.hint().contains("--state-dir"), "{kind}: {}", cause.hint());
+        for (kind, hint) in [
+            (io::ErrorKind::ReadOnlyFilesystem, ANOTHER.to_owned()),
+            (io::ErrorKind::PermissionDenied, format!("run it as root; {ANOTHER}")),
+            (io::ErrorKind::StorageFull, format!("free some room there; {ANOTHER}")),
+        ] {
+            assert_eq!(told(kind.into()).hint(), hint);
         }
     }
+
+    #[test]
+    fn a_state_folder_that_cannot_be_made_names_its_log_and_another_one_helps() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        // Below a file, and where nobody may make a folder, root neither.
+        for state_dir in [file.path().join("state"), "/proc/self/state".into()] {
+            let first = entry(Mark::Intent { step: Step::CowVolumes, takes: Vec::new() });
+            let error = RunLog::create(&state_dir, &"r1".parse().unwrap(), &first).unwrap_err();
+            assert_eq!(error.path, state_dir.join("runs/r1.jsonl"));
+            assert!(told(error.source).hint().ends_with(ANOTHER));
+        }
+    }
+
     impl RunLog {
         pub(in crate::run) fn on_a_full_disk() -> Self {
             let file = OpenOptions::new().append(true).open("/dev/full").unwrap();
