@@ -93,7 +93,7 @@ fn xfs(image: &mut Image<'_>) {
             image.write(at + crc_at as u64, &crc32c::crc32c(&header).to_le_bytes());
         }
     }
-    for (magic, length, crc_at) in [(&b"IN"[..], 512, 100), (b"BMA3", 4096, 64)] {
+    for (magic, length, crc_at) in [(&b"IN"[..], 512, 100), (b"BMA3", 4096, 64), (b"IAB3", 4096, 52)] {
         for at in image.seeded_with(magic) {
             let Some(mut bytes) = image.bytes(at, length) else { continue };
             bytes[crc_at..crc_at + 4].fill(0);

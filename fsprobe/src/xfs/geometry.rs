@@ -63,11 +63,25 @@ impl Geometry {
         (first.checked_add(count)? <= superblock.sb_dblocks).then_some(first << superblock.sb_blocklog)
     }
 
-    /// The byte at which the inode `number` is; `None` where the filesystem has no room for one with that number.
-    pub fn inode_offset_bytes(&self, number: u64) -> Option<u64> {
+    /// The filesystem block number of a block of a group.
+    pub fn block_number(&self, group: u32, within: u32) -> u64 {
+        u64::from(group) << self.superblock.sb_agblklog | u64::from(within)
+    }
+
+    /// Where a group begins; `None` where there is no such group.
+    pub fn group_offset_bytes(&self, group: u32) -> Option<u64> {
+        self.blocks_offset_bytes(self.block_number(group, 0), 1)
+    }
+
+    /// The group of the inode `number`, its number there, and the byte at which it is; `None` where the filesystem has no room
+    /// for one with that number.
+    pub fn inode_place(&self, number: u64) -> Option<(u32, u32, u64)> {
         let superblock = &self.superblock;
         let block = self.blocks_offset_bytes(number >> superblock.sb_inopblog, 1)?;
         let index = number & ((1 << superblock.sb_inopblog) - 1);
-        (number != 0).then_some(block + (index << superblock.sb_inodelog))
+        let within_bits = superblock.sb_agblklog + superblock.sb_inopblog;
+        let group = u32::try_from(number >> within_bits).ok()?;
+        let within = u32::try_from(number & ((1 << within_bits) - 1)).ok()?;
+        (number != 0).then_some((group, within, block + (index << superblock.sb_inodelog)))
     }
 }

@@ -2,6 +2,7 @@
 //! `xfs_dinode_verify` checks of the fields that are used).
 
 use super::geometry::Geometry;
+use super::inode_tree::is_in_use;
 use super::superblock::Superblock;
 use crate::bytes::{be16, be32, be64, has, le32, u8_at};
 use crate::read_at::read;
@@ -42,13 +43,17 @@ impl Inode {
     /// Reads and checks the inode `number`.
     pub fn of(volume: &dyn ReadAt, geometry: &Geometry, number: u64) -> Result<Self, FileError> {
         let not_there = |detail: &str| FileError::NotThere { inode: number, detail: detail.into() };
-        let offset = geometry.inode_offset_bytes(number).ok_or_else(|| not_there("the number is out of range"))?;
-        let raw = read(volume, offset, geometry.superblock.sb_inodesize.into(), "XFS inode")?;
-        if !has(&raw, 0, b"IN") {
-            return Err(not_there("nothing at its place is an inode"));
+        let place = geometry.inode_place(number);
+        let (group, within, offset) = place.ok_or_else(|| not_there("the number is out of range"))?;
+        if !is_in_use(volume, geometry, group, within)? {
+            return Err(not_there("it is free"));
         }
+        let raw = read(volume, offset, geometry.superblock.sb_inodesize.into(), "XFS inode")?;
         let has_checksums = geometry.superblock.has_checksums();
         let bad = |why: String| FileError::bad(format!("inode {number}: {why}"));
+        if !has(&raw, 0, b"IN") {
+            return Err(bad(format!("its magic is {:#06x}", be16(&raw, 0))));
+        }
         let di_version = u8_at(&raw, 4);
         if di_version != if has_checksums { 3 } else { 2 } {
             return Err(bad(format!("its version is {di_version}")));

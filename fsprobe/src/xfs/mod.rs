@@ -8,6 +8,7 @@ mod content;
 mod geometry;
 mod group;
 mod inode;
+mod inode_tree;
 mod log;
 mod record;
 mod superblock;

@@ -39,12 +39,13 @@ fn bad(volume: &dyn ReadAt, inode: u64) -> String {
 }
 
 #[test]
-fn a_changed_byte_of_an_inode_or_of_its_tree_is_noticed() {
+fn a_changed_byte_of_an_inode_or_of_the_trees_that_lead_to_it_is_noticed() {
     let images = Images::new();
     let (image, small, many) = with_two_files(&images);
     let inode_at = place_of(&image, &[&format!("inode {small}"), "addr"]);
     let leaf_at = place_of(&image, &[&format!("inode {many}"), "addr u3.bmbt.ptrs[1]", "addr"]);
-    for (inode, at, length) in [(small, inode_at, 512_usize), (many, leaf_at, 4096)] {
+    let tree_at = place_of(&image, &["agi 0", "addr root", "addr"]);
+    for (inode, at, length) in [(small, inode_at, 512_usize), (many, leaf_at, 4096), (small, tree_at, 4096)] {
         for byte in (0..length).step_by(7) {
             let mut volume = Image::open(&image);
             let mut old = [0];
@@ -61,6 +62,23 @@ fn a_file_in_the_realtime_part_is_refused() {
     let (image, small, _) = with_two_files(&images);
     xfs_db(&image, &[&format!("inode {small}"), "write core.realtime 1"]);
     assert!(bad(&Image::open(&image), small).ends_with("realtime part, which is not read here"));
+}
+
+#[test]
+fn a_tree_of_inodes_that_begins_elsewhere_is_refused() {
+    let images = Images::new();
+    let (image, small, _) = with_two_files(&images);
+    // Also what its own verifier refuses.
+    for (write, why) in [
+        ("write -d level 200", "its tree has 200 levels"),
+        ("write -d level 2", "magic or level is wrong"),
+        ("write -d root 1", "magic or level is wrong"),
+        ("write -d root 99999999", "it is not in the group"),
+    ] {
+        xfs_db(&image, &["agi 0", write]);
+        let refused = bad(&Image::open(&image), small);
+        assert!(refused.ends_with(why), "{write}: {refused}");
+    }
 }
 
 #[test]

@@ -168,6 +168,58 @@ fn what_is_no_file_is_refused() {
     }
 }
 
+/// XFS gives back the blocks of inodes that were all removed, and they keep what they held.
+#[test]
+fn removed_files_are_not_there_though_their_inodes_still_are() {
+    let images = Images::new();
+    let image = xfs(&images, "300M", &["-b", "size=1024"]);
+    let mount = Mount::image(&image, "rw");
+    // In the root folder, so that they are in the first group.
+    let path = |number| mount.path(format!("file-{number}"));
+    for number in 0..6000 {
+        fs::write(path(number), number.to_string()).unwrap();
+    }
+    // So that they are written to their places.
+    mount.freeze();
+    mount.thaw();
+    let inodes: Vec<_> = (0..6000).map(|number| inode_of(&path(number))).collect();
+    for number in (0..6000).filter(|number| !(1000..1010).contains(number)) {
+        fs::remove_file(path(number)).unwrap();
+    }
+    drop(mount);
+    let volume = Image::open(&image);
+    let mut left = 0;
+    for (number, inode) in inodes.iter().enumerate() {
+        let read = content(&volume, Kind::Xfs, *inode);
+        if (1000..1010).contains(&number) {
+            assert_eq!(read.unwrap(), number.to_string().into_bytes());
+        } else {
+            assert!(matches!(read, Err(FileError::NotThere { .. })), "{number}: {read:?}");
+            left += usize::from(volume.holds_regular_inode(*inode));
+        }
+    }
+    assert!(left > 1000, "only {left} of them look like files");
+}
+
+#[test]
+fn inodes_are_found_in_a_tree_of_several_levels() {
+    let images = Images::new();
+    let image = xfs(&images, "300M", &["-b", "size=1024", "-d", "agcount=1", "--unsupported"]);
+    let mount = Mount::image(&image, "rw");
+    fs::create_dir(mount.path("folder")).unwrap();
+    let path = |number| mount.path(format!("folder/{number}"));
+    for number in 0..12_000 {
+        fs::write(path(number), number.to_string()).unwrap();
+    }
+    let inodes: Vec<_> = (0..12_000).map(|number| inode_of(&path(number))).collect();
+    drop(mount);
+    assert!(xfs_db(&image, &["agi 0", "print level"]).trim() != "level = 1");
+    let volume = Image::open(&image);
+    for (number, inode) in inodes.iter().enumerate() {
+        assert_eq!(content(&volume, Kind::Xfs, *inode).unwrap(), number.to_string().into_bytes());
+    }
+}
+
 #[test]
 fn files_of_other_filesystems_are_not_read() {
     let refused = with_file(&vec![0; 4096], Kind::Ntfs, 5, |_| ()).unwrap_err();

@@ -18,6 +18,13 @@ impl Image {
     pub fn open(path: &Path) -> Self {
         Self { file: File::open(path).unwrap(), changed: Vec::new() }
     }
+
+    /// Whether what stands at the place of an inode in the first group of an XFS is that inode, of a regular file.
+    pub fn holds_regular_inode(&self, inode: u64) -> bool {
+        let mut raw = [0; 512];
+        self.read_exact_at(&mut raw, inode * 512)
+            .is_ok_and(|()| raw[..2] == *b"IN" && raw[2] >> 4 == 8 && raw[152..160] == inode.to_be_bytes())
+    }
 }
 
 impl ReadAt for Image {
