@@ -7,7 +7,7 @@ use std::time::Duration;
 use fsprobe::{Disk, Table};
 use guest_bridge::agent::AgentInfo;
 use guest_bridge::database::lock_method::LockMethod;
-use guest_bridge::database::server::{Flavour, Server, Version};
+use guest_bridge::database::server::{Flavour, Replicates, Server, Version};
 use lvm::{Bytes, Origin, VolumeGroup};
 use stillpoint::ask::config::Config;
 use stillpoint::ask::job::{Asked, Job};
@@ -76,6 +76,13 @@ fn mariadb() -> Server {
         innodb_flush_log_at_trx_commit: Some(1),
         sync_binlog: Some(1),
         innodb_doublewrite: Some("ON".to_owned()),
+        server_uuid: None,
+        log_bin_basename: None,
+        log_bin_index: None,
+        table_directories_seen: Some(true),
+        slave_parallel_mode: None,
+        replicates: Some(Replicates::default()),
+        wsrep_cluster: None,
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     holder,
     lock_method::LockMethod,
     milliseconds,
-    server::{self, Coordinates, Server},
+    server::{self, Coordinates, GaleraState, LsnBounds, Replicates, Server},
 };
 
 /// How long to wait and how long to hold. Written as whole milliseconds.
@@ -40,6 +40,11 @@ struct Held {
     connection_id: u64,
     coordinates: Option<Coordinates>,
     engine_logs: EngineLogs,
+    replicates: Option<Replicates>,
+    galera: Option<GaleraState>,
+    lsn: Option<u64>,
+    /// What asks for the latter.
+    lsn_again: Option<Timed>,
     granted_at: Instant,
 }
 
@@ -52,6 +57,8 @@ pub struct LetGo {
     pub unlocked: Result<(), DatabaseError>,
     /// The longest that a writer can have waited: from the grant, to the answer to the unlock.
     pub stall: Duration,
+    /// Where InnoDB's log stood, of a server without a binlog.
+    pub lsn: Option<LsnBounds>,
 }
 
 /// Why a lock cannot be said to have held.
@@ -72,7 +79,7 @@ pub enum LockLost {
 }
 
 impl TablesLock {
-    /// Opens a session, takes the lock that fits `server`, has the engines write their logs out, and notes where the binlog stands. Whatever fails on the way, or if this
+    /// Opens a session, takes the lock that fits `server`, has the engines write their logs out, and notes where the server stands. Whatever fails on the way, or if this
     /// future is dropped: the session is closed, and nothing stays locked.
     ///
     /// # Errors
@@ -151,6 +158,21 @@ impl TablesLock {
         &self.held.engine_logs
     }
 
+    /// How far the server was then with what it replicates; `None` where it is no replica, or refused to tell.
+    pub fn replicates(&self) -> Option<&Replicates> {
+        self.held.replicates.as_ref()
+    }
+
+    /// Where the node of a Galera cluster stood then; `None` where it is none, or did not tell.
+    pub fn galera(&self) -> Option<&GaleraState> {
+        self.held.galera.as_ref()
+    }
+
+    /// Where InnoDB's log stood then, of a server without a binlog. Where it stands at the unlock, [`LetGo`] tells.
+    pub fn lsn(&self) -> Option<LsnBounds> {
+        self.held.lsn.map(|lock| LsnBounds { lock, unlock: None })
+    }
+
     /// The server's id of the session that holds the lock.
     pub fn connection_id(&self) -> u64 {
         self.held.connection_id
@@ -165,7 +187,11 @@ impl TablesLock {
     /// only on request or with the connection). One round trip: the writers are waiting. The session stays to be closed.
     pub async fn let_go(&mut self, deadline: Duration) -> LetGo {
         let unlock = self.method.unlock_statements();
-        let batch: Vec<_> = [WHO_AM_I].iter().chain(unlock).map(|statement| Timed::new(*statement, deadline)).collect();
+        let lsn_again = self.held.lsn_again.as_ref().map(|asks| Timed { deadline, ..asks.clone() });
+        let asks_lsn = lsn_again.is_some();
+        let mut batch = vec![Timed::new(WHO_AM_I, deadline)];
+        batch.extend(lsn_again);
+        batch.extend(unlock.iter().map(|statement| Timed::new(*statement, deadline)));
         let mut answers = self.session.batch(&batch).await;
         let stall = self.held.granted_at.elapsed();
         let (held, unlocked) = match answers.next().and_then(|rows| rows.number(WHO_AM_I)) {
@@ -173,8 +199,15 @@ impl TablesLock {
             Ok(now) => (Err(LockLost::Reconnected { taken_by: self.held.connection_id, now }), Ok(())),
             Err(error) => (Err(error.into()), Ok(())),
         };
+        // What it refuses is not known; what ended the session, the unlock says too.
+        let lsn_now = if asks_lsn { server::read_lsn(&mut answers) } else { Ok(None) };
+        let (lsn_now, unlocked) = match lsn_now {
+            Ok(lsn) => (lsn, unlocked),
+            Err(error) => (None, unlocked.and(Err(error))),
+        };
+        let lsn = self.held.lsn.map(|lock| LsnBounds { lock, unlock: lsn_now });
         let unlocked = unlock.iter().fold(unlocked, |sofar: Result<(), _>, _| sofar.and(answers.next().map(drop)));
-        LetGo { held, unlocked, stall }
+        LetGo { held, unlocked, stall, lsn }
     }
 
     /// Closes the session, which gives the lock back in any case.
@@ -242,6 +275,13 @@ async fn hold(
     batch.push(Timed::new(GRANTED, soon));
     batch.extend(flush.statements(soon));
     batch.extend(server::where_the_binlog_stands(server, soon));
+    let is_replica = server.replicates.as_ref().is_some_and(|it| !it.channels.is_empty());
+    if is_replica {
+        batch.extend(server::where_replication_stands(server, soon));
+    }
+    batch.extend(server::where_galera_stands(server, soon));
+    let lsn_again = server::where_the_log_stands(server, soon);
+    batch.extend(lsn_again.clone());
     *changed = flush.changes(open, soon);
     let sent_at = Instant::now();
     let mut answers = session.batch(&batch).await;
@@ -265,7 +305,11 @@ async fn hold(
     let waited = Duration::from_micros(granted?.number(GRANTED).unwrap_or(0)).min(sent_at.elapsed());
     let engine_logs = engine_logs?;
     let coordinates = server::read_coordinates(server, &mut answers)?;
-    Ok(Held { connection_id, coordinates, engine_logs, granted_at: sent_at + waited })
+    let replicates = if is_replica { server::read_replicates(server, &mut answers)? } else { None };
+    let galera = if server.galera { server::read_galera(&mut answers)? } else { None };
+    let lsn = if lsn_again.is_some() { server::read_lsn(&mut answers)? } else { None };
+    let granted_at = sent_at + waited;
+    Ok(Held { connection_id, coordinates, engine_logs, replicates, galera, lsn, lsn_again, granted_at })
 }
 
 /// How much later than the server the client gives up waiting for a lock.

@@ -54,10 +54,10 @@ pub async fn prove(
             grant: format!("GRANT RELOAD, PROCESS, {} ON *.* TO {}", binlog_privilege(server), quoted(&account)),
         });
     }
-    Ok(remarks(server, &grants))
+    Ok(remarks(server, &grants, &quoted(&account)))
 }
 
-fn remarks(server: &Server, grants: &Grants) -> Vec<String> {
+fn remarks(server: &Server, grants: &Grants, account: &str) -> Vec<String> {
     let mut remarks = Vec::new();
     if grants.hold(&["PROCESS"]) == Holds::No {
         remarks.push(
@@ -78,6 +78,23 @@ fn remarks(server: &Server, grants: &Grants) -> Vec<String> {
             server.flavour, server.version
         ));
     }
+    if server.replicates.is_none() {
+        remarks.push(format!(
+            "the database account may not see whether the server is a replica, and how far it is with its source: it has no \
+             {replication}; on the server: GRANT {replication} ON *.* TO {account}",
+            replication = replication_privilege(server)
+        ));
+    }
+    if let Some(mode) =
+        server.slave_parallel_mode.as_deref().filter(|mode| matches!(*mode, "optimistic" | "aggressive"))
+        && server.replicates.as_ref().is_none_or(|replicates| !replicates.channels.is_empty())
+    {
+        remarks.push(format!(
+            "the server applies what it replicates with slave_parallel_mode = {mode}: the server's own recovery, also that of \
+             an image, is reported to leave a replica that has applied a transaction twice or not at all (MDEV-36025); compare \
+             one that is made from it with its source before you rely on it"
+        ));
+    }
     remarks
 }
 
@@ -92,6 +109,13 @@ fn lock_privileges(server: &Server) -> &'static [&'static str] {
 fn binlog_privilege(server: &Server) -> &'static str {
     match server.flavour {
         Flavour::MariaDb if (server.version.major, server.version.minor) >= (10, 5) => "BINLOG MONITOR",
+        Flavour::MariaDb | Flavour::MySql | Flavour::Percona => "REPLICATION CLIENT",
+    }
+}
+
+fn replication_privilege(server: &Server) -> &'static str {
+    match server.flavour {
+        Flavour::MariaDb if (server.version.major, server.version.minor) >= (10, 5) => "SLAVE MONITOR",
         Flavour::MariaDb | Flavour::MySql | Flavour::Percona => "REPLICATION CLIENT",
     }
 }
@@ -112,7 +136,7 @@ mod tests {
         call_log::CallLog,
         database::{
             scripted::{ScriptedDatabase, expect},
-            server::{Version, tests::server},
+            server::{Channel, Replicates, Version, tests::server},
         },
     };
 
@@ -184,6 +208,36 @@ mod tests {
         let grants = "GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO `a`@`b`";
         assert!(said(&lazy, grants, true).await.unwrap()[0].contains("SUPER"));
         assert_eq!(said(&lazy, "GRANT ALL PRIVILEGES ON *.* TO `a`@`b`", true).await.unwrap(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_replica_that_cannot_be_seen_is_a_remark_with_the_grant_that_shows_it() {
+        let unseen = Server { replicates: None, ..server() };
+        let grants = "GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO `a`@`b`";
+        let said = said(&unseen, grants, true).await.unwrap();
+        assert!(said[0].contains("GRANT SLAVE MONITOR ON *.* TO 'back\\'up'@'10.0.0.%'"), "{said:?}");
+    }
+
+    #[tokio::test]
+    async fn a_replica_that_applies_in_parallel_on_trial_is_a_remark() {
+        let grants = "GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO `a`@`b`";
+        let with = |mode: &str, is_replica: bool| {
+            let channel = Channel {
+                name: String::new(),
+                source: "db1:3306".to_owned(),
+                source_log_file: None,
+                source_log_position: None,
+                gtid: None,
+            };
+            let channels = if is_replica { vec![channel] } else { Vec::new() };
+            let replicates = Some(Replicates { channels, ..Replicates::default() });
+            Server { slave_parallel_mode: Some(mode.to_owned()), replicates, ..server() }
+        };
+        for mode in ["optimistic", "aggressive"] {
+            assert!(said(&with(mode, true), grants, true).await.unwrap()[0].contains("MDEV-36025"), "{mode}");
+            assert_eq!(said(&with(mode, false), grants, true).await.unwrap(), [""; 0]);
+        }
+        assert_eq!(said(&with("conservative", true), grants, true).await.unwrap(), [""; 0]);
     }
 
     #[tokio::test]

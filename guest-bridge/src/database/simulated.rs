@@ -25,6 +25,8 @@ struct State {
     position: u64,
     flush_log_at_trx_commit: u8,
     grants: String,
+    log_bin: bool,
+    source: Option<String>,
     faults: Vec<(When, Outcome)>,
     unreachable: bool,
 }
@@ -45,6 +47,8 @@ impl SimulatedMariaDb {
             position: 330,
             flush_log_at_trx_commit: 1,
             grants: "GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost`".to_owned(),
+            log_bin: true,
+            source: None,
             faults: Vec::new(),
             unreachable: false,
         };
@@ -72,6 +76,18 @@ impl SimulatedMariaDb {
     /// `SHOW GRANTS` says this of the account.
     pub fn with_grants(self, grants: &str) -> Self {
         grants.clone_into(&mut self.state().grants);
+        self
+    }
+
+    /// It writes no binlog.
+    pub fn without_binlog(self) -> Self {
+        self.state().log_bin = false;
+        self
+    }
+
+    /// It replicates from the host `source`, on one channel that has no name.
+    pub fn replicating_from(self, source: &str) -> Self {
+        self.state().source = Some(source.to_owned());
         self
     }
 
@@ -152,6 +168,22 @@ impl SimulatedMariaDb {
                 return Rows::of(&["File", "Position", "Binlog_Do_DB", "Binlog_Ignore_DB"], &[row]);
             }
             "SELECT @@GLOBAL.gtid_binlog_pos AS gtid" => return one("gtid", "0-1-7"),
+            "SHOW ALL SLAVES STATUS" => {
+                let columns =
+                    ["Master_Host", "Master_Port", "Relay_Master_Log_File", "Exec_Master_Log_Pos", "Gtid_Slave_Pos"];
+                let position = state.position.to_string();
+                let row = state.source.as_deref().map(|source| {
+                    [Some(source), Some("3306"), Some("source.000001"), Some(position.as_str()), Some("0-2-5")]
+                });
+                return Rows::of(&columns, row.as_ref().map(|row| &row[..]).as_slice());
+            }
+            _ if statement.starts_with("SELECT @@GLOBAL.gtid_slave_pos") => {
+                let gtids = [state.source.as_ref().map_or("", |_| "0-2-5"), "0-1-7"].map(Some);
+                return Rows::of(&["gtid_slave_pos", "gtid_current_pos"], &[&gtids]);
+            }
+            _ if statement.starts_with("SHOW GLOBAL STATUS") => {
+                return Rows::of(&["Variable_name", "Value"], &[&[Some("Innodb_lsn_current"), Some("48214")]]);
+            }
             "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit" => {
                 return one("value", &state.flush_log_at_trx_commit.to_string());
             }
@@ -172,7 +204,7 @@ impl SimulatedMariaDb {
                     &[Some("version_comment"), Some("simulated")],
                     &[Some("hostname"), Some("guest")],
                     &[Some("datadir"), Some("/var/lib/mysql/")],
-                    &[Some("log_bin"), Some("ON")],
+                    &[Some("log_bin"), Some(if state.log_bin { "ON" } else { "OFF" })],
                     &[Some("innodb_flush_log_at_trx_commit"), Some(&flush_log)],
                     &[Some("sync_binlog"), Some("1")],
                     &[Some("innodb_doublewrite"), Some("ON")],
@@ -264,7 +296,7 @@ mod tests {
         lock::{LetGo, LockLost, LockTerms, TablesLock},
         lock_method::LockMethod,
         scripted::{ScriptedDatabase, expect},
-        server::{Server, identify},
+        server::{LsnBounds, Server, identify},
     };
 
     const SOON: Duration = Duration::from_millis(200);
@@ -534,8 +566,47 @@ mod tests {
             expect("SHOW GLOBAL VARIABLES").returns(&["Variable_name", "Value"], &variables),
             expect("SHOW GRANTS"),
             expect("SELECT COUNT(*)").refuses(1142, "denied"),
+            expect("SELECT DISTINCT LEFT(FILE_NAME").refuses(1227, "denied"),
+            expect("SHOW REPLICA STATUS").refuses(1227, "denied"),
         ];
         let found = identify(&mut ScriptedDatabase::new(CallLog::new(), script), SOON).await.unwrap();
         assert_eq!(found.non_transactional_tables, None);
+        assert_eq!((found.table_directories_seen, found.replicates), (Some(false), None));
+    }
+
+    #[tokio::test]
+    async fn a_replica_tells_under_the_lock_how_far_it_is() {
+        let server = SimulatedMariaDb::new(CallLog::new()).replicating_from("db1");
+        let statements = statements_of_a_lock(&server).await;
+        let coordinates = statements.iter().position(|it| it == "SHOW MASTER STATUS").unwrap();
+        assert_eq!(statements[coordinates + 2], "SHOW ALL SLAVES STATUS");
+        let lock = TablesLock::take(&server.opener(), &described(&server).await, &TERMS).await.unwrap();
+        let replicates = lock.replicates().unwrap();
+        let channel = &replicates.channels[0];
+        assert_eq!((channel.source.as_str(), channel.source_log_position), ("db1:3306", Some(330)));
+        assert_eq!(replicates.gtid_slave_pos.as_deref(), Some("0-2-5"));
+        unlock(lock).await.held.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_server_without_a_binlog_tells_where_its_engine_stands_from_lock_to_unlock() {
+        let server = SimulatedMariaDb::new(CallLog::new()).without_binlog();
+        let lock = TablesLock::take(&server.opener(), &described(&server).await, &TERMS).await.unwrap();
+        assert_eq!(lock.lsn(), Some(LsnBounds { lock: 48214, unlock: None }));
+        let ended = unlock(lock).await;
+        assert_eq!(ended.lsn, Some(LsnBounds { lock: 48214, unlock: Some(48214) }));
+        ended.unlocked.unwrap();
+        ended.held.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_does_not_tell_where_it_stands_is_unlocked_all_the_same() {
+        let server = SimulatedMariaDb::new(CallLog::new()).without_binlog();
+        let lock = TablesLock::take(&server.opener(), &described(&server).await, &TERMS).await.unwrap();
+        let server = server.fails_at("SHOW GLOBAL STATUS", Outcome::Refuses(1227, "denied".to_owned()));
+        let ended = unlock(lock).await;
+        assert_eq!(ended.lsn, Some(LsnBounds { lock: 48214, unlock: None }));
+        ended.unlocked.unwrap();
+        assert!(!server.is_locked());
     }
 }

@@ -5,4 +5,5 @@ mod acknowledged;
 mod agent;
 mod locking;
 mod net;
+mod replication;
 mod server;
