@@ -5,5 +5,6 @@ mod acknowledged;
 mod agent;
 mod locking;
 mod net;
+mod option_files;
 mod replication;
 mod server;

@@ -91,7 +91,7 @@ impl PrivateServer {
         let is_one = |line: &[u8]| {
             let mut words = line.split(|byte| *byte == 0);
             words.clone().any(|word| word == socket.as_bytes())
-                && words.any(|word| word.starts_with(b"--defaults-extra-file="))
+                && words.any(|word| word.starts_with(b"--defaults-file=/run/stillpoint."))
         };
         fs::read_dir("/proc")
             .expect("procfs")

@@ -1,6 +1,6 @@
 //! What the client in the guest prints: rows that end with a nonce, and errors.
 
-use crate::database::{Rows, net};
+use crate::database::{Rows, Statement, net};
 
 /// The rows of each statement that was answered: those before each nonce. What comes behind the last is no answer yet.
 pub(super) fn replies(said: &str, nonce: &str) -> Vec<Rows> {
@@ -8,6 +8,14 @@ pub(super) fn replies(said: &str, nonce: &str) -> Vec<Rows> {
     let mut replies: Vec<&str> = said.split(&end).collect();
     replies.pop();
     replies.into_iter().map(rows).collect()
+}
+
+/// What may be behind an answer that is none, for the end of a sentence; nothing where nothing was said.
+pub(super) fn otherwise_formed(said: &str) -> String {
+    let first = said.lines().find(|line| !line.trim().is_empty());
+    first.map_or_else(String::new, |line| {
+        format!("; an option file of the guest's client may change its output: {}", Statement::new(line))
+    })
 }
 
 fn rows(said: &str) -> Rows {

@@ -22,7 +22,7 @@ use tokio::{runtime::Handle, task::JoinHandle};
 use super::{Answers, Credentials, Database, DatabaseError, OpenSession, Rows, Statement, Timed};
 use super::{batch::longest, last_words::wait_here};
 use crate::agent::{Finished, SharedAgent};
-use answer::{ClientError, replies};
+use answer::{ClientError, otherwise_formed, replies};
 use way::{ANSWERED, CLOSE_DEADLINE, NO_ANSWER, Way};
 
 /// How often to look for a session that was given up while it was being opened, every 50 ms.
@@ -84,7 +84,9 @@ impl AgentSession {
             ending: None,
         };
         let nonce = nonce();
-        let (deadline_s, lifetime_s) = (whole_seconds(deadline), whole_seconds(Self::MAX_LIFETIME));
+        // The script gives up first, because it can say what came in place of an answer. Its seconds are half as long again as others.
+        let deadline_s = (deadline * 2 / 3).as_secs().max(1).to_string();
+        let lifetime_s = whole_seconds(Self::MAX_LIFETIME);
         let socket = session.way.socket.clone().unwrap_or_default();
         let arguments = ["open", &session.name, &nonce, &deadline_s, &lifetime_s, &socket];
         let finished =
@@ -95,7 +97,7 @@ impl AgentSession {
             let said = String::from_utf8_lossy(&finished.stdout);
             match ClientError::all(&stderr).next() {
                 None if finished.exit == ANSWERED => replies(&said, &nonce).pop().unwrap_or_default().number(OPENING),
-                error => Err(session.way.refused(finished.exit, &stderr, error, deadline)),
+                error => Err(session.way.refused(finished.exit, &said, &stderr, error, deadline)),
             }
         });
         match outcome {
@@ -200,7 +202,10 @@ fn sort(finished: &Finished, nonce: &str, batch: &[Timed], before: u64) -> Answe
                 None if finished.exit == NO_ANSWER => DatabaseError::TimedOut { statement, deadline: timed.deadline },
                 None if finished.exit == ANSWERED => DatabaseError::UnexpectedReply {
                     statement,
-                    detail: "the client's answer does not end as it should, or is too long".to_owned(),
+                    detail: format!(
+                        "the client's answer does not end as it should, or is too long{}",
+                        otherwise_formed(&String::from_utf8_lossy(said))
+                    ),
                 },
                 None => lost(&format!("the client in the guest is gone ({}): {stderr}", finished.exit)),
             }),
@@ -279,4 +284,37 @@ fn nonce() -> String {
 
 fn whole_seconds(duration: Duration) -> String {
     (duration.as_secs() + 1).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        agent::{Exit, SimulatedGuest},
+        call_log::CallLog,
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_in_another_form_names_what_may_have_changed_it() {
+        let said = |exit, stdout: &'static str| {
+            SimulatedGuest::new(CallLog::new(), ["/"]).runs(move |_| Finished {
+                exit,
+                stdout: stdout.into(),
+                stderr: Vec::new(),
+            })
+        };
+        let guest = said(NO_ANSWER, "\n+----+\n| id |\n+----+\n");
+        let error =
+            AgentSession::open(SharedAgent::new(guest), None, None, Duration::from_secs(1)).await.err().unwrap();
+        let words = "an option file of the guest's client may change its output: +----+";
+        assert!(matches!(error, DatabaseError::Unreachable { .. }) && error.to_string().contains(words), "{error}");
+        let guest = said(NO_ANSWER, "");
+        let error =
+            AgentSession::open(SharedAgent::new(guest), None, None, Duration::from_secs(1)).await.err().unwrap();
+        assert!(!error.to_string().contains("option file"), "{error}");
+
+        let finished = Finished { exit: Exit::Code(0), stdout: b"stillpoint: x\n".to_vec(), stderr: Vec::new() };
+        let error = sort(&finished, "nonce", &[Timed::new("SELECT 1", Duration::ZERO)], 0).next().unwrap_err();
+        assert!(error.to_string().contains("may change its output: stillpoint: x"), "{error}");
+    }
 }

@@ -14,10 +14,30 @@ umask 077
 places="/run /dev/shm /tmp"
 export LC_ALL=C HOME="${HOME:-/root}" PATH="${PATH:-}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/mysql/bin"
 
-# Runs the client there is. What an option file says about the form of the output is overruled.
+# Writes the client's option file: who it is and where the server is, as the guest's own option files have it, and over that the input. What
+# else they say may change the form of the output, write it into a file, or lead elsewhere.
+options() {
+    {
+        if command -v my_print_defaults >/dev/null; then
+            groups="client client-server client-mariadb mysql mariadb-client"
+            echo "[client]"
+            # MySQL's hides a password without -s, MariaDB's does not know that.
+            {
+                my_print_defaults -s $groups 2>/dev/null || my_print_defaults $groups
+            } </dev/null | sed -n -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^--\(user\)=\(.*\)/\1="\2"/p' \
+                -e 's/^--\(password\)=\(.*\)/\1="\2"/p' -e 's/^--\(socket\)=\(.*\)/\1="\2"/p'
+        fi
+        cat
+    } >"$directory/my.cnf"
+}
+
+# Runs the client there is. What an option file says about the form of the output is overruled as far as that goes, where the client has
+# to read it.
 client() {
     program=$(command -v mariadb || command -v mysql) || exit 6
-    set -- --defaults-extra-file="$directory/my.cnf" ${socket:+"--socket=$socket"} --batch --unbuffered --force --binary-mode \
+    defaults=--defaults-file
+    command -v my_print_defaults >/dev/null || defaults=--defaults-extra-file
+    set -- "$defaults=$directory/my.cnf" ${socket:+"--socket=$socket"} --protocol=socket --batch --unbuffered --force --binary-mode \
         --column-names --skip-raw --skip-html --skip-xml --skip-vertical --skip-auto-rehash --skip-reconnect \
         --local-infile=0 --connect-timeout=10 --default-character-set=utf8mb4
     exec timeout "$lifetime_s" "$program" "$@"
@@ -76,7 +96,7 @@ open)
         echo "there is no client: neither mariadb nor mysql" >&2
         exit 6
     }
-    cat >"$directory/my.cnf" && mkfifo "$directory/in" && : >"$directory/out" && : >"$directory/err" || exit 5
+    : >"$directory/out" && : >"$directory/err" && options 2>>"$directory/err" && mkfifo "$directory/in" || exit 5
     exec 4<"$directory/err" 5<"$directory/out" 6<>"$directory/in"
     (
         # Held open for reading and writing, the FIFO has no end of file, and nobody waits for the other side. If this shell is killed,
@@ -114,7 +134,7 @@ close)
         sleep 0.05 2>/dev/null || sleep 1
     done
     if [ -n "${4:-}" ]; then
-        cat >"$directory/my.cnf"
+        options 2>/dev/null
         echo "KILL CONNECTION $4;" | (client) >/dev/null 2>&1
         rm -f "$directory/my.cnf"
     fi

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::answer::ClientError;
+use super::answer::{ClientError, otherwise_formed};
 use crate::agent::{AgentError, Exit, Finished, Program, SharedAgent, run};
 use crate::database::{Credentials, DatabaseError, Statement, net};
 
@@ -71,6 +71,7 @@ impl Way {
     pub(super) fn refused(
         &self,
         exit: Exit,
+        said: &str,
         stderr: &str,
         error: Option<ClientError<'_>>,
         deadline: Duration,
@@ -91,7 +92,11 @@ impl Way {
                 problem: Statement::new(error.line).to_string(),
             },
             (NO_ANSWER, None) => {
-                DatabaseError::Unreachable { address, problem: format!("no answer within {} ms", deadline.as_millis()) }
+                let form = otherwise_formed(said);
+                DatabaseError::Unreachable {
+                    address,
+                    problem: format!("no answer within {} ms{form}", deadline.as_millis()),
+                }
             }
             (_, Some(error)) => DatabaseError::Unreachable { address, problem: Statement::new(error.line).to_string() },
             (exit, None) => DatabaseError::Unreachable {
