@@ -5,13 +5,12 @@
 //! and both are counted.
 
 use super::geometry::Geometry;
-use super::inode::{Fork, Inode};
+use super::inode::{Fork, Inode, RECORD_BYTES};
 use super::superblock::Superblock;
 use crate::bytes::{be16, be32, be64, has, le32};
 use crate::read_at::read;
 use crate::{FileError, ReadAt};
 
-pub(super) const RECORD_BYTES: usize = 16;
 const KEY_BYTES: usize = 8;
 const POINTER_BYTES: usize = 8;
 /// Pieces that a file may be in: 32 MiB of memory while it is read.

@@ -18,6 +18,8 @@ const LARGE_COUNTS: u64 = 1 << 4;
 /// `XFS_DIFLAG2_METADATA`.
 const METADATA: u64 = 1 << 5;
 const CRC_OFFSET: usize = 100;
+/// An extent record (`xfs_bmbt_rec`).
+pub(super) const RECORD_BYTES: usize = 16;
 
 /// How the data fork says where the content is.
 #[derive(Debug)]
@@ -108,7 +110,7 @@ impl Inode {
             return Ok(Fork::Btree(&self.fork));
         }
         let bytes =
-            usize::try_from(self.di_nextents).ok().and_then(|count| count.checked_mul(super::bmap::RECORD_BYTES));
+            usize::try_from(self.di_nextents).ok().and_then(|count| count.checked_mul(RECORD_BYTES));
         let records = bytes.and_then(|bytes| self.fork.get(..bytes));
         records.map(Fork::Extents).ok_or_else(|| self.bad(format!("{} extents are not in it", self.di_nextents)))
     }
