@@ -210,6 +210,18 @@ impl TablesLock {
         LetGo { held, unlocked, stall, lsn }
     }
 
+    /// After the unlock: waits until a Galera node takes part in its cluster again, for `deadline` at most. What it said last; `None`
+    /// where the server is no node.
+    ///
+    /// # Errors
+    /// Those of the session.
+    pub async fn wait_for_synced(&mut self, deadline: Duration) -> Result<Option<String>, DatabaseError> {
+        match self.held.galera {
+            Some(_) => server::wait_for_synced(&mut *self.session, deadline).await,
+            None => Ok(None),
+        }
+    }
+
     /// Closes the session, which gives the lock back in any case.
     pub async fn close(self) {
         self.session.close().await;
@@ -273,6 +285,9 @@ async fn hold(
         batch.push(if index == 0 { Timed::new(*statement, in_time) } else { Timed::sharing(*statement, in_time) });
     }
     batch.push(Timed::new(GRANTED, soon));
+    // Before the flush, which then writes out at least as much: the engine's own threads go on logging.
+    let lsn_again = server::where_the_log_stands(server, soon);
+    batch.extend(lsn_again.clone());
     batch.extend(flush.statements(soon));
     batch.extend(server::where_the_binlog_stands(server, soon));
     let is_replica = server.replicates.as_ref().is_some_and(|it| !it.channels.is_empty());
@@ -280,8 +295,6 @@ async fn hold(
         batch.extend(server::where_replication_stands(server, soon));
     }
     batch.extend(server::where_galera_stands(server, soon));
-    let lsn_again = server::where_the_log_stands(server, soon);
-    batch.extend(lsn_again.clone());
     *changed = flush.changes(open, soon);
     let sent_at = Instant::now();
     let mut answers = session.batch(&batch).await;
@@ -298,6 +311,7 @@ async fn hold(
         }
     }
     let granted = answers.next();
+    let lsn = if lsn_again.is_some() { server::read_lsn(&mut answers) } else { Ok(None) };
     let engine_logs = flush.read(&mut answers, changed);
     asked?;
     locked?;
@@ -307,7 +321,7 @@ async fn hold(
     let coordinates = server::read_coordinates(server, &mut answers)?;
     let replicates = if is_replica { server::read_replicates(server, &mut answers)? } else { None };
     let galera = if server.galera { server::read_galera(&mut answers)? } else { None };
-    let lsn = if lsn_again.is_some() { server::read_lsn(&mut answers)? } else { None };
+    let lsn = lsn?;
     let granted_at = sent_at + waited;
     Ok(Held { connection_id, coordinates, engine_logs, replicates, galera, lsn, lsn_again, granted_at })
 }

@@ -44,7 +44,7 @@ impl SimulatedMariaDb {
             statements: 0,
             round_trips: 0,
             locked_by: None,
-            position: 330,
+            position: 1423,
             flush_log_at_trx_commit: 1,
             grants: "GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost`".to_owned(),
             log_bin: true,
@@ -199,12 +199,13 @@ impl SimulatedMariaDb {
             _ if statement.starts_with("SET SESSION ") => {}
             _ if statement.starts_with("SHOW GLOBAL VARIABLES") => {
                 let flush_log = state.flush_log_at_trx_commit.to_string();
-                let variables: [&[Option<&str>]; 8] = [
+                let variables: [&[Option<&str>]; 9] = [
                     &[Some("version"), Some("10.11.19-MariaDB-log")],
                     &[Some("version_comment"), Some("simulated")],
                     &[Some("hostname"), Some("guest")],
                     &[Some("datadir"), Some("/var/lib/mysql/")],
                     &[Some("log_bin"), Some(if state.log_bin { "ON" } else { "OFF" })],
+                    &[Some("log_bin_basename"), Some(if state.log_bin { "/var/lib/mysql/binlog" } else { "" })],
                     &[Some("innodb_flush_log_at_trx_commit"), Some(&flush_log)],
                     &[Some("sync_binlog"), Some("1")],
                     &[Some("innodb_doublewrite"), Some("ON")],
@@ -346,7 +347,7 @@ mod tests {
         let before = server.log.entries().len();
         let lock = TablesLock::take(&server.opener(), &description, &TERMS).await.unwrap();
         assert_eq!(*lock.engine_logs(), EngineLogs::Flushed);
-        assert_eq!(lock.coordinates().map(|it| (it.position, it.gtid.as_deref())), Some((330, Some("0-1-7"))));
+        assert_eq!(lock.coordinates().map(|it| (it.position, it.gtid.as_deref())), Some((1423, Some("0-1-7"))));
         unlock(lock).await.held.unwrap();
         server.log.entries()[before..].iter().map(|entry| entry.replace("database: ", "")).collect()
     }
@@ -583,7 +584,7 @@ mod tests {
         let lock = TablesLock::take(&server.opener(), &described(&server).await, &TERMS).await.unwrap();
         let replicates = lock.replicates().unwrap();
         let channel = &replicates.channels[0];
-        assert_eq!((channel.source.as_str(), channel.source_log_position), ("db1:3306", Some(330)));
+        assert_eq!((channel.source.as_str(), channel.source_log_position), ("db1:3306", Some(1423)));
         assert_eq!(replicates.gtid_slave_pos.as_deref(), Some("0-2-5"));
         unlock(lock).await.held.unwrap();
     }

@@ -11,7 +11,7 @@ const LSN: &str = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Innodb_lsn_curren
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LsnBounds {
-    /// Once the lock was granted and the logs were written out, in bytes of the log.
+    /// Once the lock was granted, just before the logs were written out: in bytes of the log.
     pub lock: u64,
     /// Just before the unlock; `None` where it is not known.
     pub unlock: Option<u64>,

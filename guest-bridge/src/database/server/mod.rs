@@ -63,26 +63,26 @@ pub struct Server {
     /// `@@innodb_doublewrite`, such as `ON`: without it a page that a crash tore is lost. `None` in receipts before 0.2.
     #[serde(default)]
     pub innodb_doublewrite: Option<String>,
-    /// MySQL's `@@server_uuid`. `None` in receipts before 0.3.
+    /// MySQL's `@@server_uuid`. `None` in receipts before 0.2.
     #[serde(default)]
     pub server_uuid: Option<String>,
-    /// `@@log_bin_basename`, a path in the guest without the number of the file. `None` in receipts before 0.3.
+    /// `@@log_bin_basename`, a path in the guest without the number of the file. `None` in receipts before 0.2.
     #[serde(default)]
     pub log_bin_basename: Option<PathBuf>,
-    /// `@@log_bin_index`, a path in the guest. `None` in receipts before 0.3.
+    /// `@@log_bin_index`, a path in the guest. `None` in receipts before 0.2.
     #[serde(default)]
     pub log_bin_index: Option<PathBuf>,
     /// Whether `other_data_directories` has those of all InnoDB tables outside the datadir (`DATA DIRECTORY`): the account needs
-    /// `PROCESS` to see them. `None` in receipts before 0.3.
+    /// `PROCESS` to see them. `None` in receipts before 0.2.
     #[serde(default)]
     pub table_directories_seen: Option<bool>,
-    /// MariaDB's `@@slave_parallel_mode`, where `slave_parallel_threads` is not 0. `None` in receipts before 0.3.
+    /// MariaDB's `@@slave_parallel_mode`, where `slave_parallel_threads` is not 0. `None` in receipts before 0.2.
     #[serde(default)]
     pub slave_parallel_mode: Option<String>,
-    /// From whom it replicates. `None` where the account may not know, and in receipts before 0.3.
+    /// From whom it replicates. `None` where the account may not know, and in receipts before 0.2.
     #[serde(default)]
     pub replicates: Option<Replicates>,
-    /// `wsrep_cluster_state_uuid` of a Galera node. `None` in receipts before 0.3.
+    /// `wsrep_cluster_state_uuid` of a Galera node. `None` in receipts before 0.2.
     #[serde(default)]
     pub wsrep_cluster: Option<String>,
 }
