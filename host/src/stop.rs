@@ -1,8 +1,10 @@
-//! SIGINT, SIGTERM and SIGHUP as a wish to stop, obeyed between steps and by long steps.
+//! Signals: some are a wish to stop, obeyed between steps and by long steps; all others that would end or halt the process do
+//! nothing, because a guest may stand still while it is gone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -35,21 +37,26 @@ struct State {
 }
 
 impl Stop {
-    /// Listens for the three signals from now on. They no longer end the process.
+    /// Listens for signals from now on. None but SIGKILL and SIGSTOP ends or halts the process any more.
     ///
     /// # Errors
     /// Where a handler cannot be installed.
     pub fn on_signals() -> std::io::Result<Self> {
         let stop = Self::default();
-        for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
-            let mut signals = signal(kind)?;
+        for kind in WISHES {
             let stop = stop.clone();
-            tokio::spawn(async move {
-                while signals.recv().await.is_some() {
-                    stop.ask(kind.as_raw_value());
-                    tracing::warn!("{} received: undoing what this run holds", signal_name(kind.as_raw_value()));
-                }
-            });
+            listen(kind as i32, move |name| {
+                stop.ask(kind as i32);
+                tracing::warn!("{name} received: undoing what this run holds");
+            })?;
+        }
+        for kind in HALTS {
+            listen(kind as i32, |name| {
+                tracing::warn!("{name} received, and not obeyed: a run that is halted may hold a guest frozen");
+            })?;
+        }
+        for kind in OTHERS.into_iter().map(|kind| kind as i32).chain(REAL_TIME) {
+            listen(kind, |name| tracing::debug!("{name} received: it means nothing here"))?;
         }
         Ok(stop)
     }
@@ -92,8 +99,39 @@ impl Stop {
     }
 }
 
+/// Whoever sends them wants the run to end: a person, the system at its shutdown, a limit of CPU time.
+const WISHES: [Signal; 5] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGXCPU];
+/// They would halt the process until somebody continues it: Ctrl-Z, and a write to a terminal that is another job's.
+const HALTS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
+/// They would end it. SIGXFSZ comes with an error of the write, which says more.
+const OTHERS: [Signal; 9] = [
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+    Signal::SIGVTALRM,
+    Signal::SIGPROF,
+    Signal::SIGIO,
+    Signal::SIGPWR,
+    Signal::SIGSTKFLT,
+    Signal::SIGXFSZ,
+];
+
+/// Those that have no name. The C library keeps the two below for itself.
+const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
+
+/// Has `act` done whenever signal `number` comes, in place of what the kernel would do.
+fn listen(number: i32, act: impl Fn(&str) + Send + 'static) -> std::io::Result<()> {
+    let mut signals = signal(SignalKind::from_raw(number))?;
+    tokio::spawn(async move {
+        while signals.recv().await.is_some() {
+            act(signal_name(number));
+        }
+    });
+    Ok(())
+}
+
 fn signal_name(signal: i32) -> &'static str {
-    nix::sys::signal::Signal::try_from(signal).map_or("a signal", nix::sys::signal::Signal::as_str)
+    Signal::try_from(signal).map_or("a real-time signal", Signal::as_str)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub enum CopyError {
         /// What the medium said.
         source: io::Error,
     },
-    /// No room is left, or no quota (`ENOSPC`, `EDQUOT`).
+    /// No room is left, no quota, or the file may not grow further (`ENOSPC`, `EDQUOT`, `EFBIG`).
     #[error("the target is full after {stored_bytes} bytes of the artifact: {source}")]
     TargetFull {
         /// How much of the artifact had been taken.
@@ -77,7 +77,9 @@ impl CopyError {
     /// What it means that `stored_bytes` were written and then `source` came.
     pub(super) fn write(stored_bytes: u64, source: io::Error) -> Self {
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::TargetFull { stored_bytes, source },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::TargetFull { stored_bytes, source }
+            }
             io::ErrorKind::BrokenPipe => Self::TargetClosed { stored_bytes },
             _ => Self::Write { stored_bytes, source },
         }
