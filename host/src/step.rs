@@ -21,6 +21,8 @@ pub enum Step {
     CowVolumes,
     /// Letting the guest write out its dirty pages, so that the freeze is short.
     GuestSync,
+    /// Writing a marker onto each of the guest's filesystems.
+    Mark,
     /// Locking the tables.
     Lock,
     /// Freezing the guest's filesystems.
@@ -33,6 +35,8 @@ pub enum Step {
     StillLocked,
     /// Releasing the tables.
     Unlock,
+    /// Removing the markers, and asking where the database's files lie.
+    Unmark,
     /// Reading the proof from the snapshots.
     Evidence,
     /// Copying the snapshots.
@@ -59,12 +63,14 @@ impl fmt::Display for Step {
             Self::Output => "output",
             Self::CowVolumes => "cow-volumes",
             Self::GuestSync => "guest-sync",
+            Self::Mark => "mark",
             Self::Lock => "lock",
             Self::Freeze => "freeze",
             Self::Snapshot => "snapshot",
             Self::Thaw => "thaw",
             Self::StillLocked => "still-locked",
             Self::Unlock => "unlock",
+            Self::Unmark => "unmark",
             Self::Evidence => "evidence",
             Self::Copy => "copy",
             Self::Remove => "remove",

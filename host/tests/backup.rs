@@ -15,6 +15,7 @@ use guest_bridge::agent::{
 use guest_bridge::call_log::CallLog;
 use guest_bridge::database::scripted::Outcome as Answer;
 use guest_bridge::database::simulated::SimulatedMariaDb;
+use guest_bridge::places::{DeviceNumber, MarkerName, SimulatedPlaces};
 use lvm::programs::{Invocation, Output, ProgramError, Programs};
 use lvm::simulated::{Fault as LvmFault, SimulatedLvm};
 use lvm::{Bytes, Lvm};
@@ -27,11 +28,11 @@ use stillpoint::backup::{self, Outcome};
 use stillpoint::clock::Clock;
 use stillpoint::failure::exit::Exit;
 use stillpoint::failure::{Failure, Kind};
-use stillpoint::grade::Grade;
+use stillpoint::grade::{Grade, Indication};
 use stillpoint::run::event::Listeners;
 use stillpoint::run::record::RunRecord;
 use stillpoint::stop::Stop;
-use stillpoint_tests::machine::ext4;
+use stillpoint_tests::machine::guest_image::{BINLOG_INODE, GuestImage, MARKER_INODE};
 use tempfile::TempDir;
 
 /// The number of signal(7).
@@ -47,24 +48,34 @@ struct Setting {
     stop: Stop,
 }
 
+/// What the simulated server says of its binlog is true of this one.
+const BINLOG: &[u8] = include_bytes!("../../fixtures/binlog/mariadb-10.11.000001");
+
 /// Filesystems as an unmount, or a freeze, leaves them.
-fn clean_ext4() -> &'static [u8] {
-    static IMAGE: OnceLock<Vec<u8>> = OnceLock::new();
-    IMAGE.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("fs.img");
-        ext4::make(&path, 8, &["-t", "ext4", "-b", "1024"]);
-        std::fs::read(path).unwrap()
-    })
+fn frozen() -> &'static GuestImage {
+    static IMAGE: OnceLock<GuestImage> = OnceLock::new();
+    IMAGE.get_or_init(|| GuestImage::make(BINLOG, &[]))
 }
 
 /// The same with `INCOMPAT_RECOVER` set, as while it is mounted: what a freeze that froze nothing leaves.
-fn live_ext4() -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("fs.img");
-    std::fs::write(&path, clean_ext4()).unwrap();
-    ext4::debugfs(&path, "feature needs_recovery");
-    std::fs::read(path).unwrap()
+fn live() -> &'static GuestImage {
+    static IMAGE: OnceLock<GuestImage> = OnceLock::new();
+    IMAGE.get_or_init(|| GuestImage::make(BINLOG, &["feature needs_recovery"]))
+}
+
+/// The disks of the guest's mountpoints, as the simulated guest numbers them.
+const DISKS: [(&str, &str, u32); 2] = [("/", "vg/root", 0), ("/srv/data", "vg/data", 1)];
+
+/// What a freeze does: what the guest wrote before comes onto its disks.
+fn flush(guest: &SimulatedGuest, image: &GuestImage, dev: &Path) {
+    for (mountpoint, disk, minor) in DISKS {
+        let root = mountpoint.trim_end_matches('/');
+        let name = |path: &String| path.strip_prefix(root)?.strip_prefix('/')?.parse::<MarkerName>().ok();
+        let marker = guest.markers().iter().find_map(name);
+        if let Some(name) = marker {
+            image.mark(&dev.join(disk), &name.content(DeviceNumber { major: 253, minor }));
+        }
+    }
 }
 
 /// Puts what the simulated LVM is asked into the log that all peers share.
@@ -75,21 +86,31 @@ fn recorder(log: &CallLog) -> impl Fn(String) + Send + Sync + 'static {
 
 impl Setting {
     fn new() -> Self {
-        Self::of(clean_ext4())
+        Self::of(frozen())
     }
 
-    fn of(image: &[u8]) -> Self {
+    fn of(image: &'static GuestImage) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = CallLog::new();
-        let lvm = SimulatedLvm::new(&folder.path().join("dev"), recorder(&log));
+        let guest = SimulatedGuest::new(log.clone(), ["/", "/srv/data"]).with_places(|places| {
+            ["/", "/srv/data"].iter().for_each(|mountpoint| places.inode(mountpoint, MARKER_INODE));
+            places.inode("/var/lib/mysql/binlog.000001", BINLOG_INODE);
+        });
+        let (dev, record, marked) = (folder.path().join("dev"), recorder(&log), guest.clone());
+        let lvm = SimulatedLvm::new(&dev.clone(), move |call| {
+            if call.starts_with("program: lvconvert") {
+                flush(&marked, image, &dev);
+            }
+            record(call);
+        });
         lvm.add_vg("vg", Bytes(400 << 20));
         for disk in ["vg/root", "vg/data"] {
-            lvm.add_lv(&disk.parse().unwrap(), image);
+            lvm.add_lv(&disk.parse().unwrap(), &image.bytes);
         }
         std::fs::create_dir(folder.path().join("to")).unwrap();
         Self {
             lvm: Arc::new(lvm),
-            guest: SimulatedGuest::new(log.clone(), ["/", "/srv/data"]),
+            guest,
             database: SimulatedMariaDb::new(log.clone()),
             stop: Stop::default(),
             folder,
@@ -115,13 +136,22 @@ impl Setting {
     }
 
     async fn back_up_in(&self, world: World) -> Result<Outcome, Failure> {
-        let asked = Asked {
+        self.back_up_of(|_| (), world).await
+    }
+
+    async fn back_up_as(&self, otherwise: impl FnOnce(&mut Asked)) -> Result<Outcome, Failure> {
+        self.back_up_of(otherwise, self.world()).await
+    }
+
+    async fn back_up_of(&self, otherwise: impl FnOnce(&mut Asked), world: World) -> Result<Outcome, Failure> {
+        let mut asked = Asked {
             disks: vec!["vg/root".into(), "vg/data".into()],
             agent: Some("unix:/run/qga".into()),
             database: Some("agent".into()),
             state_dir: Some(self.path("state")),
             ..Asked::default()
         };
+        otherwise(&mut asked);
         let job = Job::new(asked, &Config::default()).unwrap();
         let destination = Destination::Folder { folder: self.path("to"), name: "b".into() };
         backup::run(&job, &destination, &world, Listeners::default(), &self.stop).await
@@ -139,6 +169,11 @@ impl Setting {
         for disk in ["vg/root", "vg/data"] {
             assert!(!self.lvm.is_suspended(&disk.parse().unwrap()), "{case}: {disk} is suspended");
         }
+    }
+
+    /// Holds, too, where the guest could be asked.
+    fn assert_no_marker_is_left(&self, case: &str) {
+        assert_eq!(self.guest.markers(), [""; 0], "{case}: markers are left");
     }
 
     /// The order of the steps in the run log, as they ended.
@@ -180,7 +215,103 @@ async fn a_backup_of_a_healthy_guest_is_of_grade_application() {
     assert_eq!(outcome.receipt.grade, Grade::Application, "{:?}", outcome.receipt.reasons);
     assert_eq!(outcome.exit(), Exit::Done);
     setting.assert_nothing_is_held("healthy");
+    setting.assert_no_marker_is_left("healthy");
     assert_eq!(setting.files(), ["b-data.img.zst", "b-root.img.zst", "b.json"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_receipt_names_the_volume_of_each_filesystem_and_the_log_that_proves_the_database() {
+    let setting = Setting::new();
+    let receipt = setting.back_up().await.unwrap().receipt;
+    let receipt = serde_json::to_value(receipt).unwrap();
+    let filesystems = receipt["identity"]["filesystems"].as_array().unwrap();
+    for (filesystem, (mountpoint, disk, _)) in filesystems.iter().zip(DISKS) {
+        assert_eq!(filesystem["mountpoint"], mountpoint);
+        assert_eq!(filesystem["fate"]["disk"], disk, "{filesystem}");
+    }
+    assert_eq!(filesystems[0]["holds"][0], "/var/lib/mysql/", "{receipt:#}");
+    assert_eq!(receipt["database"]["state"], "binlog-ends-at-coordinates");
+    assert!(receipt["lost"].as_str().unwrap().starts_with("nothing that was acknowledged"), "{receipt:#}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_marker_that_is_in_no_snapshot_leaves_its_filesystem_unproven() {
+    let setting = Setting::new();
+    // The guest tells another inode than that of the marker.
+    let guest = setting.guest.clone().with_places(|places| places.inode("/srv/data", 99));
+    let setting = Setting { guest, ..setting };
+    let Outcome { receipt, .. } = setting.back_up().await.unwrap();
+    assert_eq!(receipt.grade, Grade::Filesystem, "{:?}", receipt.reasons);
+    assert_eq!(receipt.indications, [Indication::FilesystemNotInImage]);
+    assert!(receipt.reasons[0].contains("/srv/data"), "{:?}", receipt.reasons);
+    setting.assert_nothing_is_held("unproven");
+    setting.assert_no_marker_is_left("unproven");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_cannot_be_marked_is_backed_up_all_the_same() {
+    let setting = Setting::new();
+    let refusal = |places: &mut SimulatedPlaces| places.refuse("/", "Permission denied");
+    let setting = Setting { guest: setting.guest.clone().with_places(refusal), ..setting };
+    let Outcome { receipt, .. } = setting.back_up().await.unwrap();
+    assert_eq!(receipt.grade, Grade::Filesystem, "{:?}", receipt.reasons);
+    assert!(receipt.indications.contains(&Indication::IdentityNotProven), "{:?}", receipt.indications);
+    assert!(receipt.reasons.join(" ").contains("Permission denied"), "{:?}", receipt.reasons);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_binlog_that_is_elsewhere_than_the_guest_says_proves_nothing() {
+    let setting = Setting::new();
+    let marker = |places: &mut SimulatedPlaces| places.inode("/var/lib/mysql/binlog.000001", MARKER_INODE);
+    let setting = Setting { guest: setting.guest.clone().with_places(marker), ..setting };
+    let Outcome { receipt, .. } = setting.back_up().await.unwrap();
+    assert_eq!(receipt.grade, Grade::Filesystem, "{:?}", receipt.reasons);
+    assert_eq!(receipt.indications, [Indication::LogNotProven]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vm_that_is_off_is_clean_without_anybody_being_asked() {
+    let setting = Setting::new();
+    let guest = setting.guest.clone().fails_at_call(0, AgentFault::Gone);
+    let setting = Setting { guest, ..setting };
+    let Outcome { receipt, .. } = setting.back_up_as(|asked| asked.database = None).await.unwrap();
+    assert_eq!(receipt.grade, Grade::Clean, "{:?}", receipt.reasons);
+    assert!(receipt.plan.window.freeze.is_none() && receipt.plan.window.lock.is_none());
+    assert!(receipt.plan.notes[0].contains("the VM is off"), "{:?}", receipt.plan.notes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vm_that_is_off_and_was_not_shut_down_is_not_clean() {
+    let setting = Setting::of(live());
+    let guest = setting.guest.clone().fails_at_call(0, AgentFault::Gone);
+    let setting = Setting { guest, ..setting };
+    let Outcome { receipt, .. } = setting.back_up_as(|asked| asked.database = None).await.unwrap();
+    assert_eq!(receipt.grade, Grade::Crash, "{:?}", receipt.reasons);
+    assert_eq!(receipt.indications, [Indication::NotUnmounted]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vm_that_was_started_before_the_snapshot_was_there_is_not_clean() {
+    let setting = Setting::new();
+    let guest = setting.guest.clone().fails_at_call(0, AgentFault::Gone);
+    let setting = Setting { guest, ..setting };
+    let lvm = setting.lvm.clone();
+    let started = move || lvm.report("vg/root", "lv_attr", "owi-aos---");
+    let programs = Interposing { inner: setting.lvm.clone(), on: "lvconvert", then: Box::new(started) };
+    let world = World { lvm: Lvm::with_device_dir(Arc::new(programs), setting.path("dev")), ..setting.world() };
+    let Outcome { receipt, .. } = setting.back_up_of(|asked| asked.database = None, world).await.unwrap();
+    assert_eq!(receipt.grade, Grade::Crash, "{:?}", receipt.reasons);
+    assert!(receipt.reasons[0].contains("was the VM started"), "{:?}", receipt.reasons);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_was_not_found_is_not_said_to_be_shut_down() {
+    let setting = Setting::new();
+    let guest = setting.guest.clone().fails_at_call(0, AgentFault::Gone);
+    let setting = Setting { guest, ..setting };
+    let Outcome { receipt, .. } = setting.back_up().await.unwrap();
+    assert_eq!(receipt.grade, Grade::Filesystem, "{:?}", receipt.reasons);
+    assert_eq!(receipt.indications, [Indication::DatabaseNotInImage]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,7 +319,11 @@ async fn the_artifact_is_the_disk() {
     let setting = Setting::new();
     setting.back_up().await.unwrap();
     let unpacked = Command::new("zstd").arg("-dc").arg(setting.path("to/b-root.img.zst")).output().unwrap();
-    assert!(unpacked.stdout == clean_ext4(), "zstd -dc gives another disk");
+    assert_eq!(unpacked.stdout.len(), frozen().bytes.len());
+    let differ = (0..).zip(unpacked.stdout.iter().zip(&frozen().bytes)).filter(|(_, (one, other))| one != other);
+    let places: Vec<usize> = differ.map(|(at, _)| at).collect();
+    // But for what the guest wrote meanwhile.
+    assert!(places.iter().all(|at| (places[0]..places[0] + 69).contains(at)), "zstd -dc gives another disk");
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,8 +347,7 @@ async fn the_order_is_lock_freeze_snapshots_thaw_unlock() {
     for wanted in order {
         assert!(rest.any(|entry| entry.contains(wanted)), "no {wanted} in its place: {taken:#?}");
     }
-    let steps =
-        "output cow-volumes guest-sync lock freeze snapshot thaw still-locked unlock evidence copy remove publish";
+    let steps = "output cow-volumes guest-sync mark lock freeze snapshot thaw still-locked unlock unmark evidence copy remove publish";
     assert_eq!(setting.steps().join(" "), steps);
 }
 
@@ -300,12 +434,13 @@ async fn what_cannot_be_removed_is_in_the_closing_line() {
 
 #[tokio::test(start_paused = true)]
 async fn a_freeze_that_succeeds_and_freezes_nothing_is_caught_on_disk() {
-    let setting = Setting::of(&live_ext4());
+    let setting = Setting::of(live());
     let setting = Setting { guest: setting.guest.clone().freezes_nothing(), ..setting };
     let outcome = setting.back_up().await.unwrap();
     assert_eq!(outcome.receipt.grade, Grade::Crash);
     assert_eq!(outcome.exit(), Exit::Weaker);
     setting.assert_nothing_is_held("froze nothing");
+    setting.assert_no_marker_is_left("froze nothing");
 }
 
 #[tokio::test(start_paused = true)]
@@ -340,6 +475,9 @@ async fn any_fault_of_the_agent_at_any_of_its_calls_leaves_nothing_behind() {
                 continue;
             }
             setting.assert_nothing_is_held(&case);
+            if fault != AgentFault::Gone {
+                setting.assert_no_marker_is_left(&case);
+            }
             if let Err(failure) = result {
                 let gone = fault == AgentFault::Gone && failure.exit() == Exit::NeedsPerson;
                 assert!(failure.exit() == Exit::Failed || gone, "{case}: {failure}: {:?}", failure.exit());
@@ -364,6 +502,7 @@ async fn any_fault_of_the_database_at_any_of_its_statements_leaves_nothing_behin
             let result = setting.back_up().await;
             assert_all_or_nothing(&setting, &result, &case);
             setting.assert_nothing_is_held(&case);
+            setting.assert_no_marker_is_left(&case);
             match result {
                 // After the snapshot a database that fails weakens the grade, and never fails the backup.
                 Ok(outcome) => assert!(outcome.receipt.grade >= Grade::Filesystem, "{case}"),
@@ -429,13 +568,15 @@ async fn engine_logs_that_the_server_does_not_flush_leave_grade_filesystem_and_a
         Setting { database: setting.database.clone().fails_at("FLUSH LOCAL ENGINE LOGS", refuses), ..setting };
     let Outcome { receipt, .. } = setting.back_up().await.unwrap();
     assert_eq!(receipt.grade, Grade::Filesystem);
-    for word in ["engine-logs-not-flushed", "MariaDB 10.11.19", "innodb_flush_log_at_trx_commit = 1", "RELOAD"] {
+    assert_eq!(receipt.indications, [Indication::EngineLogsNotFlushed]);
+    for word in ["MariaDB 10.11.19", "innodb_flush_log_at_trx_commit = 1", "RELOAD"] {
         assert!(receipt.reasons[0].contains(word), "{:?}", receipt.reasons);
     }
     let window = serde_json::to_value(&receipt.window).unwrap();
     assert_eq!(window["engine_logs"]["state"], "not-flushed", "{window}");
     assert_eq!(window["lock"]["state"], "held-through", "{window}");
     setting.assert_nothing_is_held("engine logs");
+    setting.assert_no_marker_is_left("engine logs");
 }
 
 #[tokio::test(start_paused = true)]
@@ -468,6 +609,7 @@ async fn any_fault_under_the_lock_leaves_the_database_as_it_was_set() {
             let setting = Setting { database: setting.database.clone().fails_at_statement(nth, answer), ..setting };
             setting.back_up().await.ok();
             setting.assert_nothing_is_held(&format!("statement {nth}"));
+            setting.assert_no_marker_is_left(&format!("statement {nth}"));
             assert_eq!(setting.database.flush_log_at_trx_commit(), 0, "statement {nth}");
         }
     }
@@ -495,6 +637,7 @@ async fn a_full_cow_is_called_that_and_not_an_io_error() {
     let result = setting.back_up_in(World { lvm, ..setting.world() }).await;
     assert_all_or_nothing(&setting, &result, "full COW");
     setting.assert_nothing_is_held("full COW");
+    setting.assert_no_marker_is_left("full COW");
     let failure = result.unwrap_err();
     assert_eq!(failure.cause.kind, Kind::CowFull, "{failure}");
     assert_eq!(failure.exit(), Exit::Failed);
@@ -521,6 +664,7 @@ async fn a_panic_inside_the_window_thaws_unlocks_and_removes() {
     });
     assert!(run.await.unwrap_err().is_panic());
     setting.assert_nothing_is_held("panic");
+    setting.assert_no_marker_is_left("panic");
     assert_eq!(setting.files(), [""; 0]);
 }
 
@@ -532,6 +676,7 @@ async fn a_run_log_that_cannot_be_written_stops_the_run_before_anything_is_taken
     assert_eq!(failure.cause.kind, Kind::RunLog, "{failure}");
     assert_eq!(failure.exit(), Exit::Failed);
     setting.assert_nothing_is_held("no run log");
+    setting.assert_no_marker_is_left("no run log");
     assert!(!setting.log.entries().iter().any(|entry| entry.contains("lvcreate")));
 }
 
@@ -548,6 +693,7 @@ async fn a_name_that_is_taken_meanwhile_fails_the_run_and_is_not_overwritten() {
     let failure = setting.back_up_in(World { lvm, ..setting.world() }).await.unwrap_err();
     assert_eq!(failure.exit(), Exit::Usage, "{failure}");
     setting.assert_nothing_is_held("name taken");
+    setting.assert_no_marker_is_left("name taken");
     assert_eq!(std::fs::read_to_string(setting.path("to/b-root.img.zst")).unwrap(), "theirs");
     assert!(!setting.files().contains(&"b.json".to_owned()), "{:?}", setting.files());
 }
@@ -576,7 +722,7 @@ async fn a_taken_name_is_refused_before_anything_in_the_guest_is_touched() {
     assert_eq!(failure.exit(), Exit::Usage, "{failure}");
     assert!(failure.to_string().contains("exists already"), "{failure}");
     assert_eq!(setting.files(), ["b.json"]);
-    let touched = ["lvcreate", "guest-exec", "guest-fsfreeze-freeze", "BACKUP STAGE"];
+    let touched = ["lvcreate", "places mark", "guest-fsfreeze-freeze", "BACKUP STAGE"];
     let entries = setting.log.entries();
     assert!(!entries.iter().any(|entry| touched.iter().any(|word| entry.contains(word))), "{entries:#?}");
 }
@@ -622,6 +768,7 @@ impl Agent for Interrupting<SimulatedGuest> {
 fn assert_stopped(setting: &Setting, result: Result<Outcome, Failure>, case: &str) {
     assert_all_or_nothing(setting, &result, case);
     setting.assert_nothing_is_held(case);
+    setting.assert_no_marker_is_left(case);
     if let Err(failure) = result {
         assert_eq!(failure.exit(), Exit::Failed, "{case}: {failure}");
         assert!(failure.to_string().contains("stopped by SIGTERM"), "{case}: {failure}");

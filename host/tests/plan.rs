@@ -7,7 +7,8 @@ use std::time::Duration;
 use fsprobe::{Disk, Table};
 use guest_bridge::agent::AgentInfo;
 use guest_bridge::database::lock_method::LockMethod;
-use guest_bridge::database::server::{Flavour, Replicates, Server, Version};
+use guest_bridge::database::server::Server;
+use guest_bridge::places::Places;
 use lvm::{Bytes, Origin, VolumeGroup};
 use stillpoint::ask::config::Config;
 use stillpoint::ask::job::{Asked, Job};
@@ -60,34 +61,17 @@ fn guest(commands: &[&str]) -> GuestSurvey {
 }
 
 fn mariadb() -> Server {
-    Server {
-        flavour: Flavour::MariaDb,
-        version: Version { major: 10, minor: 11, patch: 19 },
-        version_text: "10.11.19-MariaDB".to_owned(),
-        hostname: "db1".to_owned(),
-        datadir: "/var/lib/mysql".into(),
-        other_data_directories: Vec::new(),
-        log_bin: true,
-        gtid_mode: None,
-        read_only: false,
-        galera: false,
-        has_percona_backup_locks: false,
-        non_transactional_tables: Some(0),
-        innodb_flush_log_at_trx_commit: Some(1),
-        sync_binlog: Some(1),
-        innodb_doublewrite: Some("ON".to_owned()),
-        server_uuid: None,
-        log_bin_basename: None,
-        log_bin_index: None,
-        table_directories_seen: Some(true),
-        slave_parallel_mode: None,
-        replicates: Some(Replicates::default()),
-        wsrep_cluster: None,
-    }
+    let json = r#"{"flavour":"maria-db","version":{"major":10,"minor":11,"patch":19},"version_text":"10.11.19-MariaDB",
+        "hostname":"db1","datadir":"/var/lib/mysql","other_data_directories":[],"log_bin":true,"gtid_mode":null,
+        "read_only":false,"galera":false,"has_percona_backup_locks":false,"non_transactional_tables":0,
+        "innodb_flush_log_at_trx_commit":1,"sync_binlog":1,"innodb_doublewrite":"ON"}"#;
+    serde_json::from_str(json).unwrap()
 }
 
 fn survey() -> Survey {
     Survey {
+        is_off: false,
+        places: Ok(Places { mounts: Vec::new(), paths: Vec::new(), more: false }),
         disks: vec![disk("vg/root", 10 * GIB, 100 * GIB), disk("vg/data", 20 * GIB, 100 * GIB)],
         guest: Some(guest(&["guest-exec", "guest-exec-status"])),
         server: Some(mariadb()),

@@ -13,6 +13,8 @@ pub struct Asked {
     pub vm: Option<String>,
     /// `--disk`, `vg/lv`.
     pub disks: Vec<String>,
+    /// `--ignore-mount`: mountpoints of the guest that are left out on purpose.
+    pub ignore_mounts: Vec<String>,
     /// `--agent`: its endpoint.
     pub agent: Option<String>,
     /// `--no-freeze`: decline the freeze.

@@ -61,6 +61,8 @@ pub struct VmConfig {
     /// Its disks, each `VG/LV`.
     #[serde(default)]
     pub disks: Vec<String>,
+    /// Mountpoints of the guest that are left out on purpose: their disks are none of `disks`.
+    pub ignore_mounts: Option<Vec<String>>,
     /// Folder for artifacts.
     pub target: Option<PathBuf>,
     /// `[vm.NAME.database]`; without it no tables are locked.
@@ -99,6 +101,8 @@ pub struct PolicyConfig {
     pub survey_database_deadline_s: Option<u64>,
     /// How long the guest may write out its dirty pages before the window.
     pub guest_sync_deadline_s: Option<u64>,
+    /// How long each look at where things lie in the guest may take.
+    pub marker_deadline_s: Option<u64>,
     /// How long to wait for the tables.
     pub lock_deadline_s: Option<u64>,
     /// How long any other statement of the locking session may take.

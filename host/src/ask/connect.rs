@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use guest_bridge::agent::{QgaTransport, SharedAgent};
+use guest_bridge::agent::{Agent, QgaTransport, SharedAgent};
 use guest_bridge::database::agent_session::AgentSession;
 use guest_bridge::database::net::NetSession;
 use guest_bridge::database::{Credentials, DatabaseError, OpenSession};
@@ -47,6 +47,14 @@ impl World {
         let none =
             || Cause::usage(format!("{what} needs the guest agent, and the job has none"), "give --agent unix:PATH");
         self.agent.clone().ok_or_else(none)
+    }
+
+    /// Closes the agent's channel: it serves one client, and for as long as a copy runs nobody else would get through, no rescuer
+    /// either. The next call opens it again.
+    pub async fn release_agent(&self) {
+        if let Some(agent) = &self.agent {
+            agent.clone().release().await;
+        }
     }
 
     /// The database, for what cannot be done without it.

@@ -22,6 +22,8 @@ pub struct Job {
     pub vm: String,
     /// Its disks, in the order in which they are attached.
     pub disks: Setting<Vec<LvName>>,
+    /// Mountpoints of the guest whose disks are left out on purpose.
+    pub ignore_mounts: Setting<Vec<String>>,
     /// The guest agent; `None` where there is none.
     pub agent: Setting<Option<Endpoint>>,
     /// Whether the guest is frozen. There is an agent then.
@@ -64,6 +66,7 @@ impl Job {
     pub fn new(asked: Asked, config: &Config) -> Result<Self, Cause> {
         let vm = vm_config(asked.vm.as_deref(), config)?;
         let disks = disks(&asked, vm)?;
+        let ignore_mounts = ignore_mounts(&asked, vm)?;
         let agent = agent(&asked, vm)?;
         let freeze =
             Setting::pick(asked.no_freeze.then_some(("--no-freeze", false)), None, None, || Setting::built_in(true));
@@ -92,7 +95,17 @@ impl Job {
             None => Setting::built_in(DEFAULT_STATE_DIR.into()),
         });
         let first_disk = disks.value.first().map(|disk| disk.lv().to_owned()).unwrap_or_default();
-        Ok(Self { vm: asked.vm.unwrap_or(first_disk), disks, agent, freeze, database, target, policy, state_dir })
+        Ok(Self {
+            vm: asked.vm.unwrap_or(first_disk),
+            disks,
+            ignore_mounts,
+            agent,
+            freeze,
+            database,
+            target,
+            policy,
+            state_dir,
+        })
     }
 
     /// The agent to freeze through; `None` where the freeze was declined.
@@ -107,11 +120,13 @@ impl Job {
         let stated = |key, value: String, from: &Given| Stated { key, value, from: from.clone() };
         let or_none = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
         let disks = self.disks.value.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let ignored = (!self.ignore_mounts.value.is_empty()).then(|| self.ignore_mounts.value.join(", "));
         let agent = self.agent.value.as_ref().map(ToString::to_string);
         let database = self.database.value.as_ref().map(|route| route.via.to_string());
         let target = self.target.value.as_ref().map(ToString::to_string);
         let mut all = vec![
             stated("disks", disks, &self.disks.from),
+            stated("ignore_mounts", or_none(ignored), &self.ignore_mounts.from),
             stated("agent", or_none(agent), &self.agent.from),
             stated("freeze", if self.freeze.value { "yes" } else { "no" }.to_owned(), &self.freeze.from),
             stated("database", or_none(database), &self.database.from),
@@ -187,6 +202,19 @@ fn disks(asked: &Asked, vm: Vm<'_>) -> Result<Setting<Vec<LvName>>, Cause> {
             disks.push(name);
         }
         Ok(disks)
+    })
+}
+
+fn ignore_mounts(asked: &Asked, vm: Vm<'_>) -> Result<Setting<Vec<String>>, Cause> {
+    let named = (!asked.ignore_mounts.is_empty()).then(|| asked.ignore_mounts.clone());
+    let configured = of(vm, |vm| vm.ignore_mounts.clone());
+    let mounts = Setting::pick(flag("--ignore-mount", named), configured, None, || Setting::built_in(Vec::new()));
+    mounts.read(("", "ignore_mounts"), "name where the guest has it mounted, as in /mnt/scratch", |mounts| match mounts
+        .iter()
+        .find(|mount| !mount.starts_with('/'))
+    {
+        Some(mount) => Err(format!("`{}` is no mountpoint: it does not begin with a slash", mount.escape_default())),
+        None => Ok(mounts),
     })
 }
 

@@ -42,6 +42,8 @@ pub struct PlannedVolume {
     pub kind: Kind,
     /// Its size as its table or volume group says.
     pub size_bytes: u64,
+    /// The UUID of what it holds, as `blkid` prints it.
+    pub uuid: Option<String>,
 }
 
 /// A name for its artifact is taken.

@@ -7,7 +7,6 @@ use image::device::Device;
 use lvm::LvName;
 
 use super::disk::{Copied, Disk, Proven};
-use super::proof::{FreezeProof, freeze_proof};
 use crate::blocking::blocking;
 use crate::cow::attached::Attached;
 use crate::failure::{Cause, Failure};
@@ -51,12 +50,6 @@ pub struct Evidence<'d> {
 }
 
 impl Evidence<'_> {
-    /// What each filesystem of the disk says of the freeze, by its volume path.
-    #[must_use]
-    pub fn freeze_proofs(&self) -> Vec<(&str, FreezeProof)> {
-        self.report.volumes.iter().filter_map(|volume| Some((&*volume.path, freeze_proof(volume)?))).collect()
-    }
-
     /// The finding that the verdict rests on, in words.
     #[must_use]
     pub fn worst_finding(&self) -> String {

@@ -156,7 +156,8 @@ mod tests {
 
     /// A disk of the job with these volumes.
     fn disk(lv: &str, volumes: &[(Kind, u64)]) -> DiskPlan {
-        let planned = |&(kind, size_bytes): &(Kind, u64)| PlannedVolume { path: "1".to_owned(), kind, size_bytes };
+        let planned =
+            |&(kind, size_bytes): &(Kind, u64)| PlannedVolume { path: "1".to_owned(), kind, size_bytes, uuid: None };
         let vg = VolumeGroup {
             name: "vg".to_owned(),
             size: Bytes(0),

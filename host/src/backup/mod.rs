@@ -1,13 +1,20 @@
 //! The recipe of a backup, in the order in which it happens.
 
 pub mod copy_disks;
+pub mod database_state;
 pub mod destination;
 pub mod disk;
 pub mod evidence;
 pub mod grading;
 pub mod guest_disks;
 pub mod guest_sync;
+pub mod identify;
+pub mod identity;
+pub mod lost;
+pub mod markers;
+pub mod off;
 pub mod output;
+pub mod placement;
 pub mod plan;
 pub mod proof;
 pub mod receipt;
@@ -16,14 +23,20 @@ pub mod survey;
 mod told;
 pub mod window;
 
+use self::database_state::DatabaseState;
 use self::destination::Destination;
 use self::disk::Disk;
 use self::evidence::Evidence;
-use self::grading::grade;
+use self::grading::{Case, Graded, grade};
 use self::guest_sync::sync_guest;
+use self::identify::identify;
+use self::identity::Identity;
+use self::markers::Markers;
+use self::off::{Off, grade_off};
 use self::plan::Plan;
 use self::snapshots::Snapshots;
 use self::survey::Survey;
+use self::window::WindowReport;
 use crate::ask::connect::World;
 use crate::ask::job::Job;
 use crate::documents::receipt::Receipt;
@@ -68,32 +81,68 @@ async fn pass(
     run: &Run,
     stop: &Stop,
 ) -> Result<Outcome, Failure> {
-    let means = Means { lvm: world.lvm.clone(), agent: world.agent.clone(), thaw_deadline: plan.window.thaw_deadline };
+    let means = Means {
+        lvm: world.lvm.clone(),
+        agent: world.agent.clone(),
+        thaw_deadline: plan.window.thaw_deadline,
+        unmark_deadline: plan.markers.as_ref().map_or(plan.window.thaw_deadline, |markers| markers.deadline),
+    };
     let (publication, disks) = destination::claim(destination, plan.disks.clone(), run).await?;
     let (snapshots, disks) = Snapshots::prepare(disks, &means, run, stop).await?;
 
     let made = async {
         sync_guest(plan, world, run, stop).await?;
-        let (window, disks) = window::pass(&plan.window, disks, world, &means, run, stop).await?;
+        let markers = Markers::write(plan, &means, run, stop).await?;
+        let window = window::pass(&plan.window, disks, world, &means, run, stop).await;
+        let coordinates = window.as_ref().ok().and_then(|(window, _)| window.coordinates.as_ref());
+        let told = markers.remove(&database_state::files(survey.server.as_ref(), coordinates), run).await;
+        world.release_agent().await;
+        let (window, disks) = window?;
         let disks = evidence::read_all(disks, plan.node_deadline, run).await?;
+        let identity = identify(survey, plan, told.as_ref(), window.frozen_at, &disks);
+        let database = database_state::look(survey, &window, told.as_ref(), &identity, &disks);
+        let off = plan.is_off.then(|| off::look(plan, world, &disks));
         let disks = copy_disks::copy_all(disks, plan.copy, run, stop).await?;
-        Ok((window, disks))
+        Ok((Proof { window, identity, database, off }, disks))
     }
     .await;
 
     let removed = snapshots.remove(run).await;
-    let (window, disks, left) = match (made, removed) {
-        (Ok((window, disks)), removed) => (window, disks, removed.err()),
+    let (proof, disks, left) = match (made, removed) {
+        (Ok((proof, disks)), removed) => (proof, disks, removed.err()),
         (Err(failure), Ok(())) => return Err(failure),
         (Err(failure), Err(left)) => return Err(failure.and(left)),
     };
     let evidence: Vec<Evidence<'_>> = disks.iter().map(Disk::evidence).collect();
-    let graded = grade(&evidence, &window.freeze, &window.lock);
-    let receipt = receipt::receipt(run, survey, plan, graded, window, &disks);
+    let graded = proof.grade(&evidence);
+    let receipt = receipt::receipt(run, survey, plan, graded, proof, &disks);
     let images = disks.into_iter().map(|disk| disk.image).collect();
     match publication.publish(images, &receipt, run).await {
         Ok(()) => Ok(Outcome { receipt, left }),
         Err(failure) => Err(left.into_iter().fold(failure, Failure::and)),
+    }
+}
+
+/// What is known of a backup besides the bytes of each disk.
+#[derive(Debug)]
+pub struct Proof {
+    /// What happened in the window.
+    pub window: WindowReport,
+    /// Which volume is which filesystem of the guest.
+    pub identity: Identity,
+    /// What the database's own log in the image says.
+    pub database: DatabaseState,
+    /// What there is to know of a VM that was off.
+    pub off: Option<Off>,
+}
+
+impl Proof {
+    fn grade(&self, disks: &[Evidence<'_>]) -> Graded {
+        let Self { window, identity, database, off } = self;
+        match off {
+            Some(off) => grade_off(disks, off),
+            None => grade(Case { disks, freeze: &window.freeze, lock: &window.lock, identity, database }),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use fsprobe::Kind;
 use guest_bridge::database::lock::LockTerms;
 use guest_bridge::database::lock_method::{LockChoice, LockMethod};
 use guest_bridge::database::server::Server;
@@ -11,6 +12,9 @@ use lvm::{Bytes, LvmError, Origin};
 
 use super::disk::{DiskPlan, PlannedVolume};
 use super::guest_disks::on_no_disk;
+use super::lost::would_be_lost;
+use super::placement::{self, Placed, Seems};
+use super::proof::keeps_no_proof;
 use super::survey::{DiskSurvey, Survey};
 use crate::ask::cow_size::CowSize;
 use crate::ask::job::Job;
@@ -34,6 +38,16 @@ pub struct Plan {
     pub disks: Vec<DiskPlan>,
     /// The guest writes out its dirty pages first, and may take this long; `None` where it is not asked to.
     pub guest_sync: Option<Duration>,
+    /// The VM is off: there is nothing to lock, to freeze or to mark.
+    pub is_off: bool,
+    /// Whether a database is configured.
+    pub has_database: bool,
+    /// A marker on each of the guest's filesystems; `None` where none can be written, or nothing is frozen.
+    pub markers: Option<MarkerPlan>,
+    /// Mountpoints of the guest that are left out on purpose.
+    pub ignore_mounts: Vec<String>,
+    /// Each filesystem of the guest, and where it seems to be; empty where nobody could look.
+    pub filesystems: Vec<Placed>,
     /// The window.
     pub window: WindowPlan,
     /// How long a snapshot's device node is waited for, after the window.
@@ -46,6 +60,15 @@ pub struct Plan {
     pub settings: Vec<Stated>,
     /// What an admin should know before.
     pub notes: Vec<String>,
+}
+
+/// The markers by which the guest's filesystems are known again.
+#[derive(Clone, Debug)]
+pub struct MarkerPlan {
+    /// Where the agent is.
+    pub endpoint: String,
+    /// How long the guest may take to write them, and to remove them.
+    pub deadline: Duration,
 }
 
 /// What happens while the guest stands still.
@@ -102,17 +125,44 @@ impl Plan {
         let disks: Vec<DiskPlan> = survey.disks.iter().map(|disk| disk_plan(policy.cow_size.value, disk)).collect();
         refuse_without_room(&disks)?;
         let mut notes = survey.notes();
-        let filesystems = survey.guest.iter().flat_map(|guest| &guest.filesystems);
-        notes.extend(on_no_disk(filesystems, &disks));
-        notes.extend(disks.iter().filter(|disk| !disk.origin.open).map(open_nowhere));
+        notes.extend(barred(&disks));
+        let ignored = &job.ignore_mounts.value;
+        let filesystems = match &survey.places {
+            Ok(places) => {
+                let placed = placement::placed(places, ignored, &disks);
+                notes.extend(placement::notes(&placed, places, ignored));
+                placed
+            }
+            Err(why) => {
+                notes.extend(without_places(survey, why, &disks));
+                Vec::new()
+            }
+        };
+        if survey.is_off {
+            notes.push(
+                "the VM is off: its disks are open nowhere on this host, and no agent can be reached. There is nothing to lock \
+                 or to freeze, and the grade is `clean` where its bytes show that it was shut down"
+                    .to_owned(),
+            );
+        } else {
+            notes.extend(disks.iter().filter(|disk| !disk.origin.open).map(open_nowhere));
+        }
         let expiry = lock_expiry(policy, disks.len());
         notes.extend(survey.server.as_ref().and(expiry.note));
         Ok(Self {
             vm: job.vm.clone(),
             guest_sync: survey.guest_can_exec().then_some(policy.guest_sync.value),
+            is_off: survey.is_off,
+            has_database: job.database.value.is_some(),
+            markers: job
+                .freeze_through()
+                .filter(|_| survey.places.is_ok())
+                .map(|agent| MarkerPlan { endpoint: agent.to_string(), deadline: policy.marker.value }),
+            ignore_mounts: ignored.clone(),
+            filesystems,
             window: WindowPlan {
                 lock: survey.server.as_ref().map(|server| lock_plan(policy, server, expiry.after)),
-                freeze: job.freeze_through().map(|freeze| FreezePlan {
+                freeze: job.freeze_through().filter(|_| !survey.is_off).map(|freeze| FreezePlan {
                     endpoint: freeze.to_string(),
                     deadline: policy.freeze.value,
                     first_thaw_deadline: policy.first_thaw.value,
@@ -156,10 +206,38 @@ impl Plan {
                 }),
             },
             guest_sync: self.guest_sync.is_some(),
+            filesystems: self.filesystems.iter().map(Placed::document).collect(),
+            lost: [Grade::Application, Grade::Filesystem, Grade::Crash].map(|grade| self.lost_at(grade)).into(),
             require: self.require,
             level: self.copy.level,
             settings: self.settings.iter().map(setting).collect(),
             notes: self.notes.clone(),
+        }
+    }
+}
+
+impl Plan {
+    fn lost_at(&self, grade: Grade) -> document::Lost {
+        let server = self.window.lock.as_ref().map(|lock| &lock.server);
+        document::Lost { grade, lost: would_be_lost(grade, server) }
+    }
+}
+
+impl Placed {
+    fn document(&self) -> document::Filesystem {
+        let (seems, why) = match &self.seems {
+            Seems::On(on) => (document::Seems::On { disk: on.origin.to_string(), volume: on.volume.clone() }, None),
+            Seems::NotHere => (document::Seems::NotHere, None),
+            Seems::Unknown => (document::Seems::Unknown, None),
+            Seems::LeftOut => (document::Seems::LeftOut, None),
+            Seems::Exempt(why) => (document::Seems::Exempt, Some((*why).to_owned())),
+        };
+        document::Filesystem {
+            mountpoint: self.mount.mountpoint.clone(),
+            fs_type: self.mount.fs_type.clone(),
+            seems,
+            why,
+            holds: self.holds.iter().map(|path| path.display().to_string()).collect(),
         }
     }
 }
@@ -196,29 +274,70 @@ fn disk_plan(cow_size: CowSize, DiskSurvey { origin, layout }: &DiskSurvey) -> D
         path: volume.path.clone(),
         kind: volume.kind,
         size_bytes: volume.size_bytes(),
+        uuid: volume.uuid.clone(),
     };
     DiskPlan { origin: origin.clone(), cow, cow_reason, volumes: layout.volumes.iter().map(volume).collect() }
 }
 
+/// What can be seen of the guest's filesystems from outside of it.
+fn without_places(survey: &Survey, why: &str, disks: &[DiskPlan]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let Some(guest) = &survey.guest else { return notes };
+    if survey.guest_can_exec() {
+        notes.push(format!("where things lie in the guest cannot be seen: {why}"));
+    }
+    match &guest.unlisted {
+        Some(why) => {
+            notes.push(format!("whether the guest has disks that this job does not name cannot be seen: {why}"));
+        }
+        None => notes.extend(on_no_disk(&guest.filesystems, disks)),
+    }
+    for disk in disks {
+        let opaque = disk.volumes.iter().filter(|volume| volume.kind == Kind::Ext2 || keeps_no_proof(volume.kind));
+        notes.extend(opaque.map(|volume| {
+            format!(
+                "{} volume {} is {}: a freeze of it cannot be proven from its bytes",
+                disk.origin.name, volume.path, volume.kind
+            )
+        }));
+    }
+    notes
+}
+
 fn open_nowhere(DiskPlan { origin, .. }: &DiskPlan) -> String {
-    format!(
-        "{} is open nowhere on this host: either its VM is off, and without a freeze its copy is of grade `crash` although \
-         nobody writes to it, or it is not that VM's disk",
-        origin.name
-    )
+    format!("{} is open nowhere on this host: it is not the disk of a VM that runs here", origin.name)
 }
 
 /// The COW volumes of all disks of a group have to fit into it together.
-fn refuse_without_room(disks: &[DiskPlan]) -> Result<(), LvmError> {
+fn refuse_without_room(disks: &[DiskPlan]) -> Result<(), Cause> {
     for DiskPlan { origin, .. } in disks {
         let vg = &origin.vg;
-        let same_group = disks.iter().filter(|other| other.origin.vg.name == vg.name);
-        let needed = Bytes(same_group.fold(0, |sum, other| sum.saturating_add(other.cow.0)));
+        let same_group = || disks.iter().filter(|other| other.origin.vg.name == vg.name);
+        let needed = Bytes(same_group().fold(0, |sum, other| sum.saturating_add(other.cow.0)));
         if needed > vg.free {
-            return Err(LvmError::NoRoom { vg: vg.name.clone(), needed, free: vg.free });
+            return Err(LvmError::NoRoom { vg: vg.name.clone(), needed, free: vg.free }.into());
+        }
+        if vg.volumes_left.is_some_and(|left| left < same_group().count() as u64) {
+            return Err(Cause::refused(
+                format!("the group {} may not have so many volumes more: its max_lv is nearly reached", vg.name),
+                "remove volumes that nobody needs, or raise it with `vgchange --logicalvolume`",
+            ));
         }
     }
     Ok(())
+}
+
+/// Room that there is, and that nothing may be made in.
+fn barred(disks: &[DiskPlan]) -> Vec<String> {
+    let mut groups: Vec<_> = disks.iter().map(|disk| &disk.origin.vg).filter(|vg| vg.barred.0 > 0).collect();
+    groups.dedup_by(|one, other| one.name == other.name);
+    let note = |vg: &&lvm::VolumeGroup| {
+        format!(
+            "{} of the free room of the group {} is on devices that LVM may not use (pvchange -x)",
+            vg.barred, vg.name
+        )
+    };
+    groups.iter().map(note).collect()
 }
 
 fn lock_plan(policy: &Policy, server: &Server, expiry: Duration) -> LockPlan {

@@ -1,7 +1,15 @@
 //! Puts a run's results together into its receipt.
 
+use std::path::PathBuf;
+
+use guest_bridge::places::Place;
+
+use super::Proof;
+use super::database_state::{DatabaseState, ProvenBy};
 use super::disk::{Copied, Disk};
 use super::grading::Graded;
+use super::identity::{Fate, Filesystem, Identity};
+use super::lost::would_be_lost;
 use super::plan::Plan;
 use super::survey::Survey;
 use super::window::{FreezeFacts, LockFacts, WindowReport};
@@ -17,7 +25,7 @@ pub fn receipt(
     survey: &Survey,
     plan: &Plan,
     graded: Graded,
-    window: WindowReport,
+    proof: Proof,
     disks: &[Disk<Copied>],
 ) -> Receipt {
     Receipt {
@@ -29,8 +37,12 @@ pub fn receipt(
         ended_at: run.now(),
         grade: graded.grade,
         reasons: graded.reasons,
+        indications: graded.indications,
+        lost: Some(would_be_lost(graded.grade, survey.server.as_ref())),
         required: plan.require,
-        window: window.into(),
+        window: proof.window.into(),
+        identity: Some(proof.identity.into()),
+        database: Some(proof.database.into()),
         disks: disks.iter().map(document::Disk::from).collect(),
         plan: plan.document(),
         peers: Peers {
@@ -48,11 +60,63 @@ impl From<WindowReport> for document::Window {
             LockFacts::Lost { reason } => document::Lock::Lost { reason },
         };
         let freeze = match window.freeze {
-            FreezeFacts::NotAsked => document::Freeze::NotAsked,
+            FreezeFacts::NoAgent | FreezeFacts::NotAsked => document::Freeze::NotAsked,
             FreezeFacts::Counted { frozen, thawed } => document::Freeze::Counted { frozen, thawed },
         };
-        let WindowReport { snapshot_at, window_ms, stall_ms, coordinates, engine_logs, .. } = window;
-        Self { snapshot_at, window_ms, stall_ms, coordinates, engine_logs, lock, freeze }
+        let WindowReport { snapshot_at, window_ms, stall_ms, coordinates, replicates, galera, engine_logs, .. } =
+            window;
+        Self { snapshot_at, window_ms, stall_ms, coordinates, replicates, galera, engine_logs, lock, freeze }
+    }
+}
+
+impl From<Identity> for document::Identity {
+    fn from(identity: Identity) -> Self {
+        let looked = match identity {
+            Identity::Unknown { why } => return Self::Unknown { why },
+            Identity::LookedFor(looked) => looked,
+        };
+        let holds = |device| {
+            let is_on = |place: &&Place| place.on.as_ref().is_ok_and(|on| on.device == device);
+            looked.database.iter().filter(is_on).map(|place| place.path.display().to_string()).collect()
+        };
+        let filesystem = |Filesystem { mount, fate }: &Filesystem| document::Filesystem {
+            mountpoint: mount.mountpoint.clone(),
+            fs_type: mount.fs_type.clone(),
+            fate: fate.into(),
+            holds: holds(mount.device),
+        };
+        Self::LookedFor {
+            filesystems: looked.filesystems.iter().map(filesystem).collect(),
+            marker_age_ms: looked.marker_age.map(millis),
+        }
+    }
+}
+
+impl From<DatabaseState> for document::DatabaseState {
+    fn from(state: DatabaseState) -> Self {
+        let text = |path: PathBuf| path.display().to_string();
+        match state {
+            DatabaseState::NotAsked => Self::NotAsked,
+            DatabaseState::Proven(ProvenBy::Binlog { path, end_bytes, gtid }) => {
+                Self::BinlogEndsAtCoordinates { path: text(path), end_bytes, gtid }
+            }
+            DatabaseState::Proven(ProvenBy::Redo { path, end_lsn }) => {
+                Self::RedoEndsUnderLock { path: text(path), end_lsn }
+            }
+            DatabaseState::NotProven { indication, reason } => Self::NotProven { indication, reason },
+        }
+    }
+}
+
+impl From<&Fate> for document::Fate {
+    fn from(fate: &Fate) -> Self {
+        match fate {
+            Fate::Found(on) => Self::Found { disk: on.origin.to_string(), volume: on.volume.clone() },
+            Fate::Missing => Self::Missing,
+            Fate::LeftOut => Self::LeftOut,
+            Fate::Refused(why) => Self::Refused { why: why.clone() },
+            Fate::Exempt(why) => Self::Exempt { why: (*why).to_owned() },
+        }
     }
 }
 

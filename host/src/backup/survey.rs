@@ -5,11 +5,11 @@ use fsprobe::Kind;
 use guest_bridge::agent::{self, AgentError, AgentInfo, Filesystem, FreezeStatus};
 use guest_bridge::database::privileges;
 use guest_bridge::database::server::{self, Server};
+use guest_bridge::places::{self, Places};
 
 use crate::ask::connect::World;
 use crate::ask::database::Via;
 use crate::ask::job::Job;
-use crate::backup::proof::keeps_no_proof;
 use crate::failure::{self, At, Cause, Failure};
 use crate::step::Step;
 use crate::stop::Stop;
@@ -24,6 +24,8 @@ const EXEC_COMMANDS: [&str; 2] = ["guest-exec", "guest-exec-status"];
 /// What was found.
 #[derive(Debug)]
 pub struct Survey {
+    /// The VM is off: nobody has any of its disks open, and where it has an agent, nothing listens there.
+    pub is_off: bool,
     /// Each disk, in the job's order.
     pub disks: Vec<DiskSurvey>,
     /// The guest, where it has an agent.
@@ -32,6 +34,8 @@ pub struct Survey {
     pub server: Option<Server>,
     /// What its account may not, and a backup can do without.
     pub account: Vec<String>,
+    /// Where in the guest its filesystems lie and what the database keeps; or why nobody could look.
+    pub places: Result<Places, String>,
 }
 
 /// One disk.
@@ -70,9 +74,19 @@ impl Survey {
             .iter()
             .map(|name| blocking(|| DiskSurvey::take(name, world)))
             .collect::<Result<Vec<_>, Cause>>()?;
+        refuse_without_filesystem(&disks)?;
+        if disks.iter().all(|disk| !disk.origin.open) && stop.or(nobody_listens(job, world)).await? {
+            return Ok(Self::of_off(disks));
+        }
         let guest = stop.or(GuestSurvey::take(job, world)).await??;
         let (server, account) = survey_server(job, world, stop).await?.unzip();
-        Ok(Self { disks, guest, server, account: account.unwrap_or_default() })
+        let places = stop.or(look(job, world, guest.as_ref(), server.as_ref())).await??;
+        Ok(Self { is_off: false, disks, guest, server, account: account.unwrap_or_default(), places })
+    }
+
+    fn of_off(disks: Vec<DiskSurvey>) -> Self {
+        let places = Err("the VM is off".to_owned());
+        Self { is_off: true, disks, guest: None, server: None, account: Vec::new(), places }
     }
 
     /// Whether programs can be run in the guest.
@@ -85,25 +99,24 @@ impl Survey {
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        for DiskSurvey { origin, layout } in &self.disks {
-            if !origin.snapshots.is_empty() {
-                notes.push(format!(
-                    "{} has {} snapshots already; each makes every write of the guest slower",
-                    origin.name,
-                    origin.snapshots.len()
-                ));
-            }
-            for volume in layout.volumes.iter().filter(|volume| keeps_no_proof(volume.kind)) {
-                notes.push(format!(
-                    "{} volume {} is {:?}: a freeze of it cannot be proven from its bytes",
-                    origin.name, volume.path, volume.kind
-                ));
+        for DiskSurvey { origin, .. } in &self.disks {
+            let (all, dead) = (origin.snapshots.len(), origin.dead_snapshots());
+            if all > 0 {
+                notes.push(match dead {
+                    0 => format!("{} has {all} snapshots already; each makes every write of the guest slower", origin.name),
+                    _ => format!(
+                        "{} has {all} snapshots already, {dead} of them full and good for nothing; each of the others makes \
+                         every write of the guest slower",
+                        origin.name
+                    ),
+                });
             }
         }
         if let Some(server) = &self.server {
             if !server.log_bin {
                 notes.push("the database writes no binlog: the receipt will have no coordinates".to_owned());
             }
+            notes.extend(cluster_notes(server));
             match server.non_transactional_tables {
                 Some(0) => {}
                 Some(count) => {
@@ -117,12 +130,10 @@ impl Survey {
             }
         }
         notes.extend(self.account.iter().cloned());
-        if let Some(why) = self.guest.as_ref().and_then(|guest| guest.unlisted.as_ref()) {
-            notes.push(format!("whether the guest has disks that this job does not name cannot be seen: {why}"));
-        }
         if self.guest.is_some() && !self.guest_can_exec() {
             notes.push(
-                "the agent blocks guest-exec: dirty pages are not written out beforehand, so the freeze takes longer"
+                "the agent blocks guest-exec: dirty pages are not written out beforehand, so the freeze takes longer; and that \
+                 these disks are the guest's, with its database on them, cannot be proven: the grade is at best `filesystem`"
                     .to_owned(),
             );
         }
@@ -130,18 +141,89 @@ impl Survey {
     }
 }
 
+/// What a database that is one of several means for a backup, and a backup for it.
+fn cluster_notes(server: &Server) -> Vec<String> {
+    let mut notes = Vec::new();
+    if server.galera {
+        notes.push(
+            "the database is a Galera node: while it is locked it takes no part in its cluster (desync), and catches up after it"
+                .to_owned(),
+        );
+    }
+    let channels = server.replicates.iter().flat_map(|replicates| &replicates.channels);
+    notes.extend(channels.map(|channel| {
+        let name = if channel.name.is_empty() { String::new() } else { format!(" (channel {})", channel.name) };
+        format!(
+            "the database replicates from {}{name}: the receipt has how far it was, under `replicates`; its own coordinates are \
+             of its own binlog",
+            channel.source
+        )
+    }));
+    if server.table_directories_seen == Some(false) {
+        notes.push(
+            "whether tables lie outside of the data directory (DATA DIRECTORY) cannot be seen: the database account needs \
+             PROCESS for it"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
 impl DiskSurvey {
     fn take(name: &LvName, world: &World) -> Result<Self, Cause> {
         let origin = world.lvm.origin(name)?;
         let device = Device::open(&origin.device_path)?;
         let layout = fsprobe::layout(&device).map_err(|error| Cause::from(error).on(name))?;
-        if !layout.volumes.iter().any(|volume| holds_something(volume.kind)) {
-            return Err(Cause::refused(
-                format!("{name} holds no filesystem that is known here, on {} of disk", origin.size),
-                "is it the right LV, and has the guest ever written to it? `stillpoint check` shows what is on it",
-            ));
-        }
         Ok(Self { origin, layout })
+    }
+
+    fn holds_something(&self) -> bool {
+        self.layout.volumes.iter().any(|volume| !matches!(volume.kind, Kind::Empty | Kind::Unknown | Kind::Lvm2Pv))
+    }
+}
+
+/// Whether nothing listens where the agent would be. A VM that runs has its side of the channel open, agent or not.
+async fn nobody_listens(job: &Job, world: &World) -> bool {
+    let Some(mut agent) = world.agent.clone() else { return true };
+    matches!(agent::info(&mut agent, job.policy.survey_agent.value).await, Err(AgentError::Connect { .. }))
+}
+
+/// A disk of EFI variables, one that is still empty or one with raw data is copied whole beside the others. A job of nothing else
+/// names the wrong volumes.
+fn refuse_without_filesystem(disks: &[DiskSurvey]) -> Result<(), Cause> {
+    if disks.iter().any(DiskSurvey::holds_something) {
+        return Ok(());
+    }
+    let names: Vec<String> =
+        disks.iter().map(|DiskSurvey { origin, .. }| format!("{} ({})", origin.name, origin.size)).collect();
+    Err(Cause::refused(
+        format!("no filesystem that is known here is on {}", names.join(", ")),
+        "are they the right LVs, and has the guest ever written to them? `stillpoint check` shows what is on them",
+    ))
+}
+
+/// Where things lie in the guest. It reads, and writes nothing. That it fails makes a backup less proven, and is no reason to refuse it.
+async fn look(
+    job: &Job,
+    world: &World,
+    guest: Option<&GuestSurvey>,
+    server: Option<&Server>,
+) -> Result<Result<Places, String>, Cause> {
+    let (Some(mut agent), Some(guest)) = (world.agent.clone(), guest) else {
+        return Ok(Err("no agent is configured".to_owned()));
+    };
+    if !job.freeze.value {
+        return Ok(Err("no freeze was asked for".to_owned()));
+    }
+    let blocked = guest.info.missing(&EXEC_COMMANDS);
+    if !blocked.is_empty() {
+        return Ok(Err(format!("the agent blocks {}", blocked.join(" and "))));
+    }
+    let directories = server.map(Server::data_directories).unwrap_or_default();
+    match places::look(&mut agent, &directories, job.policy.marker.value).await.map_err(Cause::from) {
+        Ok(places) => Ok(Ok(places)),
+        Err(frozen) if frozen.kind == failure::Kind::GuestFrozen => Err(frozen),
+        Err(cause) => Ok(Err(cause.to_string())),
     }
 }
 
@@ -209,8 +291,4 @@ async fn survey_server(job: &Job, world: &World, stop: &Stop) -> Result<Option<(
     let surveyed = stop.or(surveyed).await;
     session.close().await;
     Ok(Some(surveyed??))
-}
-
-fn holds_something(kind: Kind) -> bool {
-    !matches!(kind, Kind::Empty | Kind::Unknown | Kind::Lvm2Pv)
 }

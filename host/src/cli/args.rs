@@ -67,7 +67,7 @@ pub struct BackupArgs {
     /// With `--to -`: the file that gets the receipt.
     #[arg(long, value_name = "FILE")]
     pub receipt: Option<PathBuf>,
-    /// The weakest grade that is a success: application, filesystem or crash [default: application with a database,
+    /// The weakest grade that is a success: clean, application, filesystem or crash [default: application with a database,
     /// else filesystem].
     #[arg(long, value_name = "GRADE")]
     pub require: Option<Grade>,
@@ -107,6 +107,9 @@ pub struct JobArgs {
     /// A disk of the VM: an LV of this host. Once for each disk.
     #[arg(long = "disk", value_name = "VG/LV")]
     pub disks: Vec<String>,
+    /// A mountpoint of the guest that is left out on purpose: its disk is none of the job's. Once for each.
+    #[arg(long = "ignore-mount", value_name = "PATH")]
+    pub ignore_mounts: Vec<String>,
     /// The guest agent: unix:PATH, tcp:HOST:PORT or vsock:CID:PORT.
     #[arg(long, value_name = "ENDPOINT")]
     pub agent: Option<String>,
@@ -267,6 +270,7 @@ impl JobArgs {
         Asked {
             vm: self.vm,
             disks: self.disks,
+            ignore_mounts: self.ignore_mounts,
             agent: self.agent,
             no_freeze: self.no_freeze,
             database: self.database,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use lvm::Bytes;
 
-use crate::documents::plan::{Plan, Setting};
-use crate::documents::receipt::{Disk, Receipt};
+use crate::documents::plan::{Filesystem, Plan, Seems, Setting};
+use crate::documents::receipt::{DatabaseState, Disk, Fate, Identity, Receipt};
 use crate::show::amount::{counted, took_ms};
 use crate::show::printable::printable_text;
 use crate::show::wrap::hanging;
@@ -21,6 +21,7 @@ pub fn plan(plan: &Plan, every_setting: bool, columns: Option<usize>) -> String 
         rows.push(("disk", format!("{}: {}, holding {}", disk.origin, Bytes(disk.size), disk.volumes.join(", "))));
         rows.push(("cow", format!("{} for it ({})", Bytes(disk.cow), disk.cow_reason)));
     }
+    rows.extend(plan.filesystems.iter().map(|filesystem| ("mount", mount(filesystem))));
     if plan.guest_sync {
         rows.push(("sync", "the guest writes out its dirty pages first".to_owned()));
     }
@@ -34,6 +35,7 @@ pub fn plan(plan: &Plan, every_setting: bool, columns: Option<usize>) -> String 
     rows.push(("freeze", freeze.unwrap_or_else(|| "none: it was declined".to_owned())));
     rows.push(("snapshot", format!("{} at once, then thaw, unlock", counted(plan.disks.len() as u64, "disk"))));
     rows.push(("copy", format!("allocated blocks, zstd level {}, then the snapshots are removed", plan.level)));
+    rows.extend(plan.lost.iter().map(|lost| ("lost", format!("by a restore at grade {}: {}", lost.grade, lost.lost))));
     rows.extend(plan.notes.iter().map(|note| ("note", note.clone())));
 
     let shown: Vec<&Setting> =
@@ -52,7 +54,52 @@ pub fn plan(plan: &Plan, every_setting: bool, columns: Option<usize>) -> String 
     head + &rows.iter().map(|row| line(&format!("  {:<8}", row.0), &row.1, columns)).collect::<String>()
 }
 
-/// The receipt in ten rows, in `columns`, where that is a terminal.
+/// Where a filesystem of the guest seems to be, and what is on it.
+fn mount(filesystem: &Filesystem) -> String {
+    let Filesystem { mountpoint, fs_type, seems, why, holds } = filesystem;
+    let seems = match seems {
+        Seems::On { disk, volume } => format!("seems to be {disk} volume {volume}"),
+        Seems::NotHere => "seems to be on no disk of this job".to_owned(),
+        Seems::Unknown => "cannot be told from others beforehand".to_owned(),
+        Seems::LeftOut => "is left out on purpose".to_owned(),
+        Seems::Exempt => format!("is not looked for: {}", why.as_deref().unwrap_or("nobody says why")),
+    };
+    let holds =
+        if holds.is_empty() { String::new() } else { format!("; the database keeps {} there", holds.join(", ")) };
+    format!("{mountpoint} ({fs_type}) {seems}{holds}")
+}
+
+/// What the database's own log in the image says.
+fn database(state: &DatabaseState) -> String {
+    match state {
+        DatabaseState::NotAsked => "none was locked".to_owned(),
+        DatabaseState::BinlogEndsAtCoordinates { path, end_bytes, .. } => {
+            format!("proven: {path} in the image ends at {end_bytes}, as the server said under the lock")
+        }
+        DatabaseState::RedoEndsUnderLock { path, end_lsn } => {
+            format!("proven: {path} in the image ends at LSN {end_lsn}, where it stood under the lock")
+        }
+        DatabaseState::NotProven { indication, .. } => format!("not proven ({indication})"),
+    }
+}
+
+/// The filesystems of the guest that were found, with their volumes.
+fn identity(identity: &Identity) -> String {
+    let filesystems = match identity {
+        Identity::Unknown { .. } => return "not proven to be the guest's".to_owned(),
+        Identity::LookedFor { filesystems, .. } => filesystems,
+    };
+    let said = filesystems.iter().filter_map(|filesystem| match &filesystem.fate {
+        Fate::Found { disk, volume } => Some(format!("{} is {disk} volume {volume}", filesystem.mountpoint)),
+        Fate::Missing => Some(format!("{} is on none", filesystem.mountpoint)),
+        Fate::LeftOut => Some(format!("{} is left out", filesystem.mountpoint)),
+        Fate::Refused { .. } => Some(format!("{} took no marker", filesystem.mountpoint)),
+        Fate::Exempt { .. } => None,
+    });
+    said.collect::<Vec<_>>().join(", ")
+}
+
+/// The receipt, a row for each thing to know, in `columns`, where that is a terminal.
 pub fn receipt(receipt: &Receipt, columns: Option<usize>) -> String {
     let time = |ms: Option<u64>| ms.map_or("none".to_owned(), took_ms);
     let sum = |pick: fn(&Disk) -> u64| Bytes(receipt.disks.iter().map(pick).sum());
@@ -72,10 +119,15 @@ pub fn receipt(receipt: &Receipt, columns: Option<usize>) -> String {
     );
     let cow =
         |disk: &Disk| format!("{} of {} ({})", Bytes(disk.cow.peak_bytes), Bytes(disk.cow.total_bytes), disk.origin);
-    let rows = [
+    let mut rows = vec![
         ("vm", receipt.vm.clone()),
         ("grade", format!("{} (required {})", receipt.grade, receipt.required)),
         ("because", because),
+    ];
+    rows.extend(receipt.lost.iter().map(|lost| ("lost", lost.clone())));
+    rows.extend(receipt.identity.iter().map(|it| ("volumes", identity(it))));
+    rows.extend(receipt.database.iter().map(|state| ("database", database(state))));
+    rows.extend([
         ("window", time(receipt.window.window_ms)),
         ("stall", time(receipt.window.stall_ms)),
         ("binlog", coordinates),
@@ -83,7 +135,7 @@ pub fn receipt(receipt: &Receipt, columns: Option<usize>) -> String {
         ("cow peak", receipt.disks.iter().map(cow).collect::<Vec<_>>().join(", ")),
         ("images", receipt.disks.iter().map(|disk| &*disk.image).collect::<Vec<_>>().join(", ")),
         ("run", receipt.run.clone()),
-    ];
+    ]);
     rows.iter().map(|(name, value)| line(&format!("{name:>9}"), value, columns)).collect()
 }
 

@@ -71,6 +71,10 @@ impl Sentence {
             Fact::Format1 { .. } | Fact::Unknown => Self::new(Level::DEBUG, &format!("{step} done")),
             Fact::CowVolumes { volumes } => cow_volumes(volumes),
             Fact::GuestSynced => Self::info("the guest wrote out its dirty pages"),
+            Fact::Marked { filesystems } => {
+                Self::new(Level::DEBUG, &format!("marked: {} of the guest", counted(*filesystems, "filesystem")))
+            }
+            Fact::Unmarked => Self::new(Level::DEBUG, "the markers are removed"),
             Fact::Locked { method, connection_id, coordinates, waited_ms, .. } => {
                 let at = coordinates.as_ref().map(|at| {
                     let gtid = at.gtid.as_ref().map(|gtid| format!(", GTID {gtid}")).unwrap_or_default();

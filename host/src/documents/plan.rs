@@ -25,6 +25,12 @@ pub struct Plan {
     pub window: Window,
     /// Whether the guest is asked to write out its dirty pages first.
     pub guest_sync: bool,
+    /// Each filesystem that the guest has mounted from a block device. Empty where nobody could look, and before 0.2.
+    #[serde(default)]
+    pub filesystems: Vec<Filesystem>,
+    /// What a restore would lack, by the grade that is reached. Empty before 0.2.
+    #[serde(default)]
+    pub lost: Vec<Lost>,
     /// The weakest grade that counts as success.
     pub require: Grade,
     /// zstd level of the artifact.
@@ -50,6 +56,56 @@ pub struct Disk {
     pub cow_reason: String,
     /// What lies on it: volume path and kind.
     pub volumes: Vec<String>,
+}
+
+/// A filesystem of the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PlannedFilesystem"))]
+pub struct Filesystem {
+    /// Where the guest has it mounted.
+    pub mountpoint: String,
+    /// The kernel's name of its type.
+    pub fs_type: String,
+    /// Where it seems to be, by its UUID: no proof.
+    pub seems: Seems,
+    /// Why it is not looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// What the database keeps on it: paths in the guest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<String>,
+}
+
+/// Where a filesystem of the guest seems to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum Seems {
+    /// On this volume.
+    On {
+        /// `vg/lv`.
+        disk: String,
+        /// As `check` names it.
+        volume: String,
+    },
+    /// On no disk of the job.
+    NotHere,
+    /// It cannot be told from others.
+    Unknown,
+    /// On no disk of the job, on purpose.
+    LeftOut,
+    /// It is not looked for.
+    Exempt,
+}
+
+/// What a restore of a backup of this grade would lack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Lost {
+    /// The grade.
+    pub grade: Grade,
+    /// In a sentence.
+    pub lost: String,
 }
 
 /// What happens while the guest stands still.

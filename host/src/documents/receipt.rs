@@ -2,12 +2,12 @@
 
 use fsprobe::Report;
 use guest_bridge::database::engine_logs::EngineLogs;
-use guest_bridge::database::server::Coordinates;
+use guest_bridge::database::server::{Coordinates, GaleraState, Replicates};
 use serde::{Deserialize, Serialize};
 
 use super::Document;
 use super::plan::Plan;
-use crate::grade::Grade;
+use crate::grade::{Grade, Indication};
 
 /// The version of the receipt. It changes when a name here changes its meaning or goes; names may be added.
 pub const FORMAT: u32 = 1;
@@ -32,10 +32,22 @@ pub struct Receipt {
     pub grade: Grade,
     /// Why it is not better.
     pub reasons: Vec<String>,
+    /// The kind of each thing that was found wanting, of those that weigh less, too: for programs. Empty before 0.2.
+    #[serde(default)]
+    pub indications: Vec<Indication>,
+    /// What a restore would lack, in a sentence. Not in receipts before 0.2.
+    #[serde(default)]
+    pub lost: Option<String>,
     /// The grade that was asked for.
     pub required: Grade,
     /// The window, the lock and the coordinates.
     pub window: Window,
+    /// Which volume is which filesystem of the guest; not in receipts before 0.2.
+    #[serde(default)]
+    pub identity: Option<Identity>,
+    /// What the database's own log in the image says; not in receipts before 0.2.
+    #[serde(default)]
+    pub database: Option<DatabaseState>,
     /// Each disk.
     pub disks: Vec<Disk>,
     /// What was planned.
@@ -56,6 +68,13 @@ pub struct Window {
     pub stall_ms: Option<u64>,
     /// Where the binlog stood under the lock.
     pub coordinates: Option<Coordinates>,
+    /// From whom the server replicates, and how far it was under the lock: where a replica made of this backup begins is here, and
+    /// not in its own coordinates. `null` where that is not known; not in receipts before 0.2.
+    #[serde(default)]
+    pub replicates: Option<Replicates>,
+    /// Where the server's Galera node stood under the lock; `null` where it is none, and in receipts before 0.2.
+    #[serde(default)]
+    pub galera: Option<GaleraState>,
     /// Whether what was acknowledged before the lock was in the files; not in receipts before 0.2, nor where nothing was locked.
     #[serde(default)]
     pub engine_logs: Option<EngineLogs>,
@@ -94,6 +113,100 @@ pub enum Freeze {
         frozen: u32,
         /// Filesystems that it says it thawed; `null` where its reply was lost.
         thawed: Option<u32>,
+    },
+}
+
+/// Which volume is which filesystem of the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum Identity {
+    /// Nobody could look.
+    Unknown {
+        /// Why.
+        why: String,
+    },
+    /// Each filesystem was looked for, by a marker that the guest wrote before the freeze.
+    LookedFor {
+        /// Each of them.
+        filesystems: Vec<Filesystem>,
+        /// From the writing of the markers to the freeze.
+        marker_age_ms: Option<u64>,
+    },
+}
+
+/// A filesystem of the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Filesystem {
+    /// Where the guest has it mounted.
+    pub mountpoint: String,
+    /// The kernel's name of its type.
+    pub fs_type: String,
+    /// What became of it.
+    pub fate: Fate,
+    /// What the database keeps on it: paths in the guest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<String>,
+}
+
+/// What became of a filesystem of the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum Fate {
+    /// Its marker is whole on this volume.
+    Found {
+        /// `vg/lv`.
+        disk: String,
+        /// As `check` names it.
+        volume: String,
+    },
+    /// Its marker is on no volume of the job.
+    Missing,
+    /// The same, on purpose: `ignore_mounts` names it.
+    LeftOut,
+    /// It took no marker.
+    Refused {
+        /// Why.
+        why: String,
+    },
+    /// It was not looked for.
+    Exempt {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What the database's own log in the image says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum DatabaseState {
+    /// No database was locked.
+    NotAsked,
+    /// The binlog in the image ends at the coordinates.
+    BinlogEndsAtCoordinates {
+        /// Its path in the guest.
+        path: String,
+        /// Where its last event ends.
+        end_bytes: u64,
+        /// The GTIDs of its events, as the server writes them.
+        gtid: Option<String>,
+    },
+    /// The redo log in the image ends where the server said that it stood.
+    RedoEndsUnderLock {
+        /// Its path in the guest.
+        path: String,
+        /// Its last log sequence number.
+        end_lsn: u64,
+    },
+    /// Neither could be shown.
+    NotProven {
+        /// The kind.
+        indication: Indication,
+        /// Why.
+        reason: String,
     },
 }
 

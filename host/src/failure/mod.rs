@@ -13,6 +13,7 @@ mod disk;
 pub mod exit;
 mod kind;
 mod lvm;
+mod places;
 mod programs;
 pub mod report;
 pub mod table;

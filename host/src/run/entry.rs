@@ -101,6 +101,11 @@ pub enum Fact {
     },
     /// The guest wrote out its dirty pages.
     GuestSynced,
+    /// The guest's filesystems have a marker each.
+    Marked {
+        /// How many.
+        filesystems: u64,
+    },
     /// The tables are locked.
     Locked {
         /// By which statements.
@@ -144,6 +149,8 @@ pub enum Fact {
         /// How long the writers waited.
         stall_ms: u64,
     },
+    /// The markers are gone.
+    Unmarked,
     /// What the snapshots prove.
     Evidence {
         /// Each disk's verdict.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use guest_bridge::agent::{self, AgentError, SharedAgent};
 use guest_bridge::database::lock_method::LockMethod;
+use guest_bridge::places::{self, MarkerName};
 use image::artifact;
 use lvm::{LvName, Lvm};
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,13 @@ pub enum Held {
         /// How long it may outlive us, in milliseconds.
         expiry_ms: u64,
     },
+    /// Markers at the roots of the guest's filesystems.
+    Markers {
+        /// The agent that they were written through.
+        agent: String,
+        /// What each is called.
+        name: MarkerName,
+    },
     /// The guest's filesystems.
     Frozen {
         /// The agent that froze them, `unix:PATH`, `tcp:HOST:PORT` or `vsock:CID:PORT`.
@@ -62,6 +70,8 @@ pub struct Means {
     pub agent: Option<SharedAgent>,
     /// How long a thaw is repeated before a person is called.
     pub thaw_deadline: Duration,
+    /// How long the guest may take to remove its markers.
+    pub unmark_deadline: Duration,
 }
 
 /// How something was given back.
@@ -93,7 +103,7 @@ impl Held {
         match self {
             // That it cannot be looked at does not say that it is gone.
             Self::Partial { path } => !std::fs::symlink_metadata(path).is_err_and(|error| says_gone(&error)),
-            Self::Cow { .. } | Self::Lock { .. } | Self::Frozen { .. } => true,
+            Self::Cow { .. } | Self::Lock { .. } | Self::Markers { .. } | Self::Frozen { .. } => true,
         }
     }
 
@@ -106,6 +116,14 @@ impl Held {
             Self::Partial { path } => Ok(blocking(|| artifact::remove_partial(path)).map(|()| Released::Gone)?),
             Self::Cow { volume, .. } => Ok(blocking(|| means.lvm.remove(volume)).map(|()| Released::Gone)?),
             Self::Lock { expiry_ms, .. } => Ok(Released::ByItself(Duration::from_millis(*expiry_ms))),
+            Self::Markers { name, .. } => {
+                let mut agent = means.agent()?;
+                let unmarked = places::unmark(&mut agent, name, &[], means.unmark_deadline).await?;
+                match unmarked.left.first() {
+                    None => Ok(Released::Gone),
+                    Some((path, why)) => Err(Cause::plain(Kind::GuestProgram, format!("{path}: {why}"))),
+                }
+            }
             Self::Frozen { .. } => {
                 let mut agent = means.agent()?;
                 Ok(agent::thaw_until_sure(&mut agent, means.thaw_deadline).await.map(Released::Thawed)?)
@@ -124,6 +142,7 @@ impl fmt::Display for Held {
             Self::Partial { path } => write!(f, "the file {}", path.display()),
             Self::Cow { volume, origin } => write!(f, "the COW volume {volume} of {origin}"),
             Self::Lock { method, .. } => write!(f, "the database's lock ({method})"),
+            Self::Markers { name, .. } => write!(f, "the files {name} at the roots of the guest's filesystems"),
             Self::Frozen { agent } => write!(f, "the guest's filesystems, frozen through {agent}"),
         }
     }
@@ -154,6 +173,7 @@ impl Left {
         let command = |held: &Held| match held {
             Held::Cow { volume, .. } => Some(format!("`lvremove {volume}`")),
             Held::Partial { path } => Some(format!("remove {}", path.display())),
+            Held::Markers { name, .. } => Some(format!("remove {name} in the guest")),
             Held::Lock { .. } | Held::Frozen { .. } => None,
         };
         let commands: Vec<String> = self.left.iter().filter_map(|(held, _)| command(held)).collect();

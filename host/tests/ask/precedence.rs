@@ -26,7 +26,7 @@ const fn seconds(key: &'static str, built_in: &'static str, flag: Option<Flag>) 
     Case { key, built_in, defaults: ("41", "41 s"), vm: ("42", "42 s"), flag }
 }
 
-const CASES: [Case; 13] = [
+const CASES: [Case; 14] = [
     Case {
         key: "require",
         built_in: "filesystem",
@@ -51,6 +51,7 @@ const CASES: [Case; 13] = [
     seconds("survey_agent_deadline_s", "10 s", None),
     seconds("survey_database_deadline_s", "15 s", None),
     seconds("guest_sync_deadline_s", "120 s", None),
+    seconds("marker_deadline_s", "15 s", None),
     seconds(
         "lock_deadline_s",
         "30 s",

@@ -7,12 +7,13 @@ use stillpoint::ask::asked::Asked;
 use super::{DB1, db1, job, refusal};
 
 /// Key, least, most, unit.
-const RANGES: [(&str, u64, u64, &str); 12] = [
+const RANGES: [(&str, u64, u64, &str); 13] = [
     ("level", 1, 19, ""),
     ("threads", 1, 256, ""),
     ("survey_agent_deadline_s", 1, 600, " s"),
     ("survey_database_deadline_s", 1, 600, " s"),
     ("guest_sync_deadline_s", 1, 3600, " s"),
+    ("marker_deadline_s", 1, 600, " s"),
     ("lock_deadline_s", 1, 600, " s"),
     ("statement_deadline_s", 1, 600, " s"),
     ("freeze_deadline_s", 1, 600, " s"),

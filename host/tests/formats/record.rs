@@ -2,7 +2,6 @@
 //! that recording again shows what changed and nothing else.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +9,7 @@ use guest_bridge::agent::{SharedAgent, SimulatedGuest};
 use guest_bridge::call_log::CallLog;
 use guest_bridge::database::scripted::Outcome as Answer;
 use guest_bridge::database::simulated::SimulatedMariaDb;
+use guest_bridge::places::{DeviceNumber, MarkerName};
 use lvm::programs::{Invocation, Output, ProgramError, Programs};
 use lvm::simulated::{Fault, SimulatedLvm};
 use lvm::{Bytes, Lvm};
@@ -22,15 +22,19 @@ use stillpoint::backup::survey::Survey;
 use stillpoint::backup::{self, Outcome};
 use stillpoint::clock::Clock;
 use stillpoint::documents::plan;
-use stillpoint::documents::receipt::Receipt;
+use stillpoint::documents::receipt::{Identity, Receipt};
 use stillpoint::failure::Failure;
 use stillpoint::run::entry::{Entry, Fact, Mark};
 use stillpoint::run::event::Listeners;
 use stillpoint::stop::Stop;
+use stillpoint_tests::machine::guest_image::{BINLOG_INODE, GuestImage, MARKER_INODE};
 use tempfile::TempDir;
 
 use crate::files::repository;
 use crate::image::checked;
+
+/// What the simulated server says of its binlog is true of this one.
+const BINLOG: &[u8] = include_bytes!("../../../fixtures/binlog/mariadb-10.11.000001");
 
 /// As every recorded run is called.
 const RUN: &str = "20261121t195923z4f1a09c2d7e3";
@@ -49,19 +53,25 @@ impl Setting {
     fn new(debugfs: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = CallLog::new();
-        let lvm = SimulatedLvm::new(&folder.path().join("dev"), |_| ());
+        let image = GuestImage::make(BINLOG, debugfs.as_slice());
+        let guest = SimulatedGuest::new(log.clone(), ["/", "/srv/data"]).with_places(|places| {
+            ["/", "/srv/data"].iter().for_each(|mountpoint| places.inode(mountpoint, MARKER_INODE));
+            places.inode("/var/lib/mysql/binlog.000001", BINLOG_INODE);
+        });
+        let (dev, marked, bytes) = (folder.path().join("dev"), guest.clone(), image.bytes.clone());
+        let lvm = SimulatedLvm::new(&dev.clone(), move |call| {
+            if call.starts_with("program: lvconvert") {
+                flush(&marked, &image, &dev);
+            }
+        });
         lvm.add_vg("vg", Bytes(400 << 20));
         for disk in ["vg/root", "vg/data"] {
-            lvm.add_lv(&disk.parse().unwrap(), &ext4(&folder.path().join("fs.img"), debugfs));
+            lvm.add_lv(&disk.parse().unwrap(), &bytes);
+            // A guest runs from it.
+            lvm.report(disk, "lv_attr", "-wi-ao----");
         }
         std::fs::create_dir(folder.path().join("backup")).unwrap();
-        Self {
-            lvm: Arc::new(lvm),
-            guest: SimulatedGuest::new(log.clone(), ["/", "/srv/data"]),
-            database: SimulatedMariaDb::new(log.clone()),
-            folder,
-            log,
-        }
+        Self { lvm: Arc::new(lvm), guest, database: SimulatedMariaDb::new(log.clone()), folder, log }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -120,31 +130,20 @@ impl Setting {
     }
 }
 
+/// What a freeze does: what the guest wrote before comes onto its disks.
+fn flush(guest: &SimulatedGuest, image: &GuestImage, dev: &Path) {
+    for (path, disk, minor) in [("/", "vg/root", 0), ("/srv/data/", "vg/data", 1)] {
+        let name = |marker: &String| marker.strip_prefix(path)?.parse::<MarkerName>().ok();
+        if let Some(name) = guest.markers().iter().find_map(name) {
+            image.mark(&dev.join(disk), &name.content(DeviceNumber { major: 253, minor }));
+        }
+    }
+}
+
 fn run_log(runs: &Path) -> String {
     let logs: Vec<_> = std::fs::read_dir(runs).unwrap().map(|log| log.unwrap().path()).collect();
     let [log] = &*logs else { panic!("one run, one log: {logs:?}") };
     std::fs::read_to_string(log).unwrap()
-}
-
-fn ext4(path: &Path, debugfs: Option<&str>) -> Vec<u8> {
-    std::fs::remove_file(path).ok();
-    let options = "hash_seed=00000000-0000-4000-8000-000000000002";
-    let made = Command::new("mke2fs")
-        .env("E2FSPROGS_FAKE_TIME", "1700000000")
-        .args(["-q", "-t", "ext4", "-b", "1024", "-U", "00000000-0000-4000-8000-000000000001", "-E", options])
-        .arg(path)
-        .arg("8M")
-        .output();
-    assert!(made.expect("mke2fs, of the package e2fsprogs").status.success());
-    if let Some(request) = debugfs {
-        let set = Command::new("debugfs")
-            .env("E2FSPROGS_FAKE_TIME", "1700000000")
-            .args(["-w", "-R", request])
-            .arg(path)
-            .output();
-        assert!(set.expect("debugfs, of the package e2fsprogs").status.success());
-    }
-    std::fs::read(path).unwrap()
 }
 
 /// Passes calls on; keeps the run log as it is before the first attach, in the window.
@@ -167,7 +166,14 @@ fn fixed_receipt(mut receipt: Receipt) -> Receipt {
     receipt.run = RUN.to_owned();
     receipt.window.window_ms = receipt.window.window_ms.map(|_| 20);
     receipt.window.stall_ms = receipt.window.stall_ms.map(|_| 23);
-    for disk in &mut receipt.disks {
+    if let Some(Identity::LookedFor { marker_age_ms, .. }) = &mut receipt.identity {
+        *marker_age_ms = marker_age_ms.map(|_| 12);
+    }
+    for (number, disk) in (1..).zip(&mut receipt.disks) {
+        // A marker is random.
+        disk.raw_blake3 = format!("{number:064x}");
+        disk.stored_blake3 = format!("{:064x}", number + 16);
+        disk.stored_bytes = 1400;
         disk.copy_ms = 240;
         disk.cow.points = vec![(18, 8192), (280, 8192)];
     }
@@ -191,6 +197,10 @@ fn fixed_run_log(text: &str) -> String {
     let mut fixed: String = entries.into_iter().enumerate().map(|(number, entry)| fixed_line(number, entry)).collect();
     fixed = fixed.replace(&run, RUN);
     let random: Vec<String> = fixed.split(".partial-").skip(1).map(|rest| rest[..16].to_owned()).collect();
+    let markers: Vec<String> = fixed.split(".stillpoint-").skip(1).map(|rest| rest[..32].to_owned()).collect();
+    for marker in markers {
+        fixed = fixed.replace(&marker, "4f1a09c2d7e34f1a09c2d7e34f1a09c2");
+    }
     for (number, random) in random.iter().enumerate() {
         fixed = fixed.replace(random, &format!("{:016x}", 0x4f1a_09c2_d7e3_0000_u64 + number as u64));
     }

@@ -36,6 +36,7 @@ impl Setting {
 
     pub fn means(&self) -> Means {
         Means {
+            unmark_deadline: Duration::from_secs(5),
             lvm: Lvm::with_device_dir(self.lvm.clone(), self.folder.path().join("dev")),
             agent: Some(SharedAgent::new(self.guest.clone())),
             thaw_deadline: Duration::from_secs(5),

@@ -69,6 +69,12 @@ impl Mariadbd {
         }
     }
 
+    /// Shuts it down in good order, and waits for its end.
+    pub fn shut_down(mut self) {
+        self.sql("SHUTDOWN");
+        self.process.wait().unwrap();
+    }
+
     /// Where it listens.
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("socket")

@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod alone;
 pub mod ext4;
+pub mod guest_image;
 pub mod image;
 pub mod loop_device;
 pub mod mariadbd;

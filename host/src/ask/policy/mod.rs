@@ -34,6 +34,8 @@ pub struct Policy {
     pub survey_database: Setting<Duration>,
     /// The guest's `sync` before the window. 120 s of dirty pages; what is left then, the freeze writes, and takes longer.
     pub guest_sync: Setting<Duration>,
+    /// Each look at where things lie in the guest: its mounts, its markers. 15 s: a shell in a slow guest; nobody waits for it.
+    pub marker: Setting<Duration>,
     /// The tables' lock. 30 s: while it waits behind a long query, the database's writers queue behind it.
     pub lock: Setting<Duration>,
     /// Any other statement of the session that holds the lock. 15 s: it reads a few words, through a slow agent at worst.
@@ -98,6 +100,7 @@ impl Policy {
             survey_agent: seconds(None, |table| table.survey_agent_deadline_s, 10),
             survey_database: seconds(None, |table| table.survey_database_deadline_s, 15),
             guest_sync: seconds(None, |table| table.guest_sync_deadline_s, 120),
+            marker: seconds(None, |table| table.marker_deadline_s, 15),
             lock: seconds(flag("--lock-deadline", lock), |table| table.lock_deadline_s, 30),
             statement: seconds(None, |table| table.statement_deadline_s, 15),
             freeze: seconds(flag("--freeze-deadline", freeze), |table| table.freeze_deadline_s, 20),

@@ -22,6 +22,8 @@ pub enum LockFacts {
 /// What happened to the guest's filesystems in the window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FreezeFacts {
+    /// There is no agent to ask.
+    NoAgent,
     /// No freeze was asked for.
     NotAsked,
     /// The agent's own counts. They are claims; the proof is on the disk.

@@ -47,7 +47,9 @@ struct Armed {
 /// The guest is thawed, for sure.
 #[derive(Debug)]
 pub struct Thawed {
-    /// From the sending of the freeze to the answer to the thaw.
+    /// When the freeze was sent.
+    pub frozen_at: Option<Instant>,
+    /// From then to the answer to the thaw.
     pub window: Option<Duration>,
     /// What the agent counted.
     pub facts: FreezeFacts,
@@ -106,7 +108,7 @@ impl<'l> Frozen<'l> {
     /// That the guest may be frozen: a person is needed now.
     pub async fn thaw(mut self, run: &Run) -> Result<Thawed, Failure> {
         let Some(armed) = &mut self.armed else {
-            return Ok(Thawed { window: None, facts: FreezeFacts::NotAsked });
+            return Ok(Thawed { frozen_at: None, window: None, facts: FreezeFacts::NotAsked });
         };
         let (held, since) = (armed.held.clone(), armed.since);
         let fact = |thawed: &agent::Thawed| {
@@ -118,7 +120,7 @@ impl<'l> Frozen<'l> {
         // Also after a failure: the deadline of all attempts has passed, and whoever reads of it should not wait for more.
         self.armed = None;
         let thawed = thawed?.count.map(count);
-        Ok(Thawed { window: Some(window), facts: FreezeFacts::Counted { frozen, thawed } })
+        Ok(Thawed { frozen_at: Some(since), window: Some(window), facts: FreezeFacts::Counted { frozen, thawed } })
     }
 }
 

@@ -29,9 +29,10 @@ mod facts;
 mod frozen;
 mod tables_locked;
 
-use guest_bridge::agent::Agent;
+use std::time::Instant;
+
 use guest_bridge::database::engine_logs::EngineLogs;
-use guest_bridge::database::server::Coordinates;
+use guest_bridge::database::server::{Coordinates, GaleraState, LsnBounds, Replicates};
 
 pub use facts::{FreezeFacts, LockFacts};
 pub use frozen::{Freeze, Frozen, Thawed};
@@ -60,12 +61,20 @@ pub struct WindowReport {
     pub stall_ms: Option<u64>,
     /// Where the binlog stood under the lock.
     pub coordinates: Option<Coordinates>,
+    /// From whom the server replicates, and how far it was under the lock; `None` where that is not known.
+    pub replicates: Option<Replicates>,
+    /// Where its Galera node stood under the lock; `None` where it is none.
+    pub galera: Option<GaleraState>,
+    /// Where the redo log stood, of a server without a binlog.
+    pub lsn: Option<LsnBounds>,
     /// Whether what was acknowledged before the lock was in the files; `None` where nothing was locked.
     pub engine_logs: Option<EngineLogs>,
     /// What became of the lock.
     pub lock: LockFacts,
     /// What became of the freeze.
     pub freeze: FreezeFacts,
+    /// When the freeze was sent; `None` where none was.
+    pub frozen_at: Option<Instant>,
 }
 
 /// Passes the window: on return, also with an error, the guest is thawed and its tables are unlocked, or the error says
@@ -101,6 +110,7 @@ pub async fn pass(
 
     let mut tables = TablesLocked::take(database, run, stop).await.inspect_err(not_frozen)?;
     let (coordinates, engine_logs) = (tables.coordinates().cloned(), tables.engine_logs().cloned());
+    let (replicates, galera) = (tables.replicates().cloned(), tables.galera().cloned());
 
     let stood_still = async {
         stop.check().at(Step::Freeze).inspect_err(not_frozen)?;
@@ -112,10 +122,6 @@ pub async fn pass(
     }
     .await;
     let unlocked = tables.unlock(run).await;
-    if let Some(agent) = &world.agent {
-        // Its channel serves one client, and for as long as the copy runs nobody else would get through: no rescuer either.
-        agent.clone().release().await;
-    }
     let ((attached, thawed, snapshot_at), unlocked) = both(stood_still, unlocked)?;
 
     let report = WindowReport {
@@ -123,9 +129,13 @@ pub async fn pass(
         window_ms: thawed.window.map(millis),
         stall_ms: unlocked.stall.map(millis),
         coordinates,
+        replicates,
+        galera,
+        lsn: unlocked.lsn,
         engine_logs,
         lock: unlocked.lock,
-        freeze: thawed.facts,
+        freeze: if world.agent.is_none() { FreezeFacts::NoAgent } else { thawed.facts },
+        frozen_at: thawed.frozen_at,
     };
     Ok((report, attached))
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use guest_bridge::database::OpenSession;
 use guest_bridge::database::engine_logs::EngineLogs;
 use guest_bridge::database::lock::{LetGo, TablesLock};
-use guest_bridge::database::server::Coordinates;
+use guest_bridge::database::server::{Coordinates, GaleraState, LsnBounds, Replicates};
 
 use super::{Freeze, Frozen, LockFacts};
 use crate::backup::plan::LockPlan;
@@ -38,6 +38,8 @@ pub struct Unlocked {
     pub stall: Option<Duration>,
     /// What became of the lock.
     pub lock: LockFacts,
+    /// Where the redo log stood, of a server without a binlog.
+    pub lsn: Option<LsnBounds>,
 }
 
 impl TablesLocked {
@@ -75,6 +77,18 @@ impl TablesLocked {
         self.locked.as_ref()?.lock.coordinates()
     }
 
+    /// From whom the server replicates, and how far it is, under the lock.
+    #[must_use]
+    pub fn replicates(&self) -> Option<&Replicates> {
+        self.locked.as_ref()?.lock.replicates()
+    }
+
+    /// Where the server's Galera node stood under the lock.
+    #[must_use]
+    pub fn galera(&self) -> Option<&GaleraState> {
+        self.locked.as_ref()?.lock.galera()
+    }
+
     /// Whether what was acknowledged before the lock was in the files; `None` where there is none.
     #[must_use]
     pub fn engine_logs(&self) -> Option<&EngineLogs> {
@@ -99,11 +113,11 @@ impl TablesLocked {
     /// None today: where the server does not confirm, the session is closed, and a closed session holds nothing.
     pub async fn unlock(self, run: &Run) -> Result<Unlocked, Failure> {
         let Some(Locked { mut lock, holds, statement_deadline }) = self.locked else {
-            return Ok(Unlocked { stall: None, lock: LockFacts::NotAsked });
+            return Ok(Unlocked { stall: None, lock: LockFacts::NotAsked, lsn: None });
         };
         let ending = async { Ok::<_, Cause>(lock.let_go(statement_deadline).await) };
         let fact = |ended: &LetGo| Some(Fact::StillLocked { held: ended.held.is_ok() });
-        let LetGo { held, unlocked, stall, .. } = run.step(Step::StillLocked, ending, fact).await?;
+        let LetGo { held, unlocked, stall, lsn } = run.step(Step::StillLocked, ending, fact).await?;
         let facts = match (held, lock.engine_logs()) {
             (Err(lost), _) => LockFacts::Lost { reason: lost.to_string() },
             (Ok(()), EngineLogs::NotFlushed { reason }) => LockFacts::EngineLogsNotFlushed { reason: reason.clone() },
@@ -119,11 +133,20 @@ impl TablesLocked {
                     return Ok::<_, Cause>(stall + asked.elapsed());
                 }
             };
+            // Nobody waits for the lock any more, but a cluster may for its node.
+            match lock.wait_for_synced(statement_deadline).await {
+                Ok(None) => {}
+                Ok(Some(state)) if state == "Synced" => {}
+                Ok(Some(state)) => run.note(format!("the database's Galera node is {state}, and not Synced again yet")),
+                Err(error) => {
+                    run.note(format!("whether the database's Galera node is Synced again is not known: {error}"))
+                }
+            }
             lock.close().await;
             Ok(stall)
         };
         let fact = |stall: &Duration| Some(Fact::Unlocked { stall_ms: millis(*stall) });
         let stall = run.release(Step::Unlock, vec![holds], closing, fact).await?;
-        Ok(Unlocked { stall: Some(stall), lock: facts })
+        Ok(Unlocked { stall: Some(stall), lock: facts, lsn })
     }
 }

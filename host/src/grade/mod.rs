@@ -1,9 +1,13 @@
 //! The grades of an artifact: the consistency that was proven for it, not the one that was hoped for.
 
+mod indication;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use indication::Indication;
 
 /// What an artifact is proven to be, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -18,8 +22,11 @@ pub enum Grade {
     Crash,
     /// The freeze is proven on disk.
     Filesystem,
-    /// The freeze is proven on disk, and the database was locked across the snapshot instant.
+    /// The freeze is proven on disk of every filesystem that holds the database, and so is the state in which the database was
+    /// held still.
     Application,
+    /// The VM was off: its filesystems are unmounted and its database is shut down, both proven on disk.
+    Clean,
 }
 
 impl fmt::Display for Grade {
@@ -30,6 +37,7 @@ impl fmt::Display for Grade {
             Self::Crash => "crash",
             Self::Filesystem => "filesystem",
             Self::Application => "application",
+            Self::Clean => "clean",
         })
     }
 }
@@ -39,11 +47,12 @@ impl FromStr for Grade {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
+            "clean" => Ok(Self::Clean),
             "application" => Ok(Self::Application),
             "filesystem" => Ok(Self::Filesystem),
             "crash" => Ok(Self::Crash),
             "logical" => Ok(Self::Logical),
-            _ => Err(format!("no grade `{text}`: application, filesystem, crash or logical")),
+            _ => Err(format!("no grade `{text}`: clean, application, filesystem, crash or logical")),
         }
     }
 }

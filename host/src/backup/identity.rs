@@ -1,0 +1,113 @@
+//! Which filesystem of the guest is which volume of the snapshots. Pure.
+//!
+//! Before the freeze the guest writes a marker onto each of its filesystems: a small file with a random name and the number of
+//! its device in it, not synced. A volume in whose snapshot that very inode holds that very marker *is* that filesystem, and was
+//! written out after the marker was. UUIDs prove less: clones of one template share them.
+
+use std::time::Duration;
+
+use guest_bridge::places::{DeviceNumber, Mount, Place};
+use lvm::LvName;
+
+use super::proof::Standing;
+
+/// What is known of the guest's filesystems.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// The guest was not asked, or no marker could be written.
+    Unknown {
+        /// Why.
+        why: String,
+    },
+    /// Each of them was looked for.
+    LookedFor(Looked),
+}
+
+/// The guest's filesystems, and what the database keeps on them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// Each filesystem that is mounted from a block device.
+    pub filesystems: Vec<Filesystem>,
+    /// Each directory of the database.
+    pub database: Vec<Place>,
+    /// Whether these are all: a directory may have more links and mounts in it than are looked at.
+    pub is_all_of_database: bool,
+    /// From the writing of the markers to the freeze; `None` where nothing was frozen.
+    pub marker_age: Option<Duration>,
+}
+
+/// A filesystem of the guest, and where it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filesystem {
+    /// As the guest has it.
+    pub mount: Mount,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// Where a filesystem of the guest was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// On this volume.
+    Found(OnVolume),
+    /// Its marker is on no volume of the job.
+    Missing,
+    /// The same, and the admin has said so.
+    LeftOut,
+    /// It took no marker.
+    Refused(String),
+    /// It is none that could be looked for: in a file of another one, read-only, or of a kind that cannot be frozen.
+    Exempt(&'static str),
+}
+
+/// A volume of the job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnVolume {
+    /// The disk.
+    pub origin: LvName,
+    /// As `check` names it.
+    pub volume: String,
+}
+
+impl Identity {
+    /// Which filesystem of the guest a volume is.
+    #[must_use]
+    pub fn standing(&self, origin: &LvName, volume: &str) -> Standing {
+        let Self::LookedFor(looked) = self else { return Standing::Unknown };
+        let is_it = |on: &OnVolume| on.origin == *origin && on.volume == volume;
+        let is_found = looked.filesystems.iter().any(|one| matches!(&one.fate, Fate::Found(on) if is_it(on)));
+        match looked.marker_age {
+            Some(age) if is_found => Standing::Marked { age },
+            None if is_found => Standing::Unknown,
+            _ if looked.is_complete() => Standing::NotMounted,
+            _ => Standing::Unknown,
+        }
+    }
+}
+
+impl Looked {
+    /// The filesystem of this device.
+    #[must_use]
+    pub fn of_device(&self, device: DeviceNumber) -> Option<&Filesystem> {
+        self.filesystems.iter().find(|filesystem| filesystem.mount.device == device)
+    }
+
+    /// Whether every filesystem that could have been written to is known to be elsewhere than where nothing was found.
+    fn is_complete(&self) -> bool {
+        self.filesystems.iter().all(|filesystem| match filesystem.fate {
+            Fate::Found(_) | Fate::LeftOut | Fate::Exempt(_) => true,
+            Fate::Missing | Fate::Refused(_) => false,
+        })
+    }
+}
+
+/// Why `mount` is not looked for; `None` where it is.
+#[must_use]
+pub fn exempt(mount: &Mount) -> Option<&'static str> {
+    match mount {
+        mount if mount.is_loop() => Some("it lies in a file of another filesystem"),
+        mount if mount.read_only => Some("it is mounted read-only"),
+        mount if !mount.takes_marker() => Some("Linux has no freeze for it"),
+        _ => None,
+    }
+}
