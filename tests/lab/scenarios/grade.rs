@@ -29,7 +29,7 @@ fn a_disk_that_is_missing_from_the_job_keeps_it_from_application() {
         run.end().with_code(3);
         let receipt = run.receipt();
         assert_eq!(receipt["grade"], "filesystem", "{receipt}");
-        assert!(receipt["reasons"].to_string().contains("is a disk missing from the job"), "{receipt}");
+        assert!(receipt["reasons"].to_string().contains("the database's /var/lib/mysql"), "{receipt}");
     });
 }
 

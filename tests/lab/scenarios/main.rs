@@ -4,6 +4,7 @@
 mod backup;
 mod files;
 mod grade;
+mod identity;
 mod lock_deadline;
 mod overflow;
 mod plan_and_check;

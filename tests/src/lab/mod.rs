@@ -8,6 +8,7 @@
 
 pub mod agent;
 pub mod blocker;
+pub mod extra_disk;
 pub mod guest;
 pub mod proof;
 pub mod proxy;

@@ -34,7 +34,48 @@ impl AgentThatFreezesNothing {
     }
 }
 
+/// The guest's agent, behind one before whose freeze something is done in the guest: between the lock and the freeze, that is.
+#[derive(Debug)]
+pub struct AgentWithAnEvent {
+    folder: TempDir,
+}
+
+impl AgentWithAnEvent {
+    /// Starts it. `event` runs before each freeze is passed on.
+    pub fn start(event: impl Fn() + Send + 'static) -> Self {
+        let folder = TempDir::new().unwrap();
+        let listener = UnixListener::bind(folder.path().join("agent")).unwrap();
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                pass_on(&client.unwrap(), |command, agent, _| {
+                    if command.contains("\"guest-fsfreeze-freeze\"") {
+                        event();
+                    }
+                    (&mut &*agent).write_all(command.as_bytes()).unwrap();
+                });
+            }
+        });
+        Self { folder }
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("agent")
+    }
+}
+
 fn serve(client: &UnixStream) {
+    pass_on(client, |command, agent, client| {
+        if command.contains("\"guest-fsfreeze-freeze\"") || command.contains("\"guest-fsfreeze-thaw\"") {
+            (&mut &*client).write_all(b"{\"return\": 2}\n").unwrap();
+        } else {
+            (&mut &*agent).write_all(command.as_bytes()).unwrap();
+        }
+    });
+}
+
+/// Connects `client` with the real agent, and lets `command` see, and send on, each command.
+fn pass_on(client: &UnixStream, on_command: impl Fn(&str, &UnixStream, &UnixStream)) {
     let agent = UnixStream::connect(Path::new(AGENT_SOCKET)).unwrap();
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -44,11 +85,10 @@ fn serve(client: &UnixStream) {
         let mut commands = BufReader::new(client);
         let mut command = Vec::new();
         while (&mut commands).take(MAX_COMMAND_BYTES).read_until(b'\n', &mut command).is_ok_and(|length| length > 0) {
-            let text = String::from_utf8_lossy(&command);
-            if text.contains("\"guest-fsfreeze-freeze\"") || text.contains("\"guest-fsfreeze-thaw\"") {
-                (&mut &*client).write_all(b"{\"return\": 2}\n").unwrap();
-            } else {
-                (&mut &agent).write_all(&command).unwrap();
+            // The 0xFF before a sync is no text, and must reach the agent.
+            match std::str::from_utf8(&command) {
+                Ok(text) => on_command(text, &agent, client),
+                Err(_) => (&mut &agent).write_all(&command).unwrap(),
             }
             command.clear();
         }

@@ -38,6 +38,34 @@ pub fn dm_status(name: &str) -> String {
     run("dmsetup", &["status", &format!("{VG}-{}", name.replace('-', "--"))])
 }
 
+/// A volume of a scenario's own in the lab's group. It is removed with the value.
+#[derive(Debug)]
+pub struct OwnVolume(String);
+
+impl OwnVolume {
+    /// Makes `vg/NAME` of `size`, wiped at its beginning.
+    pub fn make(name: &str, size: &str) -> Self {
+        run("lvcreate", &["-q", "-y", "-W", "y", "-Z", "y", "-L", size, "-n", name, VG]);
+        Self(format!("{VG}/{name}"))
+    }
+
+    /// As programs name it.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// Its device node.
+    pub fn device(&self) -> String {
+        format!("/dev/{}", self.0)
+    }
+}
+
+impl Drop for OwnVolume {
+    fn drop(&mut self) {
+        try_run("lvremove", &["-f", &self.0]);
+    }
+}
+
 /// Removes every volume that the lab did not come with.
 pub fn remove_foreign() {
     for lv in foreign() {
