@@ -16,7 +16,7 @@ use guest_bridge::call_log::CallLog;
 use guest_bridge::database::scripted::Outcome as Answer;
 use guest_bridge::database::simulated::SimulatedMariaDb;
 use guest_bridge::places::{DeviceNumber, MarkerName, SimulatedPlaces};
-use lvm::programs::{Invocation, Output, ProgramError, Programs};
+use lvm::programs::{Invocation, Output, ProgramError, Programs, Started};
 use lvm::simulated::{Fault as LvmFault, SimulatedLvm};
 use lvm::{Bytes, Lvm};
 use serde_json::Value;
@@ -628,6 +628,10 @@ impl Programs for Filling {
         }
         self.0.output(invocation)
     }
+
+    fn start(&self, invocation: &Invocation) -> Result<Box<dyn Started>, ProgramError> {
+        self.0.start(invocation)
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -650,6 +654,10 @@ impl Programs for Panicking {
     fn output(&self, invocation: &Invocation) -> Result<Output, ProgramError> {
         assert!(!invocation.to_string().starts_with("lvconvert"), "a bug of ours");
         self.0.output(invocation)
+    }
+
+    fn start(&self, invocation: &Invocation) -> Result<Box<dyn Started>, ProgramError> {
+        self.0.start(invocation)
     }
 }
 
@@ -712,6 +720,10 @@ impl Programs for Interposing {
         }
         self.inner.output(invocation)
     }
+
+    fn start(&self, invocation: &Invocation) -> Result<Box<dyn Started>, ProgramError> {
+        self.inner.start(invocation)
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -751,6 +763,11 @@ impl Programs for Interrupting<Arc<SimulatedLvm>> {
     fn output(&self, invocation: &Invocation) -> Result<Output, ProgramError> {
         self.arrive();
         self.inner.output(invocation)
+    }
+
+    fn start(&self, invocation: &Invocation) -> Result<Box<dyn Started>, ProgramError> {
+        self.arrive();
+        self.inner.start(invocation)
     }
 }
 

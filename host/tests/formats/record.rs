@@ -10,7 +10,7 @@ use guest_bridge::call_log::CallLog;
 use guest_bridge::database::scripted::Outcome as Answer;
 use guest_bridge::database::simulated::SimulatedMariaDb;
 use guest_bridge::places::{DeviceNumber, MarkerName};
-use lvm::programs::{Invocation, Output, ProgramError, Programs};
+use lvm::programs::{Invocation, Output, ProgramError, Programs, Started};
 use lvm::simulated::{Fault, SimulatedLvm};
 use lvm::{Bytes, Lvm};
 use stillpoint::ask::config::Config;
@@ -159,6 +159,10 @@ impl Programs for CutOff {
             self.log.lock().unwrap().get_or_insert_with(|| run_log(&self.runs));
         }
         self.lvm.output(invocation)
+    }
+
+    fn start(&self, invocation: &Invocation) -> Result<Box<dyn Started>, ProgramError> {
+        self.lvm.start(invocation)
     }
 }
 

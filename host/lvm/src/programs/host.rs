@@ -2,28 +2,13 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, Stdio};
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
-
-use super::{Invocation, Output, ProgramError, Programs};
-
-/// How long a program may take to end itself after SIGTERM. LVM blocks signals while it holds the lock of a VG, and so never stops
-/// between suspending and resuming a device; SIGKILL would.
-const TERM_GRACE: Duration = Duration::from_secs(3);
-/// How long the kernel may take to end it after SIGKILL.
-const KILL_GRACE: Duration = Duration::from_secs(2);
-/// How long the pipes may stay open after the program has ended, held by a process that it left behind.
-const PIPE_GRACE: Duration = Duration::from_secs(1);
-/// The longest sleep between two looks at the program; the first are shorter.
-const POLL: Duration = Duration::from_millis(5);
+use super::running::Running;
+use super::{Invocation, Output, ProgramError, Programs, Started};
 
 /// Programs of this machine, each in a process group of its own: a Ctrl-C at the terminal reaches us, and never kills an LVM command
 /// half way.
@@ -32,36 +17,11 @@ pub struct HostPrograms;
 
 impl Programs for HostPrograms {
     fn output(&self, invocation: &Invocation) -> Result<Output, ProgramError> {
-        let start = Instant::now();
-        let mut child = spawn(invocation)?;
-        let stdout = Capture::of(child.stdout.take());
-        let stderr = Capture::of(child.stderr.take());
-        let fail = |cause| ProgramError::Start { command: invocation.to_string(), cause };
+        self.start(invocation)?.wait(invocation.deadline())
+    }
 
-        let waited = wait(&mut child, invocation.deadline()).map_err(fail)?;
-        let timed_out = waited.is_none();
-        let status = match waited {
-            Some(status) => Some(status),
-            None => end(&mut child).map_err(fail)?,
-        };
-        let closed_by = Instant::now() + PIPE_GRACE;
-        let output = Output {
-            exit_code: status.and_then(|status| status.code()).unwrap_or(-1),
-            stdout: stdout.take(closed_by),
-            stderr: stderr.take(closed_by),
-        };
-        tracing::debug!(command = %invocation, exit_code = output.exit_code, ms = start.elapsed().as_millis(), "ran");
-
-        let command = invocation.to_string();
-        let said = output.last_words();
-        if timed_out {
-            let (deadline, gone) = (invocation.deadline(), status.is_some());
-            return Err(ProgramError::TimedOut { command, deadline, gone, said });
-        }
-        match status.and_then(|status| status.signal()) {
-            Some(signal) => Err(ProgramError::Signalled { command, signal, said }),
-            None => Ok(output),
-        }
+    fn start(&self, invocation: &Invocation) -> Result<Box<dyn Started>, ProgramError> {
+        Ok(Box::new(Running::new(invocation, spawn(invocation)?)))
     }
 }
 
@@ -109,77 +69,6 @@ fn search_path(path: Option<&OsStr>) -> OsString {
     joined
 }
 
-/// Waits until the child ends or the time is over. A look every few milliseconds, because neither std nor nix can wait for a child
-/// with a limit, and a helper thread that waits would race with the signals that we send.
-fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
-    let start = Instant::now();
-    let mut pause = Duration::from_micros(200);
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        let left = limit.saturating_sub(start.elapsed());
-        if left.is_zero() {
-            return Ok(None);
-        }
-        thread::sleep(pause.min(left));
-        pause = (pause * 2).min(POLL);
-    }
-}
-
-/// Ends the child and everything that it started; `None` if the kernel does not let go of it.
-fn end(child: &mut Child) -> io::Result<Option<ExitStatus>> {
-    let Ok(group) = i32::try_from(child.id()).map(Pid::from_raw) else { return Ok(None) };
-    for (signal, grace) in [(Signal::SIGTERM, TERM_GRACE), (Signal::SIGKILL, KILL_GRACE)] {
-        // Fails only if no process of the group is left, which the wait finds out.
-        killpg(group, signal).ok();
-        if let Some(status) = wait(child, grace)? {
-            killpg(group, Signal::SIGKILL).ok();
-            return Ok(Some(status));
-        }
-    }
-    Ok(None)
-}
-
-/// A stream that is read to its end on a thread, and kept up to [`Output::CAP_BYTES`].
-struct Capture {
-    kept: Arc<Mutex<Vec<u8>>>,
-    reader: Option<thread::JoinHandle<()>>,
-}
-
-impl Capture {
-    fn of(stream: Option<impl Read + Send + 'static>) -> Self {
-        let kept = Arc::new(Mutex::new(Vec::new()));
-        let reader = stream.map(|mut stream| {
-            let kept = Arc::clone(&kept);
-            thread::spawn(move || {
-                let mut buffer = vec![0; 64 << 10];
-                loop {
-                    match stream.read(&mut buffer) {
-                        Ok(0) => break,
-                        Ok(read) => {
-                            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                            let room = Output::CAP_BYTES.saturating_sub(kept.len());
-                            kept.extend_from_slice(buffer.get(..read.min(room)).unwrap_or_default());
-                        }
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        Err(_) => break,
-                    }
-                }
-            })
-        });
-        Self { kept, reader }
-    }
-
-    /// What was read by the time that the stream closed, or by `closed_by` if something still holds it.
-    fn take(self, closed_by: Instant) -> Vec<u8> {
-        while self.reader.as_ref().is_some_and(|reader| !reader.is_finished()) && Instant::now() < closed_by {
-            thread::sleep(Duration::from_micros(500));
-        }
-        std::mem::take(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
 /// The Debian package of each program that stillpoint starts.
 fn package_of(program: &str) -> Option<&'static str> {
     Some(match program {
@@ -196,6 +85,7 @@ fn package_of(program: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn sh(script: &str, deadline: Duration) -> Invocation {
         Invocation::new("sh", deadline).args(["-c", script])

@@ -3,11 +3,16 @@
 //! Everything above works on the [`Programs`] trait. [`HostPrograms`] is the real one; with the feature `scripted` there is also
 //! `ScriptedPrograms`, an exact conversation.
 
+mod capture;
 mod host;
 mod invocation;
+#[cfg(any(test, feature = "scripted"))]
+mod later;
 mod output;
+mod running;
 #[cfg(any(test, feature = "scripted"))]
 mod scripted;
+mod started;
 
 use std::io;
 use std::time::Duration;
@@ -16,9 +21,12 @@ use thiserror::Error;
 
 pub use self::host::HostPrograms;
 pub use self::invocation::Invocation;
+#[cfg(any(test, feature = "scripted"))]
+pub(crate) use self::later::Later;
 pub use self::output::Output;
 #[cfg(any(test, feature = "scripted"))]
 pub use self::scripted::{Record, Reply, ScriptedPrograms};
+pub use self::started::Started;
 
 /// Starts programs and waits for them.
 ///
@@ -28,17 +36,12 @@ pub trait Programs: Send + Sync {
     /// Runs a program to its end, whatever its exit code.
     fn output(&self, invocation: &Invocation) -> Result<Output, ProgramError>;
 
+    /// Starts a program and does not wait. The invocation's deadline says nothing here: who waits brings one.
+    fn start(&self, invocation: &Invocation) -> Result<Box<dyn Started>, ProgramError>;
+
     /// Runs a program that must succeed: an exit code other than 0 is [`ProgramError::Failed`].
     fn run(&self, invocation: &Invocation) -> Result<Output, ProgramError> {
-        let output = self.output(invocation)?;
-        if output.exit_code == 0 {
-            return Ok(output);
-        }
-        Err(ProgramError::Failed {
-            command: invocation.to_string(),
-            exit_code: output.exit_code,
-            said: output.last_words(),
-        })
+        self.output(invocation)?.success(invocation)
     }
 }
 

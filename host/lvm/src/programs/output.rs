@@ -1,5 +1,7 @@
 //! What a program left behind.
 
+use super::{Invocation, ProgramError};
+
 /// The lines of stderr that an error shows.
 const LAST_WORDS: usize = 8;
 
@@ -17,6 +19,16 @@ pub struct Output {
 impl Output {
     /// What is kept of each stream; the rest is read and thrown away, so that the program does not block.
     pub const CAP_BYTES: usize = 8 << 20;
+
+    /// Itself where the exit code is 0, else [`ProgramError::Failed`].
+    pub fn success(self, invocation: &Invocation) -> Result<Self, ProgramError> {
+        match self.exit_code {
+            0 => Ok(self),
+            exit_code => {
+                Err(ProgramError::Failed { command: invocation.to_string(), exit_code, said: self.last_words() })
+            }
+        }
+    }
 
     /// The last lines of stderr, or of stdout where stderr is empty, as one line.
     #[must_use]

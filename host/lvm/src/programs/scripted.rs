@@ -1,19 +1,21 @@
 //! Programs that follow a script.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use super::{Invocation, Output, ProgramError, Programs};
+use super::{Invocation, Later, Output, ProgramError, Programs, Started};
 
 /// Gets what is asked of a scripted program, one `program: COMMAND LINE` a call: a test's log of all its peers.
 pub type Record = Box<dyn Fn(String) + Send + Sync>;
 
 /// Answers the expected command lines in the expected order. Any deviation panics, and so does script that is left over when it is
-/// dropped.
-pub struct ScriptedPrograms {
+/// dropped. A program that is started has its turn when it is waited for.
+pub struct ScriptedPrograms(Arc<Script>);
+
+struct Script {
     record: Record,
-    script: Mutex<VecDeque<(String, Reply)>>,
+    left: Mutex<VecDeque<(String, Reply)>>,
 }
 
 /// What a scripted program does.
@@ -30,25 +32,25 @@ pub enum Reply {
 }
 
 impl ScriptedPrograms {
-    /// An empty script. `record` gets what runs.
+    /// An empty script. `record` gets what runs; of a program that is started also that, and that it was ended before its turn.
     pub fn new(record: impl Fn(String) + Send + Sync + 'static) -> Self {
-        Self { record: Box::new(record), script: Mutex::default() }
+        Self(Arc::new(Script { record: Box::new(record), left: Mutex::default() }))
     }
 
     /// Next, this command line has to come.
     #[must_use]
     pub fn expect(self, command: &str, reply: Reply) -> Self {
-        self.script.lock().unwrap_or_else(PoisonError::into_inner).push_back((command.to_owned(), reply));
+        self.0.left.lock().unwrap_or_else(PoisonError::into_inner).push_back((command.to_owned(), reply));
         self
     }
 }
 
-#[allow(clippy::panic)] // a test that deviates from its script has to fail
-impl Programs for ScriptedPrograms {
-    fn output(&self, invocation: &Invocation) -> Result<Output, ProgramError> {
+impl Script {
+    #[allow(clippy::panic)] // a test that deviates from its script has to fail
+    fn next(&self, invocation: &Invocation) -> Result<Output, ProgramError> {
         let command = invocation.to_string();
         (self.record)(format!("program: {command}"));
-        let next = self.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let next = self.left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let Some((expected, reply)) = next else { panic!("the script is over, and this came: {command}") };
         assert_eq!(command, expected, "another command line was expected");
         match reply {
@@ -65,9 +67,22 @@ impl Programs for ScriptedPrograms {
     }
 }
 
+impl Programs for ScriptedPrograms {
+    fn output(&self, invocation: &Invocation) -> Result<Output, ProgramError> {
+        self.0.next(invocation)
+    }
+
+    fn start(&self, invocation: &Invocation) -> Result<Box<dyn Started>, ProgramError> {
+        (self.0.record)(format!("program: {invocation} (waits at the lock)"));
+        let (acting, ended) = (Arc::clone(&self.0), Arc::clone(&self.0));
+        let (acted, unacted) = (invocation.clone(), format!("program: {invocation} (ended at the lock)"));
+        Ok(Box::new(Later::new(invocation, move || acting.next(&acted), move || (ended.record)(unacted))))
+    }
+}
+
 impl Drop for ScriptedPrograms {
     fn drop(&mut self) {
-        let left = self.script.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = self.0.left.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(left.is_empty() || thread::panicking(), "script left over: {left:?}");
     }
 }
@@ -103,5 +118,24 @@ mod tests {
     #[should_panic(expected = "script left over")]
     fn script_left_over_fails() {
         drop(ScriptedPrograms::new(drop).expect("udevadm settle", Reply::TimesOut));
+    }
+
+    #[test]
+    fn a_started_program_has_its_turn_when_it_is_waited_for() {
+        let (recorded, log) = mpsc::channel();
+        let programs = ScriptedPrograms::new(move |call| recorded.send(call).unwrap())
+            .expect("lvs vg", Reply::Prints("first".into()))
+            .expect("udevadm settle", Reply::TimesOut);
+        let (mut waited_for, dropped) = (programs.start(&settle()).unwrap(), programs.start(&settle()).unwrap());
+        assert!(!waited_for.has_ended(Duration::ZERO).unwrap(), "a look is no wait");
+        programs.run(&Invocation::new("lvs", Duration::from_secs(1)).arg("vg")).unwrap();
+        assert!(!waited_for.has_ended(Duration::from_secs(1)).unwrap(), "it does not end in time");
+        assert!(matches!(waited_for.end(), Err(ProgramError::TimedOut { .. })));
+        drop(dropped);
+        let [waits, ended] = ["waits", "ended"].map(|does| format!("program: udevadm settle ({does} at the lock)"));
+        assert_eq!(
+            log.try_iter().collect::<Vec<_>>(),
+            [&*waits, &*waits, "program: lvs vg", "program: udevadm settle", &*ended]
+        );
     }
 }

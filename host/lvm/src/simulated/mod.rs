@@ -7,14 +7,16 @@ mod commands;
 mod state;
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::state::State;
-use crate::programs::{Invocation, Output, ProgramError, Programs, Record};
+use crate::programs::{Invocation, Later, Output, ProgramError, Programs, Record, Started};
 use crate::{Bytes, LvName};
 
 /// Simulated volume groups.
-pub struct SimulatedLvm {
+pub struct SimulatedLvm(Arc<Simulation>);
+
+struct Simulation {
     record: Record,
     state: Mutex<State>,
 }
@@ -33,9 +35,11 @@ pub enum Fault {
 }
 
 impl SimulatedLvm {
-    /// No groups yet. Device nodes are made below `dev`; `record` gets each call, as `program: COMMAND LINE`.
+    /// No groups yet. Device nodes are made below `dev`; `record` gets each call, as `program: COMMAND LINE`. A program that is
+    /// started gives two such lines: one with ` (waits at the lock)`, and one when it acts, which is when it is waited for; or one
+    /// with ` (ended at the lock)` where that never was.
     pub fn new(dev: &Path, record: impl Fn(String) + Send + Sync + 'static) -> Self {
-        Self { record: Box::new(record), state: Mutex::new(State::new(dev)) }
+        Self(Arc::new(Simulation { record: Box::new(record), state: Mutex::new(State::new(dev)) }))
     }
 
     /// Adds a group of this size with extents of 4 MiB.
@@ -93,12 +97,29 @@ impl SimulatedLvm {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state()
     }
 }
 
 impl Programs for SimulatedLvm {
     fn output(&self, invocation: &Invocation) -> Result<Output, ProgramError> {
+        self.0.run(invocation)
+    }
+
+    fn start(&self, invocation: &Invocation) -> Result<Box<dyn Started>, ProgramError> {
+        (self.0.record)(format!("program: {invocation} (waits at the lock)"));
+        let (acting, ended) = (Arc::clone(&self.0), Arc::clone(&self.0));
+        let (acted, unacted) = (invocation.clone(), format!("program: {invocation} (ended at the lock)"));
+        Ok(Box::new(Later::new(invocation, move || acting.run(&acted), move || (ended.record)(unacted))))
+    }
+}
+
+impl Simulation {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self, invocation: &Invocation) -> Result<Output, ProgramError> {
         let command = invocation.to_string();
         (self.record)(format!("program: {command}"));
         let mut state = self.state();
