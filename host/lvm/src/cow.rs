@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::command::{DEADLINE, QUIET, fast_config};
+use super::group_lock::AT_THE_LOCK;
 use super::owned::TAG;
 use super::{Bytes, LvName, Lvm, LvmError, Origin, SnapshotVolume};
 use crate::programs::Invocation;
@@ -83,17 +84,35 @@ impl CowVolume {
         self.size
     }
 
-    /// Takes the snapshot: the one LVM command inside the window.
+    /// Takes the snapshot now: the one LVM command inside the window. [`Lvm::make_ready`] has most of it done before the window.
     ///
     /// After an error the snapshot may exist or not ([`ProgramError::TimedOut`](crate::programs::ProgramError::TimedOut)); the origin
     /// is not left suspended, or the error is [`LvmError::Suspended`].
     pub fn attach(&self, deadline: Duration) -> Result<SnapshotVolume, LvmError> {
+        let lvconvert = self.lvconvert(deadline, &fast_config(&self.devices));
+        if let Err(cause) = self.lvm.programs.run(&lvconvert) {
+            self.lvm.resume_if_suspended(&self.origin, &cause)?;
+            return Err(cause.into());
+        }
+        Ok(self.attached())
+    }
+
+    /// The command that makes it a snapshot, and first waits for the lock of the group, without going through its door.
+    pub(super) fn lvconvert_at_the_lock(&self, deadline: Duration) -> Invocation {
+        self.lvconvert(deadline, &format!("{} {AT_THE_LOCK}", fast_config(&self.devices)))
+    }
+
+    /// The snapshot that it is once the command has succeeded.
+    pub(super) fn attached(&self) -> SnapshotVolume {
+        SnapshotVolume::new(self.lvm.clone(), self.name.clone(), self.origin.clone())
+    }
+
+    fn lvconvert(&self, deadline: Duration, config: &str) -> Invocation {
         let (origin, name) = (self.origin.to_string(), self.name.to_string());
-        let config = fast_config(&self.devices);
-        let lvconvert = Invocation::new("lvconvert", deadline).args([
+        Invocation::new("lvconvert", deadline).args([
             "--yes",
             "--config",
-            &config,
+            config,
             "--noudevsync",
             "--type",
             "snapshot",
@@ -103,11 +122,6 @@ impl CowVolume {
             CHUNK,
             &origin,
             &name,
-        ]);
-        if let Err(cause) = self.lvm.programs.run(&lvconvert) {
-            self.lvm.resume_if_suspended(&self.origin, &cause)?;
-            return Err(cause.into());
-        }
-        Ok(SnapshotVolume::new(self.lvm.clone(), self.name.clone(), self.origin.clone()))
+        ])
     }
 }

@@ -64,6 +64,52 @@ pub enum LvmError {
         /// How long was waited.
         waited: Duration,
     },
+    /// Somebody else had the lock of the group all the time.
+    #[error("the lock of volume group {vg} could not be had within {waited:?}: {}", locked_by(holders))]
+    GroupLocked {
+        /// The group.
+        vg: String,
+        /// How long it was tried.
+        waited: Duration,
+        /// Who held it at the end, as far as could be found out.
+        holders: Vec<Holder>,
+    },
+    /// A snapshot was to be made ready, and its `lvconvert` did not come to the lock of its group.
+    #[error(
+        "the `lvconvert` for {snapshot} was not ready within {waited:?}: it did not come to the lock of its volume group"
+    )]
+    NotReady {
+        /// The snapshot.
+        snapshot: LvName,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The lock of the group is held, and keeps nobody out any more.
+    #[error("somebody replaced the lock file of volume group {vg} while it was locked, which LVM itself does not")]
+    LockReplaced {
+        /// The group.
+        vg: String,
+    },
+    /// A snapshot was to be made ready, and was taken: somebody replaced the lock file that was to hold its `lvconvert` up.
+    #[error("the snapshot {snapshot} was taken before its moment: somebody replaced the lock file of its volume group")]
+    TooEarly {
+        /// The snapshot.
+        snapshot: LvName,
+    },
+    /// The time in which all snapshots have to be taken was over before this one's turn.
+    #[error("no time was left to take the snapshot {snapshot}")]
+    NoTimeLeft {
+        /// The snapshot.
+        snapshot: LvName,
+    },
+    /// Of several snapshots not all could be taken. None of them is good for anything.
+    #[error("{cause}; {} may exist, and should be removed", names(may_exist))]
+    NotAttached {
+        /// Those that may exist.
+        may_exist: Vec<LvName>,
+        /// What went wrong.
+        cause: Box<LvmError>,
+    },
     /// An LVM command failed, and after it the origin is suspended or may be: the guest's writes hang. A person is needed now.
     #[error("{origin} MAY BE SUSPENDED, and then its guest's disk hangs: {cause}; resuming it failed: {resume}; try `lvchange --refresh {origin}`, then `dmsetup resume {}`", origin.dm_name())]
     Suspended {
@@ -111,4 +157,17 @@ fn held_by(holders: &[Holder]) -> String {
         [] => "nobody was found that holds it (a transient open, or a process in another mount namespace)".to_owned(),
         holders => format!("held by {}", holders.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
     }
+}
+
+fn locked_by(holders: &[Holder]) -> String {
+    match holders {
+        [] => {
+            "nobody was seen holding it (a process in another PID namespace, or one that let go just then)".to_owned()
+        }
+        holders => format!("held by {}", holders.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+fn names(names: &[LvName]) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -162,7 +162,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).map(|entries| entries.flatten().map(|entry| entry.path()).collect()).unwrap_or_default()
 }
 
-fn read(file: &Path) -> String {
+pub(super) fn read(file: &Path) -> String {
     let mut bytes = Vec::new();
     // What cannot be read is as good as empty: the process has ended, or it is no device of that kind.
     fs::File::open(file).and_then(|file| file.take(MAX_READ).read_to_end(&mut bytes)).ok();

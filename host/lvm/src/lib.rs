@@ -1,22 +1,28 @@
 //! Logical volumes and their snapshots, through LVM's own programs.
 //!
 //! The order that keeps the guest's window short: [`Lvm::origin`] surveys, [`Lvm::create_cow`] makes and wipes the COW volume
-//! before anything is locked, [`CowVolume::attach`] is all that happens inside the window, [`SnapshotVolume::wait_for_device`] and
-//! everything else come after it. [`Lvm::remove`] takes away, by its name, what this program made, and nothing else.
+//! before anything is locked, [`Lvm::make_ready`] has the snapshots a moment away, [`Ready::attach`] is all that happens inside the
+//! window, [`SnapshotVolume::wait_for_device`] and everything else come after it. [`Lvm::remove`] takes away, by its name, what this program made, and nothing else.
 //!
 //! All calls block the thread.
 
 mod answer;
 mod command;
 mod complaint;
+mod convert;
 mod cow;
 mod error;
 mod group;
+mod group_lock;
 mod holders;
+mod lock_config;
+mod lock_file;
+mod lock_holders;
 mod name;
 mod origin;
 mod owned;
 pub mod programs;
+mod ready;
 mod refusal;
 mod remove;
 mod report;
@@ -42,6 +48,7 @@ pub use self::holders::Holder;
 pub use self::name::{LvName, NameError};
 pub use self::origin::{ExistingSnapshot, Origin};
 pub use self::owned::{RunId, RunIdError};
+pub use self::ready::Ready;
 pub use self::refusal::NoOrigin;
 pub use self::size::{Bytes, Sectors};
 pub use self::snapshot::SnapshotVolume;

@@ -28,6 +28,15 @@ fn judge(error: &LvmError) -> (Kind, Option<String>) {
         }
         LvmError::Answer { .. } => (Kind::LvmAnswer, None),
         LvmError::NoDevice { .. } => (Kind::NoDeviceNode, None),
+        LvmError::GroupLocked { .. } => (Kind::LvmLocked, None),
+        LvmError::NotReady { .. } | LvmError::NoTimeLeft { .. } => (Kind::ProgramTimeout, None),
+        LvmError::LockReplaced { .. } | LvmError::TooEarly { .. } => (
+            Kind::Refused,
+            Some(
+                "find out what removes files in /run/lock/lvm while they are locked, and keep it from that".to_owned(),
+            ),
+        ),
+        LvmError::NotAttached { cause, .. } => judge(cause),
         LvmError::Suspended { origin, .. } => (Kind::OriginSuspended, Some(resume(origin))),
         LvmError::SnapshotGone { .. } => (Kind::SnapshotGone, None),
         LvmError::Busy { name, .. } => (Kind::VolumesLeft, Some(remove(&[name]))),
@@ -182,6 +191,23 @@ mod tests {
         expect(no_node, Kind::NoDeviceNode, Exit::Failed, "systemd-udevd");
         let gone = LvmError::SnapshotGone { name: name(), state: SnapshotState::Missing };
         expect(gone, Kind::SnapshotGone, Exit::Failed, "cron");
+    }
+
+    #[test]
+    fn what_keeps_snapshots_from_being_made_ready_has_what_helps() {
+        let locked = LvmError::GroupLocked { vg: "vg".into(), waited: Duration::from_secs(10), holders: vec![] };
+        expect(locked, Kind::LvmLocked, Exit::Failed, "lslocks");
+        let late = LvmError::NotReady { snapshot: name(), waited: Duration::from_secs(10) };
+        expect(late, Kind::ProgramTimeout, Exit::Failed, "dmesg");
+        expect(LvmError::NoTimeLeft { snapshot: name() }, Kind::ProgramTimeout, Exit::Failed, "dmesg");
+        expect(LvmError::LockReplaced { vg: "vg".into() }, Kind::Refused, Exit::Failed, "/run/lock/lvm");
+        expect(LvmError::TooEarly { snapshot: name() }, Kind::Refused, Exit::Failed, "/run/lock/lvm");
+    }
+
+    #[test]
+    fn that_others_may_exist_does_not_change_what_went_wrong() {
+        let cause = Box::new(LvmError::from(failed("Can't get lock for vg.")));
+        expect(LvmError::NotAttached { may_exist: vec![name()], cause }, Kind::LvmLocked, Exit::Failed, "lslocks");
     }
 
     #[test]

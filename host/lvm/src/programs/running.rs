@@ -31,6 +31,8 @@ pub(super) struct Running {
     since: Instant,
     /// The last time that somebody gave it to end.
     limit: Duration,
+    /// It was asked to end while it ran.
+    asked: bool,
     /// It ended, or the kernel does not let go of it: nothing more can be done to it.
     over: bool,
 }
@@ -39,7 +41,7 @@ impl Running {
     pub fn new(invocation: &Invocation, mut child: Child) -> Self {
         let (stdout, stderr) = (Capture::of(child.stdout.take()), Capture::of(child.stderr.take()));
         let (command, limit) = (invocation.to_string(), invocation.deadline());
-        Self { command, child, stdout, stderr, since: Instant::now(), limit, over: false }
+        Self { command, child, stdout, stderr, since: Instant::now(), limit, asked: false, over: false }
     }
 
     fn cannot_wait(&self, cause: io::Error) -> ProgramError {
@@ -82,13 +84,14 @@ impl Started for Running {
         if let (Ok(None), Some(group)) = (self.child.try_wait(), group(&self.child)) {
             // Fails only if no process of the group is left.
             killpg(group, Signal::SIGTERM).ok();
+            self.asked = true;
         }
     }
 
     fn end(mut self: Box<Self>) -> Result<Output, ProgramError> {
         self.over = true;
         let ended = self.child.try_wait().map_err(|cause| self.cannot_wait(cause))?;
-        let timed_out = ended.is_none();
+        let timed_out = ended.is_none_or(|status| self.asked && !status.success());
         let status = match ended {
             Some(status) => Some(status),
             None => end(&mut self.child).map_err(|cause| self.cannot_wait(cause))?,
@@ -197,11 +200,16 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_was_asked_to_end_and_did_has_its_own_exit_code() {
-        let mut started = start_ready("trap 'exit 7' TERM; echo ready >$2; while :; do sleep 0.01; done");
-        started.ask_to_end();
-        assert!(started.has_ended(LONG).unwrap());
-        assert_eq!(started.end().unwrap().exit_code, 7);
+    fn a_program_that_was_asked_to_end_has_passed_its_deadline_unless_it_did_its_work() {
+        for (exit, done) in [("exit 7", false), ("exit 0", true), ("trap - TERM; kill $$", false)] {
+            let script = format!("trap '{exit}' TERM; echo ready >$2; while :; do sleep 0.01; done");
+            let mut started = start_ready(&script);
+            started.ask_to_end();
+            assert!(started.has_ended(LONG).unwrap());
+            let outcome = started.end();
+            let passed = matches!(outcome, Err(ProgramError::TimedOut { gone: true, .. }));
+            assert_eq!((outcome.is_ok(), passed), (done, !done), "{exit}: {outcome:?}");
+        }
     }
 
     #[test]

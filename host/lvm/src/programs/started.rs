@@ -15,7 +15,8 @@ pub trait Started: Send {
     /// Asks it, and all that it started, to end, and does not wait: so that several end at once.
     fn ask_to_end(&mut self);
 
-    /// What came of it, whatever its exit code. Where it still runs, it is ended: that is [`ProgramError::TimedOut`].
+    /// What came of it, whatever its exit code. Where it still runs, it is ended: that is [`ProgramError::TimedOut`], and so is it
+    /// where it was asked to end and has not done its work.
     fn end(self: Box<Self>) -> Result<Output, ProgramError>;
 
     /// Waits at most so long for its end, and ends it then.

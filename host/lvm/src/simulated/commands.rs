@@ -65,6 +65,7 @@ pub(super) fn run(state: &mut State, invocation: &Invocation) -> Output {
         ("lvs", vg) => lvs(state, vg),
         ("vgs", vg) => vgs(state, vg),
         ("lvmconfig", "activation/volume_list") => Ok(volume_list(state)),
+        ("lvmconfig", "global/locking_dir") => Ok(locking(state)),
         ("lvcreate", vg) => lvcreate(state, &line, vg),
         ("lvconvert", _) => lvconvert(state, &line),
         ("lvremove", _) => change(state, &line, State::remove),
@@ -143,6 +144,11 @@ fn vgs(state: &State, vg: &str) -> Result<String, String> {
 fn volume_list(state: &State) -> String {
     let list = state.volume_list.as_ref();
     list.map_or(String::new(), |entries| format!("volume_list=[\"{}\"]\n", entries.join("\",\"")))
+}
+
+fn locking(state: &State) -> String {
+    let (folder, waits) = (state.lock_folder(), u8::from(state.waits_for_locks));
+    format!("locking_dir=\"{}\"\nwait_for_locks={waits}\nlocking_type=1\n", folder.display())
 }
 
 fn known(state: &State, vg: &str) -> Result<(), String> {

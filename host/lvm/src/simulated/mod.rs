@@ -96,6 +96,11 @@ impl SimulatedLvm {
         self.state().volume_list = Some(entries.iter().map(ToString::to_string).collect());
     }
 
+    /// Sets `global/wait_for_locks` of the simulated lvm.conf. Its locks are files in `.lock` beside the groups' folders.
+    pub fn set_wait_for_locks(&self, waits: bool) {
+        self.state().waits_for_locks = waits;
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state()
     }

@@ -23,6 +23,8 @@ pub(super) struct State {
     pub told: Vec<(String, String, String)>,
     /// `activation/volume_list`.
     pub volume_list: Option<Vec<String>>,
+    /// `global/wait_for_locks`.
+    pub waits_for_locks: bool,
     calls_of: BTreeMap<&'static str, usize>,
 }
 
@@ -42,7 +44,7 @@ impl State {
     pub fn new(dev: &Path) -> Self {
         let (groups, volumes, calls_of) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let (dev, faults, told) = (dev.to_owned(), Vec::new(), Vec::new());
-        Self { dev, groups, volumes, faults, calls: 0, told, volume_list: None, calls_of }
+        Self { dev, groups, volumes, faults, calls: 0, told, volume_list: None, waits_for_locks: true, calls_of }
     }
 
     pub fn add_vg(&mut self, vg: &str, size: Bytes) {
@@ -58,6 +60,13 @@ impl State {
 
     pub fn node(&self, name: &LvName) -> PathBuf {
         self.dev.join(name.vg()).join(name.lv())
+    }
+
+    /// Real locks in real files, so that what holds them can be seen. No group has such a name.
+    pub fn lock_folder(&self) -> PathBuf {
+        let folder = self.dev.join(".lock");
+        fs::create_dir_all(&folder).expect("the simulated /dev is writable");
+        folder
     }
 
     pub fn free(&self, vg: &str) -> Bytes {
