@@ -6,7 +6,7 @@ use super::command::{DEADLINE, QUIET, fast_config};
 use super::group_lock::AT_THE_LOCK;
 use super::owned::TAG;
 use super::{Bytes, LvName, Lvm, LvmError, Origin, SnapshotVolume};
-use crate::programs::Invocation;
+use crate::programs::{Invocation, ProgramError};
 
 /// The unit in which the COW grows, LVM's own default. The COW should last, so it takes exactly what the guest writes: for 16 KiB pages
 /// at random 4 KiB blocks, 1.0 times their size; it was 1.7 times with chunks of 16 KiB, and more with larger ones.
@@ -86,12 +86,12 @@ impl CowVolume {
 
     /// Takes the snapshot now: the one LVM command inside the window. [`Lvm::make_ready`] has most of it done before the window.
     ///
-    /// After an error the snapshot may exist or not ([`ProgramError::TimedOut`](crate::programs::ProgramError::TimedOut)); the origin
+    /// After an error the snapshot may exist or not ([`ProgramError::TimedOut`]); the origin
     /// is not left suspended, or the error is [`LvmError::Suspended`].
     pub fn attach(&self, deadline: Duration) -> Result<SnapshotVolume, LvmError> {
         let lvconvert = self.lvconvert(deadline, &fast_config(&self.devices));
         if let Err(cause) = self.lvm.programs.run(&lvconvert) {
-            self.lvm.resume_if_suspended(&self.origin, &cause)?;
+            self.resume_origin(&cause)?;
             return Err(cause.into());
         }
         Ok(self.attached())
@@ -100,6 +100,11 @@ impl CowVolume {
     /// The command that makes it a snapshot, and first waits for the lock of the group, without going through its door.
     pub(super) fn lvconvert_at_the_lock(&self, deadline: Duration) -> Invocation {
         self.lvconvert(deadline, &format!("{} {AT_THE_LOCK}", fast_config(&self.devices)))
+    }
+
+    /// After its `lvconvert` failed or was ended.
+    pub(super) fn resume_origin(&self, cause: &ProgramError) -> Result<(), LvmError> {
+        self.lvm.resume_after_attach(&self.name, &self.origin, cause)
     }
 
     /// The snapshot that it is once the command has succeeded.

@@ -111,10 +111,15 @@ pub enum LvmError {
         cause: Box<LvmError>,
     },
     /// An LVM command failed, and after it the origin is suspended or may be: the guest's writes hang. A person is needed now.
-    #[error("{origin} MAY BE SUSPENDED, and then its guest's disk hangs: {cause}; resuming it failed: {resume}; try `lvchange --refresh {origin}`, then `dmsetup resume {}`", origin.dm_name())]
+    #[error(
+        "{origin} MAY BE SUSPENDED, and then its guest's disk hangs: {cause}; resuming it failed: {resume}; try `lvchange --refresh {origin}`, then {}",
+        resume_by_hand(devices)
+    )]
     Suspended {
         /// The origin.
         origin: LvName,
+        /// The suspended devices, by dm name, each after those that it lies on. Empty where they are unknown.
+        devices: Vec<String>,
         /// What went wrong first.
         cause: String,
         /// Why it could not be resumed.
@@ -170,4 +175,16 @@ fn locked_by(holders: &[Holder]) -> String {
 
 fn names(names: &[LvName]) -> String {
     names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn resume_by_hand(devices: &[String]) -> String {
+    match devices {
+        [] => "`dmsetup resume` for each device that `dmsetup info -c` shows as suspended, what lies lowest first"
+            .to_owned(),
+        [device] => format!("`dmsetup resume {device}`"),
+        devices => {
+            let commands: Vec<String> = devices.iter().map(|device| format!("`dmsetup resume {device}`")).collect();
+            format!("in this order {}", commands.join(", "))
+        }
+    }
 }

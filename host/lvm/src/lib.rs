@@ -11,6 +11,7 @@ mod command;
 mod complaint;
 mod convert;
 mod cow;
+mod dm_tree;
 mod error;
 mod group;
 mod group_lock;
@@ -35,8 +36,9 @@ mod status;
 mod suspended;
 mod volume_list;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::programs::Programs;
 
@@ -59,6 +61,8 @@ pub use self::snapshot_state::SnapshotState;
 pub struct Lvm {
     programs: Arc<dyn Programs>,
     dev: PathBuf,
+    /// COW volumes whose attach may have ended half way, and their origins.
+    half_attached: Arc<Mutex<BTreeMap<LvName, LvName>>>,
 }
 
 impl Lvm {
@@ -71,7 +75,7 @@ impl Lvm {
     /// LVM whose device nodes are in another folder: what a simulated one needs.
     #[must_use]
     pub fn with_device_dir(programs: Arc<dyn Programs>, dev: impl Into<PathBuf>) -> Self {
-        Self { programs, dev: dev.into() }
+        Self { programs, dev: dev.into(), half_attached: Arc::default() }
     }
 
     /// Where the device node of a volume is, or will be.

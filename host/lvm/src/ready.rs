@@ -26,7 +26,6 @@ const POLL: Duration = Duration::from_millis(3);
 /// the snapshots are taken at that moment.
 #[must_use = "dropping it gives the snapshots up"]
 pub struct Ready {
-    lvm: Lvm,
     converts: Vec<Convert>,
     locks: BTreeMap<String, GroupLock>,
     why_not: Option<String>,
@@ -43,7 +42,7 @@ impl Lvm {
     pub fn make_ready(&self, cows: Vec<CowVolume>, deadline: Duration) -> Result<Ready, LvmError> {
         let start = Instant::now();
         let converts = cows.into_iter().map(Convert::new).collect();
-        let mut ready = Ready { lvm: self.clone(), converts, locks: BTreeMap::new(), why_not: None };
+        let mut ready = Ready { converts, locks: BTreeMap::new(), why_not: None };
         let folder = match self.lock_folder(deadline) {
             Ok(folder) => folder,
             Err(why) => return Ok(ready.without_locks(why)),
@@ -181,7 +180,7 @@ impl Ready {
         let cause = self.converts.get(telling)?.failure()?;
         let mut first = None;
         for convert in &self.converts {
-            if let Err(error) = self.lvm.resume_if_suspended(convert.cow.origin(), cause) {
+            if let Err(error) = convert.cow.resume_origin(cause) {
                 tracing::error!(%error, "an origin may be suspended");
                 first.get_or_insert(error);
             }

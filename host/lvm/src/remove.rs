@@ -18,6 +18,12 @@ impl Lvm {
     /// [`LvmError::NotOurs`] without our tag and name. [`LvmError::Busy`] with its holders when it is in use; only what heals by itself
     /// is tried again.
     pub fn remove(&self, name: &LvName) -> Result<(), LvmError> {
+        self.remove_volume(name)?;
+        self.refresh_after_removal(name);
+        Ok(())
+    }
+
+    fn remove_volume(&self, name: &LvName) -> Result<(), LvmError> {
         let Some(row) = self.lv_if_there(name)? else { return Ok(()) };
         if !is_ours(name) || !row.has_tag(TAG) {
             return Err(LvmError::NotOurs(name.clone()));

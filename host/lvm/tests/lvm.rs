@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lvm::programs::ProgramError;
 use lvm::simulated::{Fault, SimulatedLvm};
-use lvm::{Bytes, CowVolume, ExistingSnapshot, LvName, Lvm, LvmError, RunId, SnapshotState};
+use lvm::{Bytes, CowVolume, ExistingSnapshot, LvName, Lvm, LvmError, NoOrigin, RunId, SnapshotState};
 use tempfile::TempDir;
 
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -99,7 +99,7 @@ fn whichever_call_goes_wrong_everything_is_removed_and_the_origins_go_on() {
         snapshot_both(&host.lvm).unwrap();
         host.simulated.calls()
     };
-    for fault in [Fault::Refuses, Fault::LosesReply, Fault::LeavesSuspended] {
+    for fault in [Fault::Refuses, Fault::LosesReply, Fault::LeavesSuspended, Fault::DiesHalfWay] {
         for nth in 1..=calls {
             let host = host();
             host.simulated.fail_call(nth, fault);
@@ -129,6 +129,75 @@ fn a_snapshot_whose_answer_was_lost_is_found_and_removed() {
     host.lvm.remove(&volume(0)).unwrap();
     host.lvm.remove(&volume(0)).expect("what is gone is as good as removed");
     assert_eq!(host.simulated.volumes(), ["vg/data", "vg/root"]);
+}
+
+/// How often a program was called.
+fn calls_of(host: &Host, program: &str) -> usize {
+    let calls = host.calls.lock().unwrap();
+    calls.iter().filter(|call| call.starts_with(&format!("program: {program} "))).count()
+}
+
+/// What an attach that was killed half way leaves of `vg/data`.
+fn half_attached(host: &Host) {
+    let cow = cow_of(&host.lvm, "vg/data", 0).unwrap();
+    host.simulated.fail_program("lvconvert", calls_of(host, "lvconvert") + 1, Fault::DiesHalfWay);
+    cow.attach(DEADLINE).unwrap_err();
+}
+
+#[test]
+fn an_origin_whose_attach_ended_half_way_is_an_origin_again_once_the_cow_volume_is_removed() {
+    let host = host();
+    half_attached(&host);
+    assert!(!host.simulated.is_suspended(&name("vg/data")));
+    let refused = host.lvm.origin(&name("vg/data")).unwrap_err();
+    assert!(matches!(refused, LvmError::NotAnOrigin { why: NoOrigin::StateUnknown, .. }), "{refused}");
+    host.lvm.remove(&volume(0)).unwrap();
+    host.lvm.origin(&name("vg/data")).unwrap();
+}
+
+#[test]
+fn an_origin_is_refreshed_after_a_removal_only_where_its_attach_ended_half_way() {
+    let host = host();
+    snapshot_both(&host.lvm).unwrap();
+    remove_both(&host.lvm);
+    let refreshes = || host.calls.lock().unwrap().iter().filter(|call| call.contains("--refresh")).count();
+    assert_eq!(refreshes(), 0);
+    half_attached(&host);
+    for _ in 0..2 {
+        host.lvm.remove(&volume(0)).unwrap();
+    }
+    assert_eq!(refreshes(), 2, "one to resume it, and one after the first removal");
+}
+
+#[test]
+fn a_refresh_after_a_removal_that_fails_does_not_fail_the_removal() {
+    let host = host();
+    half_attached(&host);
+    host.simulated.fail_program("lvchange", calls_of(&host, "lvchange") + 1, Fault::Refuses);
+    host.lvm.remove(&volume(0)).unwrap();
+    assert_eq!(host.simulated.volumes(), ["vg/data", "vg/root"]);
+    host.lvm.origin(&name("vg/data")).expect_err("it is said at the next survey");
+    host.lvm.refresh(&name("vg/data")).unwrap();
+    host.lvm.origin(&name("vg/data")).unwrap();
+}
+
+#[test]
+fn what_a_killed_run_left_suspended_another_one_resumes_and_makes_whole() {
+    let host = host();
+    for nth in 1..=3 {
+        host.simulated.fail_program("dmsetup", nth, Fault::Refuses);
+    }
+    half_attached(&host);
+    assert!(host.simulated.is_suspended(&name("vg/data")), "it could not look");
+    // Of another process, which knows nothing of the attach.
+    let lvm = Lvm::new(Arc::clone(&host.simulated) as _);
+    assert!(lvm.resume(&name("vg/data")).unwrap());
+    assert!(!host.simulated.is_suspended(&name("vg/data")));
+    assert!(!lvm.resume(&name("vg/data")).unwrap(), "there is nothing left to resume");
+    lvm.remove(&volume(0)).unwrap();
+    lvm.origin(&name("vg/data")).unwrap_err();
+    lvm.refresh(&name("vg/data")).unwrap();
+    lvm.origin(&name("vg/data")).unwrap();
 }
 
 #[test]

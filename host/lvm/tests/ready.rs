@@ -157,18 +157,22 @@ fn whichever_group_is_locked_it_and_its_holder_are_named_and_the_others_are_let_
 fn when_one_fails_the_later_ones_are_ended_and_the_error_names_what_may_exist() {
     let disks = ["vg/root", "vg/data", "ssd/log"];
     for nth in 1..=disks.len() {
-        for fault in [Fault::Refuses, Fault::LosesReply, Fault::LeavesSuspended] {
+        for fault in [Fault::Refuses, Fault::LosesReply, Fault::LeavesSuspended, Fault::DiesHalfWay] {
             let host = host();
             let cows = host.cows(&disks);
             host.simulated.fail_program("lvconvert", nth, fault);
             let before = host.calls();
-            let error = host.lvm.make_ready(cows, DEADLINE).unwrap().attach(DEADLINE).unwrap_err();
+            let error = host.lvm.make_ready(cows.clone(), DEADLINE).unwrap().attach(DEADLINE).unwrap_err();
             let ended = host.calls_since(before).iter().filter(|call| call.ends_with("ended at the lock)")).count();
             let LvmError::NotAttached { may_exist, cause } = &error else { panic!("{error}") };
             assert_eq!((may_exist.len(), ended), (nth, disks.len() - nth), "{nth} {fault:?}: {error}");
             assert!(matches!(**cause, LvmError::Program(_)), "{error}");
             assert!(error.to_string().contains(&format!("{} may exist", may_exist[nth - 1])), "{error}");
             assert!(disks.iter().all(|disk| !host.simulated.is_suspended(&name(disk))), "{nth} {fault:?}");
+            for cow in &cows {
+                host.lvm.remove(cow.name()).unwrap();
+            }
+            assert!(disks.iter().all(|disk| !host.has_snapshots(disk)), "all are origins again: {nth} {fault:?}");
         }
     }
 }

@@ -217,6 +217,7 @@ mod tests {
         expect(LvmError::NotOurs(name()), Kind::VolumesLeft, Exit::NeedsPerson, "lv_tags");
         let suspended = || LvmError::Suspended {
             origin: name(),
+            devices: vec![],
             cause: "it was ended".into(),
             resume: Box::new(failed("no").into()),
         };

@@ -74,6 +74,7 @@ pub(super) fn run(state: &mut State, invocation: &Invocation) -> Output {
                 volume.suspended = false;
                 volume.active = line.option("--activate") != Some("n");
             }
+            state.refreshed(name);
         }),
         ("dmsetup", "status") => status(state, line.operand(1)),
         ("dmsetup", "info") => Ok(info(state)),
@@ -97,6 +98,11 @@ pub(super) fn origin_of(state: &State, invocation: &Invocation) -> Option<LvName
     }
 }
 
+/// The COW volume that a command is to attach.
+pub(super) fn cow_of(invocation: &Invocation) -> Option<LvName> {
+    Line::of(invocation).lv(1).filter(|_| invocation.program() == "lvconvert")
+}
+
 /// Of all groups, of one, or of one volume.
 fn lvs(state: &State, of: &str) -> Result<String, String> {
     known(state, of.split('/').next().unwrap_or(of))?;
@@ -112,6 +118,7 @@ fn lvs(state: &State, of: &str) -> Result<String, String> {
         let health = match (volume.active, volume.suspended, &volume.origin, volume.used) {
             (false, ..) => '-',
             (_, true, ..) => 's',
+            _ if volume.half_attached.is_some() => 'X',
             (_, _, Some(_), None) => 'I',
             _ => 'a',
         };
@@ -211,10 +218,12 @@ fn status(state: &State, dm_name: &str) -> Result<String, String> {
     })
 }
 
+/// Each lies on a disk, and none on another one.
 fn info(state: &State) -> String {
-    let active = state.volumes.iter().filter(|(_, volume)| volume.active);
-    let lines = active.map(|(name, volume)| {
-        format!("{} {}\n", name.dm_name(), if volume.suspended { "Suspended" } else { "Active" })
+    let active = state.volumes.iter().filter(|(_, volume)| volume.active).zip(0..);
+    let lines = active.map(|((name, volume), minor)| {
+        let is = if volume.suspended { "Suspended" } else { "Active" };
+        format!("{} {is} 254:{minor} 8:0\n", name.dm_name())
     });
     lines.collect()
 }

@@ -30,6 +30,9 @@ pub enum Fault {
     LosesReply,
     /// It does its work, leaves the origin suspended, and its deadline passes.
     LeavesSuspended,
+    /// It is killed half way: it leaves the origin suspended, and with tables that are not what the metadata asks for. Resumed, it works,
+    /// and is no origin until it is refreshed once the COW volume is gone.
+    DiesHalfWay,
     /// It says that the volume is in use.
     IsBusy,
 }
@@ -136,6 +139,10 @@ impl Simulation {
             _ => {}
         }
         let origin = commands::origin_of(&state, invocation);
+        if fault == Some(Fault::DiesHalfWay) {
+            state.half_attach(origin, commands::cow_of(invocation));
+            return Err(ProgramError::Signalled { command, signal: 9, said: String::new() });
+        }
         let output = commands::run(&mut state, invocation);
         if fault == Some(Fault::LeavesSuspended) {
             state.suspend(origin);

@@ -35,6 +35,8 @@ pub(super) struct Volume {
     pub origin: Option<LvName>,
     pub active: bool,
     pub suspended: bool,
+    /// The COW volume of an attach that ended half way: its tables are not what its metadata asks for.
+    pub half_attached: Option<LvName>,
     /// Of a snapshot's COW; `None` once it is invalid.
     pub used: Option<Bytes>,
 }
@@ -116,6 +118,22 @@ impl State {
         }
     }
 
+    pub fn half_attach(&mut self, origin: Option<LvName>, cow: Option<LvName>) {
+        self.suspend(origin.clone());
+        if let Some(volume) = origin.and_then(|name| self.volumes.get_mut(&name)) {
+            volume.half_attached = cow;
+        }
+    }
+
+    /// A refresh takes back what is left of an attach only once its COW volume is gone.
+    pub fn refreshed(&mut self, name: &LvName) {
+        let half = self.volumes.get(name).and_then(|volume| volume.half_attached.clone());
+        let is_gone = half.is_some_and(|cow| !self.volumes.contains_key(&cow));
+        if let Some(volume) = self.volumes.get_mut(name).filter(|_| is_gone) {
+            volume.half_attached = None;
+        }
+    }
+
     /// Counts a call, and finds the fault that was ordered for it.
     pub fn count(&mut self, program: &'static str) -> Option<Fault> {
         self.calls += 1;
@@ -132,6 +150,14 @@ impl State {
 
 impl Volume {
     pub fn new(size: Bytes, tags: Vec<String>) -> Self {
-        Self { size: size.round_up(EXTENT), tags, origin: None, active: true, suspended: false, used: None }
+        Self {
+            size: size.round_up(EXTENT),
+            tags,
+            origin: None,
+            active: true,
+            suspended: false,
+            half_attached: None,
+            used: None,
+        }
     }
 }
