@@ -12,6 +12,7 @@ pub mod documents;
 pub mod failure;
 pub mod grade;
 pub mod inspect;
+pub mod recover;
 pub mod run;
 pub mod show;
 pub mod step;

@@ -45,6 +45,8 @@ pub enum Step {
     Remove,
     /// Publishing artifact and receipt.
     Publish,
+    /// Giving back what a run left that died.
+    Recover,
     /// Looking at a disk, outside of a backup.
     Check,
     /// Reading files of a filesystem.
@@ -75,6 +77,7 @@ impl fmt::Display for Step {
             Self::Copy => "copy",
             Self::Remove => "remove",
             Self::Publish => "publish",
+            Self::Recover => "recover",
             Self::Check => "check",
             Self::Files => "files",
             Self::Unknown => "unknown",

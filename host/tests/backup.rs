@@ -127,6 +127,7 @@ impl Setting {
             lvm: Lvm::with_device_dir(self.lvm.clone(), self.path("dev")),
             agent: Some(SharedAgent::new(self.guest.clone())),
             database: Some(self.database.opener()),
+            guardian: None,
             clock: Clock::system(),
         }
     }
@@ -297,7 +298,7 @@ async fn a_vm_that_was_started_before_the_snapshot_was_there_is_not_clean() {
     let setting = Setting { guest, ..setting };
     let lvm = setting.lvm.clone();
     let started = move || lvm.report("vg/root", "lv_attr", "owi-aos---");
-    let programs = Interposing { inner: setting.lvm.clone(), on: "lvconvert", then: Box::new(started) };
+    let programs = Interposing { inner: setting.lvm.clone(), on: "lvconvert", then: Arc::new(started) };
     let world = World { lvm: Lvm::with_device_dir(Arc::new(programs), setting.path("dev")), ..setting.world() };
     let Outcome { receipt, .. } = setting.back_up_of(|asked| asked.database = None, world).await.unwrap();
     assert_eq!(receipt.grade, Grade::Crash, "{:?}", receipt.reasons);
@@ -383,7 +384,7 @@ async fn nothing_is_written_to_the_log_between_lock_and_unlock() {
     let programs = Interposing {
         inner: setting.lvm.clone(),
         on: "lvconvert",
-        then: Box::new({
+        then: Arc::new({
             let seen = seen.clone();
             move || seen.lock().unwrap().push(std::fs::read_to_string(log.join(&names(&log)[0])).unwrap())
         }),
@@ -657,7 +658,36 @@ impl Programs for Panicking {
     }
 
     fn start(&self, invocation: &Invocation) -> Result<Box<dyn Started>, ProgramError> {
-        self.0.start(invocation)
+        let inner = self.0.start(invocation)?;
+        Ok(Box::new(Acting { inner, then: Arc::new(|| panic!("a bug of ours")) }))
+    }
+}
+
+/// Does something at the moment at which a program that waited may go on: between freeze and thaw.
+struct Acting {
+    inner: Box<dyn Started>,
+    then: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Started for Acting {
+    fn pid(&self) -> Option<u32> {
+        self.inner.pid()
+    }
+
+    fn has_ended(&mut self, within: Duration) -> Result<bool, ProgramError> {
+        // A mere look comes before that.
+        if !within.is_zero() {
+            (self.then)();
+        }
+        self.inner.has_ended(within)
+    }
+
+    fn ask_to_end(&mut self) {
+        self.inner.ask_to_end();
+    }
+
+    fn end(self: Box<Self>) -> Result<Output, ProgramError> {
+        self.inner.end()
     }
 }
 
@@ -695,7 +725,7 @@ async fn a_name_that_is_taken_meanwhile_fails_the_run_and_is_not_overwritten() {
     let programs = Interposing {
         inner: setting.lvm.clone(),
         on: "lvremove",
-        then: Box::new(move || std::fs::write(&taken, "theirs").unwrap()),
+        then: Arc::new(move || std::fs::write(&taken, "theirs").unwrap()),
     };
     let lvm = Lvm::with_device_dir(Arc::new(programs), setting.path("dev"));
     let failure = setting.back_up_in(World { lvm, ..setting.world() }).await.unwrap_err();
@@ -710,7 +740,7 @@ async fn a_name_that_is_taken_meanwhile_fails_the_run_and_is_not_overwritten() {
 struct Interposing {
     inner: Arc<SimulatedLvm>,
     on: &'static str,
-    then: Box<dyn Fn() + Send + Sync>,
+    then: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl Programs for Interposing {
@@ -722,7 +752,9 @@ impl Programs for Interposing {
     }
 
     fn start(&self, invocation: &Invocation) -> Result<Box<dyn Started>, ProgramError> {
-        self.inner.start(invocation)
+        let inner = self.inner.start(invocation)?;
+        let interposes = invocation.to_string().starts_with(self.on);
+        Ok(if interposes { Box::new(Acting { inner, then: self.then.clone() }) } else { inner })
     }
 }
 

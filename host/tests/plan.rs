@@ -139,19 +139,24 @@ fn groups_apart_need_room_each() {
 fn the_lock_is_the_one_that_fits_the_server() {
     let lock = plan().window.lock.unwrap();
     assert_eq!(lock.choice.method, LockMethod::BackupStage);
-    assert_eq!(lock.holds(), Held::Lock { method: LockMethod::BackupStage, expiry_ms: 100_000 });
+    assert_eq!(lock.holds(), Held::Lock { method: LockMethod::BackupStage, expiry_ms: 30_000 });
 }
 
 #[test]
-fn the_lock_outlasts_the_freeze_and_every_attach_at_their_deadlines() {
-    let asked = Asked { freeze_deadline: Some(Duration::from_secs(7)), ..asked() };
-    let plan = plan_of(asked, "[defaults]\nattach_deadline_s = 11\n", &survey());
+fn the_lock_outlasts_the_window_and_the_first_thaw_at_their_deadlines() {
+    let asked = Asked { window_deadline: Some(Duration::from_secs(29)), ..asked() };
+    let plan = plan_of(asked, "", &survey());
     let window = &plan.window;
     let lock = window.lock.as_ref().unwrap();
     let freeze = window.freeze.as_ref().unwrap();
-    let longest =
-        freeze.deadline + 2 * window.attach_deadline + freeze.first_thaw_deadline + lock.terms.statement_deadline;
+    let longest = window.deadline + freeze.first_thaw_deadline + lock.terms.statement_deadline;
     assert_eq!((lock.terms.expiry, longest), (Duration::from_secs(49), Duration::from_secs(49)));
+}
+
+#[test]
+fn a_freeze_may_take_no_longer_than_the_window() {
+    let asked = Asked { freeze_deadline: Some(Duration::from_secs(64)), ..asked() };
+    assert_eq!(plan_of(asked, "", &survey()).window.freeze.unwrap().deadline, Duration::from_secs(10));
 }
 
 #[test]
@@ -188,7 +193,7 @@ fn the_guest_syncs_first_where_programs_can_be_run_in_it() {
 fn every_number_that_a_step_needs_is_the_one_that_was_set() {
     let config = "[vm.db1]\nagent = \"unix:/run/qga\"\ndisks = [\"vg/root\", \"vg/data\"]\n[vm.db1.database]\nvia = \"agent\"\n\
         [vm.db1.policy]\nlevel = 3\nthreads = 5\nguest_sync_deadline_s = 61\nlock_deadline_s = 62\nstatement_deadline_s = 63\n\
-        freeze_deadline_s = 64\nattach_deadline_s = 65\nfirst_thaw_deadline_s = 6\nthaw_deadline_s = 67\nnode_deadline_s = 68\n";
+        window_deadline_s = 66\nfreeze_deadline_s = 64\nattach_deadline_s = 65\nfirst_thaw_deadline_s = 6\nthaw_deadline_s = 67\nnode_deadline_s = 68\n";
     let plan = plan_of(Asked { vm: Some("db1".into()), ..Asked::default() }, config, &survey());
     let s = Duration::from_secs;
     let (lock, freeze) = (plan.window.lock.as_ref().unwrap(), plan.window.freeze.as_ref().unwrap());
@@ -196,7 +201,7 @@ fn every_number_that_a_step_needs_is_the_one_that_was_set() {
     assert_eq!((plan.guest_sync, plan.node_deadline), (Some(s(61)), s(68)));
     assert_eq!((lock.terms.lock_deadline, lock.terms.statement_deadline), (s(62), s(63)));
     assert_eq!((freeze.deadline, freeze.first_thaw_deadline), (s(64), s(6)));
-    assert_eq!((plan.window.attach_deadline, plan.window.thaw_deadline), (s(65), s(67)));
+    assert_eq!((plan.window.attach_deadline, plan.window.deadline, plan.window.thaw_deadline), (s(65), s(66), s(67)));
 }
 
 #[test]

@@ -28,8 +28,13 @@ fn back_up(root: &Path) -> Outcome {
     let lvm = SimulatedLvm::new(&dev, drop);
     lvm.add_vg("vg", Bytes(1 << 30));
     lvm.add_lv(&"vg/db".parse().unwrap(), &std::fs::read(image).unwrap());
-    let world =
-        World { lvm: Lvm::with_device_dir(Arc::new(lvm), dev), agent: None, database: None, clock: Clock::system() };
+    let world = World {
+        lvm: Lvm::with_device_dir(Arc::new(lvm), dev),
+        agent: None,
+        database: None,
+        guardian: None,
+        clock: Clock::system(),
+    };
     let asked = Asked {
         disks: vec!["vg/db".into()],
         no_freeze: true,

@@ -18,6 +18,7 @@ pub fn examples(command: &str) -> &'static [Example] {
         "" => PROGRAM,
         "backup" => BACKUP,
         "plan" => PLAN,
+        "recover" => RECOVER,
         "check" => CHECK,
         "ls" => LS,
         "cat" => CAT,
@@ -44,6 +45,10 @@ const BACKUP: &[Example] = &[
     example("The disk of an artifact, without this program:", "zstd -dc db1-root.img.zst >/dev/vg/restored"),
 ];
 const PLAN: &[Example] = &[example("Whether a smaller COW would be refused:", "stillpoint plan db1 --cow-size 2G")];
+const RECOVER: &[Example] = &[
+    example("What a backup left that was killed, or cut off by a power loss, is given back:", "stillpoint recover"),
+    example("How each run ended:", "stillpoint recover --all"),
+];
 const CHECK: &[Example] = &[
     example("A disk of a VM that is off, every inode of it:", "stillpoint check --deep vg/db1-root"),
     example("How to mount what an image holds:", "stillpoint check --mount-hints disk.img"),
@@ -67,7 +72,7 @@ pub fn files(command: &str) -> Vec<(&'static str, &'static str)> {
     let run_logs = (
         "/var/lib/stillpoint/runs/RUN.jsonl",
         "The run log of a backup: one JSON object a line, written before anything is taken and after it was given back. \
-         After an end by `kill -9` or a power loss it says what may still be held.",
+         After an end by `kill -9` or a power loss it says what may still be held, and `stillpoint recover` gives that back.",
     );
     let artifact = ("FOLDER/NAME-LV.img.zst", "An artifact: the whole disk LV, in the seekable zstd format.");
     let receipt = ("FOLDER/NAME.json", "Its receipt. Where there is one, the artifact is whole.");
@@ -76,6 +81,7 @@ pub fn files(command: &str) -> Vec<(&'static str, &'static str)> {
         "" => vec![configuration, run_logs, causes],
         "backup" => vec![configuration, run_logs, artifact, receipt, causes],
         "plan" => vec![configuration, causes],
+        "recover" => vec![configuration, run_logs, causes],
         // They take any disk; a backup's is what they are mostly called for.
         _ => vec![artifact, causes],
     }
@@ -100,6 +106,7 @@ pub fn environment(command: &str) -> Vec<(&'static str, &'static str)> {
 pub fn see_also(command: &str) -> &'static [(&'static str, &'static str)] {
     match command {
         "" | "backup" | "plan" => &[("lvm", "8"), ("qemu-ga", "8"), ("zstd", "1")],
+        "recover" => &[("lvm", "8"), ("qemu-ga", "8")],
         "check" => &[("blkid", "8"), ("e2fsck", "8")],
         _ => &[("debugfs", "8")],
     }
@@ -122,7 +129,7 @@ mod tests {
 
     #[test]
     fn every_command_has_an_example() {
-        for command in stillpoint::cli::command().get_subcommands() {
+        for command in stillpoint::cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
             assert!(!examples(command.get_name()).is_empty(), "{}", command.get_name());
         }
     }

@@ -18,8 +18,9 @@ const OF_EXIT_CODES: &str = "Exit codes: ";
 pub fn pages(command: &Command) -> Vec<(String, String)> {
     let mut root = command.clone().disable_help_subcommand(true);
     root.build();
-    let names: Vec<String> = root.get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    let mut pages: Vec<_> = [&root].into_iter().chain(root.get_subcommands()).map(|of| page(of, &names)).collect();
+    let shown = || root.get_subcommands().filter(|command| !command.is_hide_set());
+    let names: Vec<String> = shown().map(|command| command.get_name().to_owned()).collect();
+    let mut pages: Vec<_> = [&root].into_iter().chain(shown()).map(|of| page(of, &names)).collect();
     pages.push((format!("{CONFIGURATION_PAGE}.5"), configuration()));
     pages
 }
@@ -41,7 +42,7 @@ fn page(of: &Command, commands: &[String]) -> (String, String) {
     prose.iter().for_each(|text| page.paragraph(text));
     if is_root {
         page.section("COMMANDS");
-        for command in of.get_subcommands() {
+        for command in of.get_subcommands().filter(|command| !command.is_hide_set()) {
             let about = command.get_about().map(ToString::to_string).unwrap_or_default();
             page.definition(reference(&page_name(command.get_name()), "1"), &about);
         }

@@ -109,8 +109,7 @@ impl Inode {
         if self.is_btree {
             return Ok(Fork::Btree(&self.fork));
         }
-        let bytes =
-            usize::try_from(self.di_nextents).ok().and_then(|count| count.checked_mul(RECORD_BYTES));
+        let bytes = usize::try_from(self.di_nextents).ok().and_then(|count| count.checked_mul(RECORD_BYTES));
         let records = bytes.and_then(|bytes| self.fork.get(..bytes));
         records.map(Fork::Extents).ok_or_else(|| self.bad(format!("{} extents are not in it", self.di_nextents)))
     }

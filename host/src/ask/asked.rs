@@ -31,6 +31,8 @@ pub struct Asked {
     pub cow_size: Option<CowSize>,
     /// `--lock-deadline`.
     pub lock_deadline: Option<Duration>,
+    /// `--window-deadline`.
+    pub window_deadline: Option<Duration>,
     /// `--freeze-deadline`.
     pub freeze_deadline: Option<Duration>,
     /// `--level`.

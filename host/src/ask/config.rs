@@ -107,9 +107,11 @@ pub struct PolicyConfig {
     pub lock_deadline_s: Option<u64>,
     /// How long any other statement of the locking session may take.
     pub statement_deadline_s: Option<u64>,
+    /// How long the guest may stand still until the snapshots are there.
+    pub window_deadline_s: Option<u64>,
     /// How long the guest may take to freeze.
     pub freeze_deadline_s: Option<u64>,
-    /// How long the attach of one disk's snapshot may take.
+    /// How long the volume groups may be another command's, before the window.
     pub attach_deadline_s: Option<u64>,
     /// How long to wait for the answer to the first thaw.
     pub first_thaw_deadline_s: Option<u64>,

@@ -1,6 +1,6 @@
 //! The seams to the world that a backup works through, real ones or scripted.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use guest_bridge::agent::{Agent, QgaTransport, SharedAgent};
@@ -13,7 +13,7 @@ use crate::ask::job::Job;
 use crate::clock::Clock;
 use crate::failure::Cause;
 use lvm::Lvm;
-use lvm::programs::HostPrograms;
+use lvm::programs::{HostPrograms, Programs};
 
 /// Everything outside: programs (below [`Lvm`]), agent, database, clock. Disks are read through the paths that LVM names.
 #[derive(Clone)]
@@ -24,8 +24,19 @@ pub struct World {
     pub agent: Option<SharedAgent>,
     /// Opens sessions to the database; `None` where the job has none.
     pub database: Option<OpenSession>,
+    /// How a run's guardian is started; `None` where it has none.
+    pub guardian: Option<Starter>,
     /// The clock.
     pub clock: Clock,
+}
+
+/// What starts a guardian.
+#[derive(Clone)]
+pub struct Starter {
+    /// This host's programs.
+    pub programs: Arc<dyn Programs>,
+    /// This very program.
+    pub program: PathBuf,
 }
 
 impl World {
@@ -36,7 +47,11 @@ impl World {
     pub fn of(job: &Job) -> Result<Self, Cause> {
         let agent = job.agent.value.clone().map(|endpoint| SharedAgent::new(QgaTransport::new(endpoint)));
         let database = job.database.value.as_ref().map(|route| opener(route, agent.as_ref())).transpose()?;
-        Ok(Self { lvm: Lvm::new(Arc::new(HostPrograms)), agent, database, clock: Clock::system() })
+        let programs = Arc::new(HostPrograms);
+        let starter = |program| Starter { programs: programs.clone(), program };
+        // Also where the file has been replaced meanwhile, it is this program.
+        let guardian = std::env::current_exe().ok().map(starter);
+        Ok(Self { lvm: Lvm::new(programs.clone()), agent, database, guardian, clock: Clock::system() })
     }
 
     /// The agent, for what cannot be done without it.

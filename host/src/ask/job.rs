@@ -90,10 +90,7 @@ impl Job {
         let tables = Tables { vm: vm.map(|(name, vm)| (name, &vm.policy)), defaults: &config.defaults };
         let policy = Policy::new(&asked, tables, database.value.is_some())?;
         let target = target(&asked, vm, config)?;
-        let state_dir = Setting::pick(flag("--state-dir", asked.state_dir), None, None, || match &config.state_dir {
-            Some(folder) => Setting { value: folder.clone(), from: Given::TopLevel },
-            None => Setting::built_in(DEFAULT_STATE_DIR.into()),
-        });
+        let state_dir = state_dir(asked.state_dir, config);
         let first_disk = disks.value.first().map(|disk| disk.lv().to_owned()).unwrap_or_default();
         Ok(Self {
             vm: asked.vm.unwrap_or(first_disk),
@@ -149,6 +146,15 @@ impl Job {
             )
         })
     }
+}
+
+/// Where run logs live.
+#[must_use]
+pub fn state_dir(asked: Option<PathBuf>, config: &Config) -> Setting<PathBuf> {
+    Setting::pick(flag("--state-dir", asked), None, None, || match &config.state_dir {
+        Some(folder) => Setting { value: folder.clone(), from: Given::TopLevel },
+        None => Setting::built_in(DEFAULT_STATE_DIR.into()),
+    })
 }
 
 /// The table of the VM that is asked for, with its name; `None` where flags alone describe it.

@@ -18,31 +18,23 @@ pub struct LockExpiry {
     pub note: Option<String>,
 }
 
-/// The lock outlasts everything that its session is idle for: the freeze, the attach of every disk, the first thaw, and
-/// the statement that asks whether it was held. Each is reckoned at its deadline, so that no window in which all of them
-/// keep theirs loses it.
+/// The lock outlasts everything that its session is idle for: the window, the first thaw, and the statement that asks whether it was
+/// held. Each is reckoned at its deadline, so that no window in which all of them keep theirs loses it.
 ///
-/// An attach that overruns its deadline is ended, and the backup with it: what the host takes to end it needs no lock. A
+/// Snapshots that overrun the window are given up, and the backup with them: what the host takes to end it needs no lock. A
 /// thaw that has to be repeated may outlast the lock, which is noticed and graded: better than writers that wait for
 /// minutes more. A host that dies in the window leaves them waiting for this long.
 #[must_use]
-pub fn lock_expiry(policy: &Policy, disks: usize) -> LockExpiry {
-    let (freeze, attach) = (policy.freeze.value, policy.attach.value);
+pub fn lock_expiry(policy: &Policy) -> LockExpiry {
     let (thaw, statement) = (policy.first_thaw.value.min(policy.thaw.value), policy.statement.value);
-    let attaches = attach.saturating_mul(u32::try_from(disks).unwrap_or(u32::MAX));
-    let after = [freeze, attaches, thaw, statement].into_iter().fold(Duration::ZERO, Duration::saturating_add);
+    let window = policy.window.value;
+    let after = window.saturating_add(thaw).saturating_add(statement);
     let s = |time: Duration| format!("{} s", time.as_secs_f64());
-    let reason = format!(
-        "{} to freeze, {disks} x {} to attach, {} to thaw, {} for a statement",
-        s(freeze),
-        s(attach),
-        s(thaw),
-        s(statement)
-    );
+    let reason = format!("{} of window, {} to thaw, {} for a statement", s(window), s(thaw), s(statement));
     let note = (after > LONG).then(|| {
         format!(
-            "if this host dies in the window, the database's writers wait up to {} ({reason}); a shorter \
-             attach_deadline_s or freeze_deadline_s shortens that",
+            "if this host dies in the window, the database's writers wait up to {} ({reason}); a shorter window_deadline_s \
+             shortens that",
             s(after)
         )
     });
@@ -56,22 +48,21 @@ mod tests {
     use crate::ask::config::PolicyConfig;
     use crate::ask::policy::Tables;
 
-    fn expiry(defaults: &PolicyConfig, disks: usize) -> LockExpiry {
-        lock_expiry(&Policy::new(&Asked::default(), Tables { vm: None, defaults }, true).unwrap(), disks)
+    fn expiry(defaults: &PolicyConfig) -> LockExpiry {
+        lock_expiry(&Policy::new(&Asked::default(), Tables { vm: None, defaults }, true).unwrap())
     }
 
     #[test]
     fn the_lock_outlasts_a_window_in_which_everything_takes_until_its_deadline() {
         let defaults = PolicyConfig {
-            freeze_deadline_s: Some(1),
-            attach_deadline_s: Some(20),
+            window_deadline_s: Some(41),
             first_thaw_deadline_s: Some(3),
             statement_deadline_s: Some(4),
             ..PolicyConfig::default()
         };
-        let LockExpiry { after, reason, note } = expiry(&defaults, 2);
-        assert_eq!(after, Duration::from_secs(1 + 2 * 20 + 3 + 4));
-        assert_eq!(reason, "1 s to freeze, 2 x 20 s to attach, 3 s to thaw, 4 s for a statement");
+        let LockExpiry { after, reason, note } = expiry(&defaults);
+        assert_eq!(after, Duration::from_secs(41 + 3 + 4));
+        assert_eq!(reason, "41 s of window, 3 s to thaw, 4 s for a statement");
         assert_eq!(note, None);
     }
 
@@ -79,19 +70,13 @@ mod tests {
     fn a_first_thaw_is_not_waited_for_longer_than_for_all_of_them() {
         let defaults =
             PolicyConfig { first_thaw_deadline_s: Some(60), thaw_deadline_s: Some(10), ..PolicyConfig::default() };
-        assert_eq!(expiry(&defaults, 1).after, Duration::from_secs(20 + 30 + 10 + 15));
+        assert_eq!(expiry(&defaults).after, Duration::from_secs(10 + 10 + 15));
     }
 
     #[test]
     fn a_long_expiry_is_said_with_what_shortens_it() {
-        let note = |disks| expiry(&PolicyConfig::default(), disks).note;
-        assert_eq!(note(2), None);
-        let three = note(3).unwrap();
-        assert!(three.contains("wait up to 130 s") && three.contains("attach_deadline_s"), "{three}");
-    }
-
-    #[test]
-    fn more_disks_than_can_be_counted_are_no_overflow() {
-        assert!(expiry(&PolicyConfig::default(), usize::MAX).after > Duration::from_secs(u32::MAX.into()));
+        assert_eq!(expiry(&PolicyConfig::default()).note, None);
+        let long = expiry(&PolicyConfig { window_deadline_s: Some(120), ..PolicyConfig::default() }).note.unwrap();
+        assert!(long.contains("wait up to 140 s") && long.contains("window_deadline_s"), "{long}");
     }
 }

@@ -37,15 +37,16 @@ use self::plan::Plan;
 use self::snapshots::Snapshots;
 use self::survey::Survey;
 use self::window::WindowReport;
-use crate::ask::connect::World;
+use crate::ask::connect::{Starter, World};
 use crate::ask::job::Job;
+use crate::blocking::blocking;
 use crate::documents::receipt::Receipt;
 use crate::failure::exit::Exit;
 use crate::failure::{At, Failure};
 use crate::grade::Grade;
-use crate::run::Run;
 use crate::run::event::Listeners;
 use crate::run::held::Means;
+use crate::run::{Run, guardian};
 use crate::step::Step;
 use crate::stop::Stop;
 
@@ -66,11 +67,22 @@ pub async fn run(
     let survey = Survey::take(job, world, stop).await?;
     let plan = Plan::make(job, &survey).at(Step::Plan)?;
     let run = Run::begin(&job.state_dir.value, &job.vm, world.clock, listeners).at(Step::Plan)?;
+    guard(&run, world);
     plan.notes.iter().for_each(|note| run.note(note));
     let outcome = pass(&survey, &plan, destination, world, &run, stop).await;
     let exit = outcome.as_ref().map_or_else(Failure::exit, Outcome::exit);
     run.close(exit);
     outcome
+}
+
+/// Without a guardian a backup is as good, and its death not: that is said, and no reason to have none.
+fn guard(run: &Run, world: &World) {
+    let Some(Starter { programs, program }) = &world.guardian else { return };
+    if let Err(cause) = blocking(|| guardian::start(&**programs, program, run.log_path())) {
+        run.note(format!(
+            "no guardian watches this run: should it be killed, `stillpoint recover` has to be called. {cause}"
+        ));
+    }
 }
 
 async fn pass(

@@ -78,8 +78,11 @@ pub struct WindowPlan {
     pub lock: Option<LockPlan>,
     /// The freeze; `None` where none is asked for.
     pub freeze: Option<FreezePlan>,
-    /// How long the attach of one disk may take.
+    /// How long the volume groups may be another command's before the window.
     pub attach_deadline: Duration,
+    /// The one number that bounds the window: from the sending of the freeze until all snapshots are there. Then the guest is thawed,
+    /// whatever there is.
+    pub deadline: Duration,
     /// How long a thaw is repeated before a person is called.
     pub thaw_deadline: Duration,
 }
@@ -147,7 +150,7 @@ impl Plan {
         } else {
             notes.extend(disks.iter().filter(|disk| !disk.origin.open).map(open_nowhere));
         }
-        let expiry = lock_expiry(policy, disks.len());
+        let expiry = lock_expiry(policy);
         notes.extend(survey.server.as_ref().and(expiry.note));
         Ok(Self {
             vm: job.vm.clone(),
@@ -164,10 +167,12 @@ impl Plan {
                 lock: survey.server.as_ref().map(|server| lock_plan(policy, server, expiry.after)),
                 freeze: job.freeze_through().filter(|_| !survey.is_off).map(|freeze| FreezePlan {
                     endpoint: freeze.to_string(),
-                    deadline: policy.freeze.value,
+                    // A freeze that takes all of the window leaves nothing for the snapshots.
+                    deadline: policy.freeze.value.min(policy.window.value),
                     first_thaw_deadline: policy.first_thaw.value,
                 }),
                 attach_deadline: policy.attach.value,
+                deadline: policy.window.value,
                 thaw_deadline: policy.thaw.value,
             },
             node_deadline: policy.node.value,
@@ -199,6 +204,7 @@ impl Plan {
             vm: self.vm.clone(),
             disks: self.disks.iter().map(disk).collect(),
             window: document::Window {
+                deadline_ms: Some(millis(self.window.deadline)),
                 lock: self.window.lock.as_ref().map(LockPlan::document),
                 freeze: self.window.freeze.as_ref().map(|freeze| document::Freeze {
                     agent: freeze.endpoint.clone(),

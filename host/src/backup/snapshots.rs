@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lvm::{LvName, LvmError, NoOrigin};
+use lvm::{Bytes, LvName, LvmError, NoOrigin, SnapshotVolume};
 
 use super::disk::{Claimed, Disk, Prepared};
 use crate::blocking::blocking;
@@ -96,27 +96,54 @@ impl Drop for Snapshots {
     }
 }
 
-/// Attaches every COW volume to its origin: the snapshot instant. The origins' writes are stopped only by the freeze around it,
-/// so that several disks show one moment.
+/// The snapshots of all disks, a moment away: the volume groups are ours, and every LVM command waits for us to let go. Dropped,
+/// they are given up.
 ///
-/// # Errors
-/// Where one cannot be attached.
-pub async fn attach(
-    disks: Vec<Disk<Prepared>>,
-    deadline: Duration,
-    run: &Run,
-    stop: &Stop,
-) -> Result<Vec<Disk<Attached>>, Failure> {
-    let attach = |disk: Disk<Prepared>| {
-        stop.check()?;
-        disk.try_reach(|_, Prepared { cow }| {
-            let volume = blocking(|| cow.attach(deadline))?;
-            Ok::<_, Cause>(Attached { volume, cow: cow.size(), since: Instant::now() })
-        })
-    };
-    let attaching = async { disks.into_iter().map(attach).collect::<Result<Vec<_>, Cause>>() };
-    // What it takes, the intent to make the COW volumes has named.
-    run.step(Step::Snapshot, attaching, |disks| Some(Fact::Attached { disks: disks.len() })).await
+/// No other LVM command on these groups may be waited for while it lives.
+#[must_use = "dropping it gives the snapshots up"]
+pub struct Ready {
+    disks: Vec<Disk<Bytes>>,
+    ready: lvm::Ready,
+}
+
+impl Ready {
+    /// Does everything of it that needs no frozen guest. Nobody stands still yet.
+    ///
+    /// # Errors
+    /// Where another command holds a volume group for longer than `deadline`, or LVM refuses.
+    pub fn make(disks: Vec<Disk<Prepared>>, means: &Means, deadline: Duration, run: &Run) -> Result<Self, Failure> {
+        let (cows, disks) = disks.into_iter().map(cow_apart).unzip();
+        let ready = blocking(|| means.lvm.make_ready(cows, deadline)).map_err(Cause::from).at(Step::Snapshot)?;
+        if let Some(why) = ready.why_not() {
+            run.note(format!("the snapshots cannot be made ready before the window, which will take longer: {why}"));
+        }
+        Ok(Self { disks, ready })
+    }
+
+    /// Attaches every COW volume to its origin: the snapshot instant. The origins' writes are stopped only by the freeze around it,
+    /// so that several disks show one moment.
+    ///
+    /// # Errors
+    /// Where they are not there within `deadline`, all together.
+    pub async fn attach(self, deadline: Duration, run: &Run, stop: &Stop) -> Result<Vec<Disk<Attached>>, Failure> {
+        let Self { disks, ready } = self;
+        let attaching = async {
+            stop.check()?;
+            let volumes = blocking(|| ready.attach(deadline))?;
+            let since = Instant::now();
+            // In the order in which they were made ready.
+            let attached =
+                |(disk, volume): (Disk<Bytes>, SnapshotVolume)| disk.reach(|cow| Attached { volume, cow, since });
+            Ok::<_, Cause>(disks.into_iter().zip(volumes).map(attached).collect::<Vec<_>>())
+        };
+        // What it takes, the intent to make the COW volumes has named.
+        run.step(Step::Snapshot, attaching, |disks| Some(Fact::Attached { disks: disks.len() })).await
+    }
+}
+
+fn cow_apart(Disk { plan, image, stage: Prepared { cow } }: Disk<Prepared>) -> (lvm::CowVolume, Disk<Bytes>) {
+    let size = cow.size();
+    (cow, Disk { plan, image, stage: size })
 }
 
 fn describe(Prepared { cow }: &Prepared) -> CowVolume {

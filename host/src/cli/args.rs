@@ -36,6 +36,14 @@ pub enum Command {
     Backup(BackupArgs),
     /// Show what `backup` would do, and change nothing.
     Plan(PlanArgs),
+    /// Give back what runs left behind that died: thaw, remove snapshots and unfinished files, by their logs.
+    ///
+    /// A run that lives is not touched. It can be called as often as wanted; `backup` does it first. Exit codes: 0 nothing is left;
+    /// 6 something is, or a log cannot be read, and a person is needed now.
+    Recover(RecoverArgs),
+    /// Wait for the end of a run, and give back what it did not: `backup` starts it for itself.
+    #[command(hide = true)]
+    Guardian(GuardianArgs),
     /// Say what an LV, image, snapshot or artifact holds and whether it is consistent: read-only, without mounting.
     ///
     /// Exit codes: 0 consistent, 3 sound only after a journal replay (or not to be judged), 5 damaged; 1 it cannot be read;
@@ -96,6 +104,30 @@ pub struct PlanArgs {
     pub json: bool,
 }
 
+/// `stillpoint recover`.
+#[derive(Debug, clap::Args)]
+pub struct RecoverArgs {
+    /// The configuration [default: /etc/stillpoint.toml, where there is one].
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where run logs are kept [default: /var/lib/stillpoint].
+    #[arg(long, value_name = "FOLDER")]
+    pub state_dir: Option<PathBuf>,
+    /// Show runs that hold nothing, too.
+    #[arg(long)]
+    pub all: bool,
+    /// Print one JSON document on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `stillpoint guardian`.
+#[derive(Debug, clap::Args)]
+pub struct GuardianArgs {
+    /// The run's log.
+    pub log: PathBuf,
+}
+
 /// What describes a VM and how its window is passed.
 #[derive(Debug, clap::Args)]
 pub struct JobArgs {
@@ -130,7 +162,10 @@ pub struct JobArgs {
     /// How long to wait for the tables [default: 30s].
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub lock_deadline: Option<Duration>,
-    /// How long the guest may take to freeze [default: 20s].
+    /// How long the guest may stand still until the snapshots are there; then it is thawed, whatever there is [default: 10s].
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub window_deadline: Option<Duration>,
+    /// How long the guest may take to freeze, within that [default: 10s].
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub freeze_deadline: Option<Duration>,
     /// Where run logs are kept [default: /var/lib/stillpoint].
@@ -209,6 +244,8 @@ impl Command {
         match self {
             Self::Backup(args) => args.job.what("backup"),
             Self::Plan(args) => args.job.what("plan"),
+            Self::Recover(_) => "recover".to_owned(),
+            Self::Guardian(args) => about("guardian", &args.log),
             Self::Check(args) => about("check", &args.target),
             Self::Ls(args) => about("ls", &args.target),
             Self::Cat(args) => about("cat", &args.target),
@@ -222,6 +259,8 @@ impl Command {
         match self {
             Self::Backup(args) => args.json && args.to.as_deref() != Some(Path::new("-")),
             Self::Plan(args) => args.json,
+            Self::Recover(args) => args.json,
+            Self::Guardian(_) => false,
             Self::Check(args) => args.json,
             Self::Ls(args) => args.json,
             Self::Cat(_) => false,
@@ -234,7 +273,13 @@ impl Command {
     pub fn progress(&self) -> Progress {
         match self {
             Self::Backup(args) => args.progress,
-            Self::Plan(_) | Self::Check(_) | Self::Ls(_) | Self::Cat(_) | Self::Cp(_) => Progress::Auto,
+            Self::Plan(_)
+            | Self::Recover(_)
+            | Self::Guardian(_)
+            | Self::Check(_)
+            | Self::Ls(_)
+            | Self::Cat(_)
+            | Self::Cp(_) => Progress::Auto,
         }
     }
 
@@ -242,7 +287,7 @@ impl Command {
     #[must_use]
     pub fn may_hold(&self) -> bool {
         match self {
-            Self::Backup(_) => true,
+            Self::Backup(_) | Self::Recover(_) | Self::Guardian(_) => true,
             Self::Plan(_) | Self::Check(_) | Self::Ls(_) | Self::Cat(_) | Self::Cp(_) => false,
         }
     }
@@ -279,6 +324,7 @@ impl JobArgs {
             require: None,
             cow_size: self.cow_size,
             lock_deadline: self.lock_deadline,
+            window_deadline: self.window_deadline,
             freeze_deadline: self.freeze_deadline,
             level: None,
             state_dir: self.state_dir,

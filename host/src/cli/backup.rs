@@ -64,6 +64,7 @@ async fn back_up(args: BackupArgs) -> Result<Outcome, Failure> {
             Destination::Folder { folder: folder.clone(), name }
         }
     };
+    super::recover::recover_first(&job.state_dir.value).await;
     let told = Told::by(voice::stderr().clone());
     backup::run(&job, &destination, &world, Listeners::default().with(Arc::new(told)), &stop).await
 }

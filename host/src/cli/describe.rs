@@ -1,5 +1,7 @@
 //! A plan and a receipt in words.
 
+mod recovery;
+
 use std::time::Duration;
 
 use lvm::Bytes;
@@ -9,6 +11,8 @@ use crate::documents::receipt::{DatabaseState, Disk, Fate, Identity, Receipt};
 use crate::show::amount::{counted, took_ms};
 use crate::show::printable::printable_text;
 use crate::show::wrap::hanging;
+
+pub use recovery::recovery;
 
 /// A name, and what there is to say of it.
 type Row = (&'static str, String);

@@ -6,9 +6,11 @@ mod cat;
 mod check;
 mod cp;
 mod describe;
+mod guardian;
 pub mod listen;
 mod ls;
 mod plan;
+mod recover;
 mod render;
 pub mod sentence;
 pub mod voice;
@@ -86,6 +88,8 @@ async fn run(command: Command) -> Exit {
     match command {
         Command::Backup(command) => backup::run(command).await,
         Command::Plan(command) => plan::run(command).await,
+        Command::Recover(command) => recover::run(command).await,
+        Command::Guardian(command) => guardian::run(&command).await,
         Command::Check(command) => check::run(&command),
         Command::Ls(command) => ls::run(&command),
         Command::Cat(command) => cat::run(&command),

@@ -6,6 +6,7 @@
 pub mod check;
 pub mod plan;
 pub mod receipt;
+pub mod recovery;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

@@ -8,7 +8,7 @@ use super::{Document, first_format};
 use crate::grade::Grade;
 
 /// The version of the plan, of its own and of that in a receipt.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// A plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -112,6 +112,10 @@ pub struct Lost {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PlannedWindow"))]
 pub struct Window {
+    /// From the sending of the freeze until all snapshots are there, at most; then the guest is thawed, whatever there is. Not in
+    /// plans before 0.2.
+    #[serde(default)]
+    pub deadline_ms: Option<u64>,
     /// The database's lock; `null` where no database is configured.
     pub lock: Option<Lock>,
     /// The freeze; `null` where none is asked for.

@@ -10,7 +10,7 @@ use super::plan::Plan;
 use crate::grade::{Grade, Indication};
 
 /// The version of the receipt. It changes when a name here changes its meaning or goes; names may be added.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// What one backup is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

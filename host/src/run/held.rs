@@ -117,7 +117,9 @@ impl Held {
             Self::Cow { volume, .. } => Ok(blocking(|| means.lvm.remove(volume)).map(|()| Released::Gone)?),
             Self::Lock { expiry_ms, .. } => Ok(Released::ByItself(Duration::from_millis(*expiry_ms))),
             Self::Markers { name, .. } => {
-                let mut agent = means.agent()?;
+                let none =
+                    || Cause::plain(Kind::AgentUnreachable, "the agent that they were written through cannot be asked");
+                let mut agent = means.agent.clone().ok_or_else(none)?;
                 let unmarked = places::unmark(&mut agent, name, &[], means.unmark_deadline).await?;
                 match unmarked.left.first() {
                     None => Ok(Released::Gone),

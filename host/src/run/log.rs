@@ -3,8 +3,8 @@
 //! An intent is synced before anybody acts on it, so that a run that dies by any means leaves the line that says what it may
 //! still hold. The file is locked for as long as the run lives: whether it does is then no question of process numbers.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use lvm::RunId;
 
 use super::entry::Entry;
+use super::record::MAX_BYTES;
 use crate::failure::{Cause, Kind};
 
 /// A run log could not be written; nothing is taken without it.
@@ -37,7 +38,7 @@ impl From<RunLogError> for Cause {
 }
 
 /// Where the logs of all runs are.
-pub(super) fn folder(state_dir: &Path) -> PathBuf {
+pub(crate) fn folder(state_dir: &Path) -> PathBuf {
     state_dir.join("runs")
 }
 
@@ -90,6 +91,44 @@ impl RunLog {
             return Err(fail(source));
         }
         Ok(log)
+    }
+
+    /// Takes over the log of a run that is not alive any more; `None` where it is. What is behind the last whole line is dropped
+    /// with the next line.
+    ///
+    /// # Errors
+    /// Where it cannot be opened or locked.
+    pub fn take_over(path: &Path) -> io::Result<Option<Self>> {
+        let file = OpenOptions::new().read(true).append(true).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Self::locked(path, file).map(Some),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// The same, and waits for the end of the run. `ready` is called when all but the waiting is done.
+    ///
+    /// # Errors
+    /// Where it cannot be opened or locked.
+    pub fn take_over_when_free(path: &Path, ready: impl FnOnce()) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).append(true).open(path)?;
+        ready();
+        file.lock()?;
+        Self::locked(path, file)
+    }
+
+    fn locked(path: &Path, mut file: File) -> io::Result<Self> {
+        let mut text = Vec::new();
+        (&mut file).take(MAX_BYTES).read_to_end(&mut text)?;
+        let whole_bytes = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end as u64 + 1);
+        let lines = Lines { file, whole_bytes, waiting: String::new(), holds_back: false };
+        Ok(Self { path: path.to_owned(), lines: Mutex::new(lines) })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Appends a line, and waits until it is on the disk, and all before it.

@@ -5,6 +5,7 @@
 pub mod entry;
 pub mod event;
 mod format1;
+pub mod guardian;
 pub mod held;
 pub mod log;
 mod path_text;
@@ -68,6 +69,12 @@ impl Run {
     #[must_use]
     pub fn id(&self) -> &RunId {
         &self.id
+    }
+
+    /// Where its log is.
+    #[must_use]
+    pub fn log_path(&self) -> &Path {
+        self.log.path()
     }
 
     /// When it began, RFC 3339, UTC.

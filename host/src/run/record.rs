@@ -13,7 +13,7 @@ use super::format1;
 use super::held::Held;
 
 /// A run log has some tens of lines. More than this is none.
-const MAX_BYTES: u64 = 4 << 20;
+pub(super) const MAX_BYTES: u64 = 4 << 20;
 
 /// A run, as its log has it.
 #[derive(Clone, Debug, PartialEq)]

@@ -112,6 +112,6 @@ let Ok(job) = Job::new(asked, &config) else { return Ok(()) };
         // What else a job promises: something to back up, an agent to freeze through, numbers within reach of arithmetic.
 prop_assert!(!job.disks.value.is_empty());
         prop_assert_eq!(job.freeze.value, job.freeze_through().is_some());
-        prop_assert!(lock_expiry(&job.policy, job.disks.value.len()).after > job.policy.freeze.value);
+        prop_assert!(lock_expiry(&job.policy).after > job.policy.window.value);
     }
 }

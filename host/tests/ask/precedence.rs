@@ -26,7 +26,7 @@ const fn seconds(key: &'static str, built_in: &'static str, flag: Option<Flag>) 
     Case { key, built_in, defaults: ("41", "41 s"), vm: ("42", "42 s"), flag }
 }
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 15] = [
     Case {
         key: "require",
         built_in: "filesystem",
@@ -59,8 +59,13 @@ const CASES: [Case; 14] = [
     ),
     seconds("statement_deadline_s", "15 s", None),
     seconds(
+        "window_deadline_s",
+        "10 s",
+        Some(("--window-deadline", |asked| asked.window_deadline = Some(Duration::from_millis(1500)), "1.5 s")),
+    ),
+    seconds(
         "freeze_deadline_s",
-        "20 s",
+        "10 s",
         Some(("--freeze-deadline", |asked| asked.freeze_deadline = Some(Duration::from_secs(43)), "43 s")),
     ),
     seconds("attach_deadline_s", "30 s", None),

@@ -7,7 +7,7 @@ use stillpoint::ask::asked::Asked;
 use super::{DB1, db1, job, refusal};
 
 /// Key, least, most, unit.
-const RANGES: [(&str, u64, u64, &str); 13] = [
+const RANGES: [(&str, u64, u64, &str); 14] = [
     ("level", 1, 19, ""),
     ("threads", 1, 256, ""),
     ("survey_agent_deadline_s", 1, 600, " s"),
@@ -16,6 +16,7 @@ const RANGES: [(&str, u64, u64, &str); 13] = [
     ("marker_deadline_s", 1, 600, " s"),
     ("lock_deadline_s", 1, 600, " s"),
     ("statement_deadline_s", 1, 600, " s"),
+    ("window_deadline_s", 1, 600, " s"),
     ("freeze_deadline_s", 1, 600, " s"),
     ("attach_deadline_s", 1, 300, " s"),
     ("first_thaw_deadline_s", 1, 60, " s"),

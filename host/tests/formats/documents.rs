@@ -5,6 +5,7 @@ use serde_json::Value;
 use stillpoint::documents::check::Checked;
 use stillpoint::documents::plan::Plan;
 use stillpoint::documents::receipt::Receipt;
+use stillpoint::documents::recovery::Recovery;
 use stillpoint::documents::{Document, DocumentError, read};
 
 use crate::files::{RECEIPTS, first, present, value};
@@ -30,12 +31,15 @@ fn assert_names_may_be_added<D: Document + Serialize>(name: &str) {
 }
 
 fn assert_another_format_is_refused_by_name<D: Document + std::fmt::Debug>(name: &str, what: &str) {
-    for format in [0, 2, u64::MAX] {
+    for format in [0, u64::from(D::FORMAT) + 1, u64::MAX] {
         let mut newer = value(&present(name));
         newer["format"] = format.into();
         let error = read::<D>(newer.to_string().as_bytes()).unwrap_err();
         assert!(matches!(error, DocumentError::Format { .. }), "{error}");
-        assert_eq!(error.to_string(), format!("it is a {what} of format {format}, and this program reads 1 to 1"));
+        assert_eq!(
+            error.to_string(),
+            format!("it is a {what} of format {format}, and this program reads 1 to {}", D::FORMAT)
+        );
     }
 }
 
@@ -44,6 +48,7 @@ fn a_document_of_the_present_format_is_written_again_in_the_same_bytes() {
     RECEIPTS.into_iter().for_each(assert_is_written_as_it_is_read::<Receipt>);
     assert_is_written_as_it_is_read::<Plan>("plan.json");
     assert_is_written_as_it_is_read::<Checked>("check.json");
+    assert_is_written_as_it_is_read::<Recovery>("recovery.json");
 }
 
 #[test]
@@ -58,6 +63,7 @@ fn names_may_be_added_anywhere() {
     RECEIPTS.into_iter().for_each(assert_names_may_be_added::<Receipt>);
     assert_names_may_be_added::<Plan>("plan.json");
     assert_names_may_be_added::<Checked>("check.json");
+    assert_names_may_be_added::<Recovery>("recovery.json");
 }
 
 #[test]
@@ -65,6 +71,7 @@ fn a_document_of_a_newer_format_is_refused_by_name_and_not_guessed_at() {
     assert_another_format_is_refused_by_name::<Receipt>("receipt.json", "receipt");
     assert_another_format_is_refused_by_name::<Plan>("plan.json", "plan");
     assert_another_format_is_refused_by_name::<Checked>("check.json", "check");
+    assert_another_format_is_refused_by_name::<Recovery>("recovery.json", "recovery");
 }
 
 /// What a newer form looks like is not known: its version is looked at before anything else.

@@ -23,7 +23,8 @@ use stillpoint::backup::{self, Outcome};
 use stillpoint::clock::Clock;
 use stillpoint::documents::plan;
 use stillpoint::documents::receipt::{Identity, Receipt};
-use stillpoint::failure::Failure;
+use stillpoint::failure::{Cause, Failure};
+use stillpoint::recover::{Reach, recover_all, report, this_boot};
 use stillpoint::run::entry::{Entry, Fact, Mark};
 use stillpoint::run::event::Listeners;
 use stillpoint::stop::Stop;
@@ -38,6 +39,8 @@ const BINLOG: &[u8] = include_bytes!("../../../fixtures/binlog/mariadb-10.11.000
 
 /// As every recorded run is called.
 const RUN: &str = "20261121t195923z4f1a09c2d7e3";
+/// And the one that was cut off, beside another.
+const CUT_OFF_RUN: &str = "20261121t195923z4f1a09c2d7e4";
 
 /// A host with `vg/root` and `vg/data`, their guest, and its database.
 struct Setting {
@@ -83,6 +86,7 @@ impl Setting {
             lvm: Lvm::with_device_dir(programs, self.path("dev")),
             agent: Some(SharedAgent::new(self.guest.clone())),
             database: Some(self.database.opener()),
+            guardian: None,
             clock: Clock::fixed(SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_291_163_250)),
         }
     }
@@ -155,13 +159,12 @@ struct CutOff {
 
 impl Programs for CutOff {
     fn output(&self, invocation: &Invocation) -> Result<Output, ProgramError> {
-        if invocation.program() == "lvconvert" {
-            self.log.lock().unwrap().get_or_insert_with(|| run_log(&self.runs));
-        }
         self.lvm.output(invocation)
     }
 
+    /// Before the lock; and between lock and unlock nothing is written.
     fn start(&self, invocation: &Invocation) -> Result<Box<dyn Started>, ProgramError> {
+        self.log.lock().unwrap().get_or_insert_with(|| run_log(&self.runs));
         self.lvm.start(invocation)
     }
 }
@@ -274,9 +277,37 @@ async fn record() {
     let log = programs.log.lock().unwrap().clone().unwrap();
     keep("run-cut-off.jsonl", fixed_run_log(&cut_off.anywhere(&log)));
 
+    // What the failed one could not give back, and the one that was cut off.
+    let (failed_run, cut_off_run) = (run_of(&failed), run_of(&cut_off));
+    let recovered = recovery(&[&failed, &cut_off], &log).await;
+    keep("recovery.json", recovered.replace(&failed_run, RUN).replace(&cut_off_run, CUT_OFF_RUN));
+
     keep("check.json", pretty(&checked()));
     crate::schema::record();
     crate::manual::record();
+}
+
+/// What is recovered of both, in one folder of logs: nothing can be asked of a guest any more.
+async fn recovery(settings: &[&Setting; 2], cut_off_log: &str) -> String {
+    let [failed, cut_off] = settings;
+    let runs = failed.path("state/runs");
+    std::fs::write(runs.join(format!("{}.jsonl", run_of(cut_off))), cut_off_log).unwrap();
+    let gone = |_: &str| Err(Cause::refused("nothing listens there", "start the VM"));
+    let reach = Reach {
+        lvm: Lvm::with_device_dir(failed.lvm.clone(), failed.path("dev")),
+        agent: &gone,
+        clock: Clock::fixed(SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_291_263_250)),
+        boot_id: this_boot(),
+        thaw_deadline: Duration::from_secs(1),
+        unmark_deadline: Duration::from_secs(1),
+    };
+    let found = recover_all(&failed.path("state"), &reach).await.unwrap();
+    let text = pretty(&report(&found));
+    let text = failed.anywhere(&cut_off.anywhere(&text));
+    let marker = text.split(".stillpoint-").nth(1).map(|rest| rest[..32].to_owned()).unwrap();
+    let text = text.replace(&marker, "4f1a09c2d7e34f1a09c2d7e34f1a09c2");
+    let partial: Vec<String> = text.split(".partial-").skip(1).map(|rest| rest[..16].to_owned()).collect();
+    partial.iter().fold(text, |text, random| text.replace(random, "4f1a09c2d7e30000"))
 }
 
 fn run_of(setting: &Setting) -> String {

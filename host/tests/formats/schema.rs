@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use stillpoint::documents::check::{self, Checked};
 use stillpoint::documents::plan::{self, Plan};
 use stillpoint::documents::receipt::{self, Receipt};
+use stillpoint::documents::recovery::{self, Recovery};
 use stillpoint::failure::report;
 use stillpoint::run::entry::{self, Entry};
 
@@ -20,12 +21,13 @@ fn schema<T: JsonSchema>(title: String) -> Schema {
     schema
 }
 
-pub fn schemas() -> [(&'static str, Schema); 5] {
+pub fn schemas() -> [(&'static str, Schema); 6] {
     let title = |what: &str, format: u32| format!("stillpoint {what}, format {format}");
     [
         ("receipt.json", schema::<Receipt>(title("receipt", receipt::FORMAT))),
         ("plan.json", schema::<Plan>(title("plan", plan::FORMAT))),
         ("check.json", schema::<Checked>(title("check", check::FORMAT))),
+        ("recovery.json", schema::<Recovery>(title("recovery", recovery::FORMAT))),
         ("run-log.json", schema::<Entry>(title("run log, one line", entry::FORMAT))),
         ("failure.json", schema::<report::Document<'static>>("stillpoint failure".to_owned())),
     ]

@@ -45,7 +45,7 @@ fn the_receipt_says_which_volume_each_filesystem_is_and_the_guest_is_left_as_it_
 /// A second server, whose data directory is in memory.
 fn start_server_on_tmpfs(guest: &Guest) {
     guest.sh("mkdir -p /dev/shm/my /run/mysqld && chown mysql: /dev/shm/my /run/mysqld && \
-         mariadb-install-db --no-defaults --user=mysql --datadir=/dev/shm/my --skip-test-db >&2 && \
+         mariadb-install-db --no-defaults --force --user=mysql --datadir=/dev/shm/my --skip-test-db >&2 && \
          (mariadbd --no-defaults --user=mysql --datadir=/dev/shm/my --socket=/run/mysqld/x.sock --skip-networking \
           --pid-file=/run/x.pid --innodb-buffer-pool-size=16M --innodb-log-file-size=8M --innodb-use-native-aio=0 \
           </dev/null >/dev/null 2>&1 &) && \

@@ -5,6 +5,7 @@ mod backup;
 mod files;
 mod grade;
 mod identity;
+mod killed;
 mod lock_deadline;
 mod overflow;
 mod plan_and_check;

@@ -18,6 +18,7 @@ const SHARE: &str = "/run/share";
 pub struct Run {
     folder: TempDir,
     target: Option<PathBuf>,
+    state_dir: Option<PathBuf>,
     command: Command,
 }
 
@@ -50,7 +51,7 @@ impl Run {
         fs::create_dir(folder.path().join("target")).unwrap();
         let mut command_line = Command::new(program);
         command_line.arg(command).stdin(Stdio::null());
-        Self { folder, target: None, command: command_line }
+        Self { folder, target: None, state_dir: None, command: command_line }
     }
 
     /// The same with more arguments.
@@ -75,6 +76,26 @@ impl Run {
         self.folder.path()
     }
 
+    /// Where its run logs are.
+    pub fn state_dir(&self) -> PathBuf {
+        self.state_dir.clone().unwrap_or_else(|| self.folder.path().join("state"))
+    }
+
+    /// The same with its run logs where those of `other` are.
+    pub fn after(mut self, other: &Self) -> Self {
+        self.state_dir = Some(other.state_dir());
+        self
+    }
+
+    /// The text of all its run logs.
+    pub fn log_text(&self) -> String {
+        let Ok(entries) = fs::read_dir(self.state_dir().join("runs")) else { return String::new() };
+        let logs = entries.map(|entry| entry.unwrap().path());
+        logs.filter(|path| path.extension().is_some_and(|end| end == "jsonl"))
+            .map(|log| fs::read_to_string(log).unwrap())
+            .collect()
+    }
+
     /// Runs it to its end.
     pub fn end(&mut self) -> Ended {
         ended(self.start())
@@ -82,11 +103,13 @@ impl Run {
 
     /// Starts it.
     pub fn start(&mut self) -> Child {
-        let (target, state) = (self.target(), self.folder.path().join("state"));
+        let (target, state) = (self.target(), self.state_dir());
         let command = self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let verb = command.get_args().next().unwrap_or_default().to_owned();
         if verb == "backup" || verb == "plan" {
             command.arg("--state-dir").arg(state);
+            // An emulated guest on a busy machine takes its time.
+            command.args(["--window-deadline", "60s", "--freeze-deadline", "60s"]);
         }
         if verb == "backup" {
             command.arg("--to").arg(target).args(["--name", "backup"]);
@@ -107,8 +130,9 @@ impl Run {
 
     /// The lines of the run log, in order: step and mark. Empty before there is one.
     pub fn steps(&self) -> Vec<(String, String)> {
-        let Ok(entries) = fs::read_dir(self.folder.path().join("state/runs")) else { return Vec::new() };
-        let logs: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        let Ok(entries) = fs::read_dir(self.state_dir().join("runs")) else { return Vec::new() };
+        let mut logs: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        logs.retain(|path| path.extension().is_some_and(|end| end == "jsonl"));
         assert!(logs.len() <= 1, "one run, one log: {logs:?}");
         let text = logs.first().map(|log| fs::read_to_string(log).unwrap()).unwrap_or_default();
         let word = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();

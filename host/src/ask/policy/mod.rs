@@ -40,10 +40,12 @@ pub struct Policy {
     pub lock: Setting<Duration>,
     /// Any other statement of the session that holds the lock. 15 s: it reads a few words, through a slow agent at worst.
     pub statement: Setting<Duration>,
-    /// The guest's freeze. 20 s: a guest that has more to write than that is better thawed than left standing.
+    /// The window, from the sending of the freeze until all snapshots are there. 10 s: it takes a second or two, and longer where the
+    /// guest has much to write; then it is better thawed than left standing.
+    pub window: Setting<Duration>,
+    /// The guest's freeze. 10 s, and no longer than the window.
     pub freeze: Setting<Duration>,
-    /// The attach of one disk's snapshot. 30 s: LVM needs a fraction of one, and more only where another command of the
-    /// host holds the volume group. The guest stands still meanwhile.
+    /// The volume groups, before the window. 30 s: another command of the host may hold them, and nobody waits for us yet.
     pub attach: Setting<Duration>,
     /// The answer to the first thaw. 5 s: it takes milliseconds where nothing is wrong, and else a second one is due.
     pub first_thaw: Setting<Duration>,
@@ -103,7 +105,8 @@ impl Policy {
             marker: seconds(None, |table| table.marker_deadline_s, 15),
             lock: seconds(flag("--lock-deadline", lock), |table| table.lock_deadline_s, 30),
             statement: seconds(None, |table| table.statement_deadline_s, 15),
-            freeze: seconds(flag("--freeze-deadline", freeze), |table| table.freeze_deadline_s, 20),
+            window: seconds(flag("--window-deadline", asked.window_deadline), |table| table.window_deadline_s, 10),
+            freeze: seconds(flag("--freeze-deadline", freeze), |table| table.freeze_deadline_s, 10),
             attach: seconds(None, |table| table.attach_deadline_s, 30),
             first_thaw: seconds(None, |table| table.first_thaw_deadline_s, 5),
             thaw: seconds(None, |table| table.thaw_deadline_s, 60),

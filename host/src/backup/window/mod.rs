@@ -1,6 +1,6 @@
 //! The window: everything that happens while a guest stands still, in the one order that is safe.
 //!
-//! lock, engine logs flushed, coordinates, freeze, snapshot, thaw, still locked?, unlock. The guards are types: [`Frozen`] borrows
+//! snapshots a moment away, lock, engine logs flushed, coordinates, freeze, snapshot, thaw, still locked?, unlock. The guards are types: [`Frozen`] borrows
 //! [`TablesLocked`], so an unlock before the thaw does not compile:
 //!
 //! ```compile_fail,E0505
@@ -40,7 +40,7 @@ pub use tables_locked::{TablesLocked, Unlocked};
 
 use super::disk::{Disk, Prepared};
 use super::plan::WindowPlan;
-use super::snapshots;
+use super::snapshots::Ready;
 use crate::ask::connect::World;
 use crate::clock::millis;
 use crate::cow::attached::Attached;
@@ -94,6 +94,14 @@ pub async fn pass(
     let database = plan.lock.as_ref().map(database).transpose().at(Step::Lock)?;
     let freeze = plan.freeze.as_ref().map(|plan| Freeze { plan, means });
 
+    let not_taken = |failure: &Failure| {
+        if let Some(lock) = &plan.lock {
+            run.failed(Step::Lock, vec![lock.holds()], failure);
+        }
+        if let Some(freeze) = &plan.freeze {
+            run.failed(Step::Freeze, vec![freeze.holds()], failure);
+        }
+    };
     let not_frozen = |failure: &Failure| {
         if let Some(freeze) = &plan.freeze {
             run.failed(Step::Freeze, vec![freeze.holds()], failure);
@@ -106,6 +114,8 @@ pub async fn pass(
     if let Some(lock) = &plan.lock {
         run.intend(Step::Lock, vec![lock.holds()]).inspect_err(not_frozen)?;
     }
+    // Before anybody waits for us: the volume groups may be another command's for a while.
+    let ready = Ready::make(disks, means, plan.attach_deadline, run).inspect_err(not_taken)?;
     let _held_back = run.hold_back();
 
     let mut tables = TablesLocked::take(database, run, stop).await.inspect_err(not_frozen)?;
@@ -114,8 +124,11 @@ pub async fn pass(
 
     let stood_still = async {
         stop.check().at(Step::Freeze).inspect_err(not_frozen)?;
+        let began = Instant::now();
         let frozen = tables.freeze(freeze, run).await?;
-        let attached = snapshots::attach(disks, plan.attach_deadline, run, stop).await;
+        // What the freeze has taken of it is gone.
+        let left = plan.deadline.saturating_sub(began.elapsed());
+        let attached = ready.attach(left, run, stop).await;
         let snapshot_at = world.clock.utc();
         let thawed = frozen.thaw(run).await;
         both(attached, thawed).map(|(attached, thawed)| (attached, thawed, snapshot_at))

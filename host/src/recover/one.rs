@@ -1,0 +1,163 @@
+//! Recovers one run.
+
+use std::path::Path;
+use std::time::Duration;
+
+use guest_bridge::agent::SharedAgent;
+use lvm::LvName;
+
+use super::{Found, Reach, State};
+use crate::failure::exit::Exit;
+use crate::failure::{Cause, Kind};
+use crate::run::entry::{Entry, FORMAT, Mark};
+use crate::run::held::{Held, Means, Released};
+use crate::run::log::RunLog;
+use crate::run::record::RunRecord;
+use crate::step::Step;
+
+/// A guest whose host was started anew since was started anew itself: its agent is not waited for long.
+const AFTER_A_REBOOT: Duration = Duration::from_secs(5);
+
+/// Recovers the run of the log at `path`, unless it lives.
+pub async fn recover(path: &Path, reach: &Reach<'_>) -> Found {
+    match RunLog::take_over(path) {
+        Ok(Some(log)) => recover_taken(path, &log, reach).await,
+        Ok(None) => Found { path: path.to_owned(), run: None, state: State::Alive },
+        Err(error) => Found { path: path.to_owned(), run: None, state: State::Unreadable(error.to_string()) },
+    }
+}
+
+/// Waits, for as long as it takes, until the run of the log at `path` is not alive any more, and then recovers it. `ready` is called when it waits.
+/// This is what a guardian does.
+pub async fn recover_when_it_dies(path: &Path, ready: impl FnOnce(), reach: &Reach<'_>) -> Found {
+    match RunLog::take_over_when_free(path, ready) {
+        Ok(log) => recover_taken(path, &log, reach).await,
+        Err(error) => Found { path: path.to_owned(), run: None, state: State::Unreadable(error.to_string()) },
+    }
+}
+
+/// `log` is locked by us.
+async fn recover_taken(path: &Path, log: &RunLog, reach: &Reach<'_>) -> Found {
+    let found = |run, state| Found { path: path.to_owned(), run, state };
+    // Read under the lock: what another recovery did is in it.
+    let record = match RunRecord::read(path) {
+        Ok(record) => record,
+        Err(error) => return found(None, State::Unreadable(error.to_string())),
+    };
+    let run = Some((record.begun.run.clone(), record.begun.vm.clone()));
+    let rebooted = record.begun.boot_id != reach.boot_id;
+    // Runs of the first format did not lock their log.
+    if record.begun.format != FORMAT && !rebooted && is_stillpoint(record.begun.pid) {
+        return found(run, State::Alive);
+    }
+    let held: Vec<Held> = record.held().into_iter().filter(Held::may_be_there).collect();
+    if held.is_empty() {
+        close(path, log, &record, reach, Vec::new());
+        return found(run, State::Nothing);
+    }
+    tracing::warn!(run = %record.begun.run, vm = record.begun.vm, "recovering a run that died");
+    let resumed = resume_origins(&held, reach);
+    let means = means(&held, reach, rebooted);
+    let (mut freed, mut by_itself, mut left) = (Vec::new(), Vec::new(), Vec::new());
+    // Last taken first: a guest that stands still does not wait for volumes.
+    for one in held.into_iter().rev() {
+        match release(&one, &means, rebooted).await {
+            Ok(Released::ByItself(within)) => by_itself.push((one.clone(), within)),
+            Ok(Released::Gone | Released::Thawed(_)) => freed.push(one.clone()),
+            Err(why) => {
+                left.push((one, why));
+                continue;
+            }
+        }
+        write(log, reach, &record, Mark::Done { step: Step::Recover, frees: vec![one], detail: None });
+    }
+    // Its tables are those of an attach that was cut off, until they are made anew without its snapshot.
+    for origin in resumed {
+        if let Err(error) = reach.lvm.refresh(&origin) {
+            tracing::error!(%origin, %error, "`lvchange --refresh` makes its tables what its metadata says");
+        }
+    }
+    close(path, log, &record, reach, left.iter().map(|(held, _)| held.clone()).collect());
+    found(run, State::Dead { freed, by_itself, left })
+}
+
+fn is_stillpoint(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "stillpoint")
+}
+
+/// An origin that LVM was killed at hangs, and its guest's thaw with it.
+fn resume_origins(held: &[Held], reach: &Reach<'_>) -> Vec<LvName> {
+    let mut resumed = Vec::new();
+    for one in held {
+        if let Held::Cow { origin, .. } = one {
+            match reach.lvm.resume(origin) {
+                Ok(true) => {
+                    tracing::warn!(%origin, "resumed: it had been left suspended");
+                    resumed.push(origin.clone());
+                }
+                Ok(false) => {}
+                Err(error) => tracing::error!(%origin, %error, "whether it is suspended is not known"),
+            }
+        }
+    }
+    resumed
+}
+
+fn means(held: &[Held], reach: &Reach<'_>, rebooted: bool) -> Means {
+    let endpoint = held.iter().find_map(|one| match one {
+        Held::Frozen { agent } | Held::Markers { agent, .. } => Some(agent),
+        _ => None,
+    });
+    let agent: Option<SharedAgent> = endpoint.and_then(|endpoint| (reach.agent)(endpoint).ok());
+    let bound = |deadline: Duration| if rebooted { deadline.min(AFTER_A_REBOOT) } else { deadline };
+    Means {
+        lvm: reach.lvm.clone(),
+        agent,
+        thaw_deadline: bound(reach.thaw_deadline),
+        unmark_deadline: bound(reach.unmark_deadline),
+    }
+}
+
+/// Releases it, with a second try: what was in the way may have passed. A freeze and a lock end with their host.
+async fn release(one: &Held, means: &Means, rebooted: bool) -> Result<Released, Cause> {
+    let released = match one.release(means).await {
+        Err(first) if !rebooted => {
+            tracing::warn!("{first}; trying once more");
+            one.release(means).await
+        }
+        released => released,
+    };
+    match (one, released) {
+        (Held::Lock { .. }, _) if rebooted => Ok(Released::Gone),
+        (Held::Frozen { .. }, Err(why)) if rebooted && why.kind == Kind::GuestMayBeFrozen => Ok(Released::Gone),
+        (_, released) => released,
+    }
+}
+
+fn close(path: &Path, log: &RunLog, record: &RunRecord, reach: &Reach<'_>, left: Vec<Held>) {
+    let exit = if left.is_empty() { Exit::Failed } else { Exit::NeedsPerson };
+    if record.begun.format != FORMAT && left.is_empty() {
+        // It is not read again.
+        let done = path.with_extension("jsonl.recovered");
+        if let Err(error) = std::fs::rename(path, done) {
+            tracing::warn!(path = %path.display(), %error, "the log of a run that was recovered stays");
+        }
+        return;
+    }
+    let says_so = record.is_closed() && record.held() == left;
+    if !says_so {
+        write(log, reach, record, Mark::Closed { exit: exit.code(), left });
+    }
+}
+
+fn write(log: &RunLog, reach: &Reach<'_>, record: &RunRecord, mark: Mark) {
+    // Lines of another format cannot stand in one log.
+    if record.begun.format != FORMAT {
+        return;
+    }
+    let elapsed_ms = record.entries.last().map_or(0, |last| last.elapsed_ms);
+    if let Err(error) = log.append_synced(&Entry { at: reach.clock.utc(), elapsed_ms, mark }) {
+        // The next recovery does it again, which is as well.
+        tracing::warn!(%error, "what was recovered is not in the run's log");
+    }
+}
