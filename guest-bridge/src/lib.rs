@@ -6,3 +6,4 @@ pub mod agent;
 pub mod call_log;
 pub mod database;
 pub mod places;
+pub mod watchdog;

@@ -9,13 +9,17 @@ use std::{
     fs,
     io::Write,
     os::unix::net::UnixStream,
+    path::PathBuf,
     process::{Child, Command},
     time::Duration,
 };
 
-use guest_bridge::agent::{
-    AgentError, Endpoint, Exit, FreezeScope, FreezeStatus, Mountpoints, Program, QgaTransport, exec, exec_status,
-    freeze, freeze_status, fsinfo, info, ping, read_file, run, thaw, thaw_until_sure,
+use guest_bridge::{
+    agent::{
+        AgentError, Endpoint, Exit, FreezeScope, FreezeStatus, Mountpoints, Program, QgaTransport, exec, exec_status,
+        freeze, freeze_status, fsinfo, info, ping, read_file, run, thaw, thaw_until_sure,
+    },
+    watchdog::{Disarmed, Token, WatchdogError, arm, disarm},
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -32,6 +36,8 @@ use tokio::time::sleep;
 
 /// Long enough for an answer that comes.
 const PLENTY: Duration = Duration::from_secs(30);
+/// Never, in a test.
+const LATER: Duration = Duration::from_secs(600);
 /// Long enough to send and not be answered.
 const SHORT: Duration = Duration::from_millis(500);
 
@@ -77,9 +83,30 @@ impl Guest {
         FreezeScope::Mountpoints(Mountpoints::new(vec![self.mountpoint()]).unwrap())
     }
 
+    /// Arms a watchdog of its filesystem.
+    async fn arm(&self, agent: &mut QgaTransport, after: Duration) -> Watchdog {
+        let token = Token::new();
+        let armed = arm(agent, &token, &[self.mountpoint()], after, PLENTY).await.unwrap();
+        assert_eq!((&armed.thaws, &armed.cannot_thaw), (&vec![self.mountpoint()], &vec![]));
+        Watchdog { token, directory: armed.directory }
+    }
+
     /// A program that writes into the filesystem, and so waits while it is frozen.
     fn writer(&self) -> Child {
         Command::new("mkdir").arg(self.mount.path("written")).spawn().unwrap()
+    }
+}
+
+/// Its folder is on this machine, and goes with the value.
+struct Watchdog {
+    token: Token,
+    directory: PathBuf,
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        // Without it, it does nothing.
+        fs::remove_dir_all(&self.directory).ok();
     }
 }
 
@@ -296,4 +323,48 @@ async fn a_regular_file_is_read_whole_within_its_bound() {
     assert!(matches!(error, AgentError::FileTooLong { .. }), "{error}");
     let error = read_file(&mut agent, "/nonexistent", 1, PLENTY).await.unwrap_err();
     assert!(error.to_string().contains("/nonexistent"), "{error}");
+}
+
+#[tokio::test]
+async fn a_watchdog_thaws_while_the_agent_believes_it_is_frozen() {
+    let guest = Guest::start().await;
+    let mut agent = guest.transport();
+    let watchdog = guest.arm(&mut agent, Duration::from_secs(2)).await;
+    assert_eq!(freeze(&mut agent, &guest.scope(), PLENTY).await.unwrap(), 1);
+    assert!(guest.writer().wait().unwrap().success());
+
+    assert_eq!(freeze_status(&mut agent, PLENTY).await.unwrap(), FreezeStatus::Frozen);
+    let refused = disarm(&mut agent, &watchdog.token, PLENTY).await;
+    assert!(matches!(refused, Err(WatchdogError::Agent(AgentError::Frozen { .. }))), "{refused:?}");
+    assert_eq!(thaw_until_sure(&mut agent, PLENTY).await.unwrap().count, Some(0));
+    assert_eq!(disarm(&mut agent, &watchdog.token, PLENTY).await.unwrap(), Disarmed::HasThawed);
+}
+
+#[tokio::test]
+async fn a_watchdog_that_is_disarmed_after_the_thaw_has_done_nothing() {
+    let guest = Guest::start().await;
+    let mut agent = guest.transport();
+    let watchdog = guest.arm(&mut agent, LATER).await;
+    freeze(&mut agent, &guest.scope(), PLENTY).await.unwrap();
+    assert_eq!(thaw_until_sure(&mut agent, PLENTY).await.unwrap().count, Some(1));
+    assert_eq!(disarm(&mut agent, &watchdog.token, PLENTY).await.unwrap(), Disarmed::InTime);
+}
+
+#[tokio::test]
+async fn a_watchdog_outlives_the_agent_and_holds_nothing_of_it() {
+    let mut guest = Guest::start().await;
+    let watchdog = guest.arm(&mut guest.transport(), LATER).await;
+    let pid = fs::read_to_string(watchdog.directory.join("armed/pid")).unwrap();
+    let open = |number: &str| fs::read_link(format!("/proc/{}/fd/{number}", pid.trim()));
+    assert_eq!([open("0"), open("1"), open("2")].map(Result::unwrap), ["/dev/null"; 3].map(PathBuf::from));
+    guest.agent = PrivateAgent::start(&[]);
+    assert_eq!(disarm(&mut guest.transport(), &watchdog.token, PLENTY).await.unwrap(), Disarmed::InTime);
+}
+
+#[tokio::test]
+async fn where_no_program_may_be_started_no_watchdog_is_armed() {
+    let guest = Guest::start_with(&["-b", "guest-exec"]).await;
+    let error = arm(&mut guest.transport(), &Token::new(), &[guest.mountpoint()], LATER, PLENTY).await.unwrap_err();
+    assert!(matches!(error, WatchdogError::Agent(AgentError::Unavailable { .. })), "{error}");
+    assert!(error.hint().unwrap().contains("guest-exec"));
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::{Agent, AgentError, BoxFuture, Endpoint, Exit, Finished, Program, Request, millis, reply};
-use crate::{call_log::CallLog, places::SimulatedPlaces};
+use crate::{call_log::CallLog, places::SimulatedPlaces, watchdog::SimulatedWatchdogs};
 
 /// What an agent accepts while it believes its filesystems frozen (`ga_freeze_allowlist` in QEMU's `qga/main.c`).
 const WHILE_FROZEN: [&str; 6] =
@@ -59,6 +59,7 @@ struct Guest {
     kernel_frozen: BTreeSet<String>,
     programs: Programs,
     places: SimulatedPlaces,
+    watchdogs: SimulatedWatchdogs,
     ended: BTreeMap<i64, Finished>,
     next_pid: i64,
     calls: usize,
@@ -71,7 +72,7 @@ struct Guest {
 /// A healthy guest with an agent, and a handle to it: clones are the same guest.
 ///
 /// Its programs end at once with exit code 0 and print nothing, unless [`SimulatedGuest::runs`] says otherwise. What asks where
-/// things lie, and marks filesystems, is answered.
+/// things lie, marks filesystems, and arms a watchdog, is answered.
 #[derive(Clone)]
 pub struct SimulatedGuest(Arc<Mutex<Guest>>);
 
@@ -88,6 +89,7 @@ impl SimulatedGuest {
             kernel_frozen: BTreeSet::new(),
             programs: Box::new(|_| Finished { exit: Exit::Code(0), stdout: Vec::new(), stderr: Vec::new() }),
             places: SimulatedPlaces::default(),
+            watchdogs: SimulatedWatchdogs::default(),
             ended: BTreeMap::new(),
             next_pid: 1000,
             calls: 0,
@@ -154,6 +156,19 @@ impl SimulatedGuest {
         self.guest().kernel_frozen.clear();
     }
 
+    /// The time of the watchdogs that are armed in it has come: they thaw everything, if there are any, and the agent does not notice.
+    pub fn watchdog_acts(&self) {
+        let mut guest = self.guest();
+        if guest.watchdogs.act() {
+            guest.kernel_frozen.clear();
+        }
+    }
+
+    /// The tokens of the watchdogs that are armed in it and were not disarmed, in their order.
+    pub fn watchdogs(&self) -> Vec<String> {
+        self.guest().watchdogs.armed().map(str::to_owned).collect()
+    }
+
     fn guest(&self) -> MutexGuard<'_, Guest> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -205,9 +220,12 @@ impl Guest {
         let what = match command {
             "guest-exec" => {
                 let program = program(arguments);
-                match SimulatedPlaces::question(&program) {
-                    Some(question) => [&["places".to_owned()], question].concat(),
-                    None => [vec![program.path], program.args].concat(),
+                if let Some(question) = SimulatedPlaces::question(&program) {
+                    [&["places".to_owned()], question].concat()
+                } else if let Some(question) = SimulatedWatchdogs::question(&program) {
+                    [vec!["watchdog".to_owned()], question].concat()
+                } else {
+                    [vec![program.path], program.args].concat()
                 }
             }
             "guest-fsfreeze-freeze-list" => strings(arguments.get("mountpoints")),
@@ -251,8 +269,9 @@ impl Guest {
             }
             "guest-exec" => {
                 let program = program(arguments);
-                let places = self.places.answer(&program, &self.mountpoints);
-                let finished = places.unwrap_or_else(|| (self.programs)(&program));
+                let answer = self.places.answer(&program, &self.mountpoints);
+                let answer = answer.or_else(|| self.watchdogs.answer(&program, &self.mountpoints));
+                let finished = answer.unwrap_or_else(|| (self.programs)(&program));
                 self.next_pid += 1;
                 self.ended.insert(self.next_pid, finished);
                 json!({ "pid": self.next_pid })

@@ -1,4 +1,4 @@
-//! An agent that runs the script on this machine, with the mounts of the test in place of this machine's.
+//! An agent that runs our scripts on this machine, with the mounts of the test in place of this machine's.
 
 use std::{
     collections::BTreeMap,
@@ -22,6 +22,8 @@ pub struct LocalAgent {
     folder: PathBuf,
     /// Stands for `/dev/disk/by-uuid`.
     pub by_uuid: PathBuf,
+    /// Stands for the folders in memory that a watchdog may live in.
+    pub memory: String,
     /// Holds the table of mounts, and busybox's programs.
     private: TempDir,
     ended: BTreeMap<u32, Value>,
@@ -37,7 +39,7 @@ impl LocalAgent {
         if shell == "busybox" {
             assert!(Command::new("busybox").arg("--install").arg("-s").arg(&programs).status().unwrap().success());
         }
-        Self { shell, folder: folder.to_owned(), by_uuid, private, ended: BTreeMap::new() }
+        Self { shell, folder: folder.to_owned(), by_uuid, memory: String::new(), private, ended: BTreeMap::new() }
     }
 
     fn table(&self) -> PathBuf {
@@ -59,6 +61,7 @@ impl LocalAgent {
         let given = arguments["arg"].as_array().unwrap().iter().map(|argument| match argument.as_str().unwrap() {
             "/proc/self/mountinfo" => table.to_str().unwrap(),
             "/dev/disk/by-uuid" => by_uuid,
+            "/run /dev/shm" => &self.memory,
             other => other,
         });
         let mut command = Command::new(self.shell);
@@ -75,10 +78,10 @@ impl LocalAgent {
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         // udev's links have the name of their folder.
         let out = out.replace(by_uuid, "/dev/disk/by-uuid");
-        assert_eq!(err, "", "the script has nothing to say beside its answer");
+        assert!(err.is_empty() || !output.status.success(), "the script has nothing to say beside its answer: {err}");
         let status = json!({
             "exited": true, "exitcode": output.status.code().unwrap(),
-            "out-data": BASE64_STANDARD.encode(out.as_bytes()), "err-data": "",
+            "out-data": BASE64_STANDARD.encode(out.as_bytes()), "err-data": BASE64_STANDARD.encode(err.as_bytes()),
         });
         self.ended.insert(pid, status);
         json!({ "pid": pid })
