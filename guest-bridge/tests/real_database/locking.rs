@@ -12,8 +12,8 @@ use guest_bridge::database::{
 
 use super::server::PrivateServer;
 
-const SOON: Duration = Duration::from_secs(20);
-const TERMS: LockTerms =
+pub const SOON: Duration = Duration::from_secs(20);
+pub const TERMS: LockTerms =
     LockTerms { lock_deadline: Duration::from_secs(2), expiry: Duration::from_secs(60), statement_deadline: SOON };
 
 async fn described(open: &OpenSession) -> Server {

@@ -3,6 +3,7 @@
 
 mod acknowledged;
 mod agent;
+mod galera;
 mod locking;
 mod net;
 mod option_files;

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     thread,
+    time::{Duration, Instant},
 };
 
 use guest_bridge::database::{
@@ -51,6 +52,9 @@ impl PrivateServer {
             "--performance-schema-instrument=wait/lock/metadata/sql/mdl=ON",
         ];
         let server = Mariadbd::start(&data, &[&always, options].concat());
+        if options.contains(&"--wsrep-on=ON") {
+            wait_until_ready(&server);
+        }
         server.sql("CREATE DATABASE shop; CREATE TABLE shop.orders (id INT PRIMARY KEY); CREATE TABLE shop.visits (id INT PRIMARY KEY);");
         let quoted = PASSWORD.replace('\\', "\\\\").replace('\'', "\\'");
         server.sql(&format!("CREATE USER stillpoint IDENTIFIED BY '{quoted}'; GRANT ALL ON *.* TO stillpoint;"));
@@ -99,6 +103,15 @@ impl PrivateServer {
             .filter(|entry| fs::read(entry.path().join("cmdline")).is_ok_and(|line| is_one(&line)))
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
             .collect()
+    }
+}
+
+/// A node of a cluster listens before it has formed one.
+fn wait_until_ready(node: &Mariadbd) {
+    let started = Instant::now();
+    while !node.sql("SHOW GLOBAL STATUS LIKE 'wsrep_ready'").ends_with("ON") {
+        assert!(started.elapsed() < Duration::from_secs(60), "the node forms no cluster:\n{}", node.log());
+        thread::sleep(Duration::from_millis(50));
     }
 }
 
