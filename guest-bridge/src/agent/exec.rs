@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
 use super::request::{SHORT_REPLY_MAX_BYTES, ask, base64_reply_max_bytes};
-use super::{Agent, AgentError, millis};
+use super::{Agent, AgentError, Pid, millis};
 
 /// The first pause between two looks at a running program; each next one is twice as long.
 const POLL_FIRST: Duration = Duration::from_millis(5);
@@ -21,19 +21,6 @@ const STATUS_CALL: Duration = Duration::from_secs(10);
 const STREAM_MAX_BYTES: usize = 16 << 20;
 /// Of both streams.
 const STATUS_REPLY_MAX_BYTES: usize = base64_reply_max_bytes(2 * STREAM_MAX_BYTES);
-
-/// A process of the guest, as its agent numbers it: a Linux pid, a Windows handle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Pid(
-    /// The number.
-    pub i64,
-);
-
-impl fmt::Display for Pid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// A program to start in the guest: an argument vector, never a shell line.
 #[derive(Clone, Default)]

@@ -16,6 +16,7 @@ mod file;
 mod filesystems;
 mod freeze;
 mod info;
+mod pid;
 mod reply;
 mod request;
 #[cfg(any(test, feature = "scripted"))]
@@ -33,11 +34,12 @@ use serde_json::Value;
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::AgentError;
 pub(crate) use error::guest_text;
-pub use exec::{Exit, Finished, Pid, Program, exec, exec_status, run};
+pub use exec::{Exit, Finished, Program, exec, exec_status, run};
 pub use file::{FileHandle, READ_COUNT_MAX_BYTES, file_close, file_open, file_read, read_file};
 pub use filesystems::{Disk, Filesystem, PciAddress, fsinfo};
 pub use freeze::{FreezeScope, FreezeStatus, Mountpoints, Thawed, freeze, freeze_status, thaw, thaw_until_sure};
 pub use info::{AgentInfo, info, ping};
+pub use pid::Pid;
 pub use request::Request;
 #[cfg(any(test, feature = "scripted"))]
 pub use scripted::{Line, ScriptedAgent, expect};

@@ -1,46 +1,13 @@
 //! What can go wrong with a database session.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
 use super::{
-    hint,
+    Statement, hint,
     holder::Holder,
     lock_method::{LockMethod, WAITS_FOR_BACKUPS},
 };
 use crate::agent::AgentError;
-
-/// A statement as it may be shown: one line, 200 characters at most, control characters escaped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Statement(String);
-
-impl Statement {
-    /// The most characters of a statement that are shown.
-    pub const MAX_CHARS: usize = 200;
-
-    /// Makes `text` fit to be shown.
-    pub fn new(text: &str) -> Self {
-        let mut shown = String::new();
-        for (count, char) in text.trim().chars().enumerate() {
-            if count == Self::MAX_CHARS {
-                shown.push('…');
-                break;
-            }
-            // Bidirectional overrides too: they would let a query repaint the line that quotes it.
-            if char.is_control() || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
-                shown.extend(char.escape_default());
-            } else {
-                shown.push(char);
-            }
-        }
-        Self(shown)
-    }
-}
-
-impl fmt::Display for Statement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Why a session could not be opened, or a statement not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -171,7 +138,7 @@ pub enum DatabaseError {
 }
 
 fn held_by(statement: &Statement, holders: &[Holder], diagnosis_failed: Option<&DatabaseError>) -> String {
-    let other = match statement.0 == WAITS_FOR_BACKUPS {
+    let other = match statement.as_str() == WAITS_FOR_BACKUPS {
         true => "; another backup holds it (mariadb-backup, mydumper, or another run of this)",
         false => "",
     };
@@ -193,9 +160,9 @@ impl DatabaseError {
             Self::Credentials { .. } => "the file has a section [client] with user and password, and mode 0600",
             Self::Unreachable { problem, .. } => hint::unreachable(problem),
             Self::TurnedAway { code, problem, .. } => hint::turned_away(*code, problem),
-            Self::AccessDenied { address, message, .. } => hint::denied(address, &message.0),
+            Self::AccessDenied { address, message, .. } => hint::denied(address, message.as_str()),
             Self::MayNot { grant, .. } => return Some(Cow::Owned(format!("on the server: {grant}"))),
-            Self::LockNotGranted { statement, holders, .. } => hint::not_granted(&statement.0, holders),
+            Self::LockNotGranted { statement, holders, .. } => hint::not_granted(statement.as_str(), holders),
             Self::TimedOut { .. } | Self::Lost { .. } | Self::Closed { .. } => {
                 "the server freed this session's locks when the session ended; see its error log"
             }

@@ -25,6 +25,7 @@ pub mod scripted;
 pub mod server;
 #[cfg(any(test, feature = "scripted"))]
 pub mod simulated;
+mod statement;
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,8 +33,9 @@ use futures_util::{FutureExt, future::BoxFuture};
 
 pub use batch::{Answers, Timed};
 pub use credentials::Credentials;
-pub use error::{DatabaseError, Statement};
+pub use error::DatabaseError;
 pub use rows::Rows;
+pub use statement::Statement;
 
 /// One session of a database server.
 ///
