@@ -71,7 +71,7 @@ fn mariadb() -> Server {
 fn survey() -> Survey {
     Survey {
         is_off: false,
-        places: Ok(Places { mounts: Vec::new(), paths: Vec::new(), more: false }),
+        places: Ok(Places::default()),
         disks: vec![disk("vg/root", 10 * GIB, 100 * GIB), disk("vg/data", 20 * GIB, 100 * GIB)],
         guest: Some(guest(&["guest-exec", "guest-exec-status"])),
         server: Some(mariadb()),

@@ -1,12 +1,12 @@
 //! Writing markers to the guest's filesystems, and removing them.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
     DeviceNumber, MarkerName, Mount, PlacesError,
     lies_on::Told,
-    mountinfo::{Line, Uuids, mounts},
-    script::{BY_UUID, MOUNTINFO, ask, path_lines},
+    mountinfo::{self, Line, Uuids, mounts},
+    script::{BY_UUID, MOUNTINFO, ask, askable, path_lines},
 };
 use crate::agent::{Agent, guest_text};
 
@@ -97,6 +97,7 @@ pub async fn mark(agent: &mut dyn Agent, name: &MarkerName, deadline: Duration) 
 }
 
 /// Removes the markers, wherever they are, and tells where `files` are, symlinks followed. To remove what is gone already is a success.
+/// A path that cannot be asked about keeps no marker in the guest: it is not known where that file is.
 ///
 /// # Errors
 /// See [`PlacesError`]. The markers may be gone also then.
@@ -106,7 +107,8 @@ pub async fn unmark(
     files: &[PathBuf],
     deadline: Duration,
 ) -> Result<Unmarked, PlacesError> {
-    let files_input = path_lines(files)?;
+    let askable: Vec<PathBuf> = askable(files).cloned().collect();
+    let files_input = path_lines(&askable)?;
     let (table, mounts) = mounted(agent, deadline).await?;
     // One whose name is no line had none written to it.
     let asked: Vec<(Mount, String)> = mounts
@@ -129,8 +131,12 @@ pub async fn unmark(
         left.push((format!("{}/{name}", mount.mountpoint.trim_end_matches('/')), why));
     }
     let mut told = told.iter().map(Vec::as_slice);
-    let place = |path: &PathBuf| Ok(FilePlace { path: path.clone(), at: Told::read(told.next())?.at(&table) });
-    let files = files.iter().map(place).collect::<Result<_, PlacesError>>()?;
+    let mut at = BTreeMap::new();
+    for path in &askable {
+        at.insert(path, Told::read(told.next())?.at(&table));
+    }
+    let place = |path: &PathBuf| FilePlace { path: path.clone(), at: at.get(path).copied().flatten() };
+    let files = files.iter().map(place).collect();
     match told.next() {
         None => Ok(Unmarked { left, files }),
         Some(more) => Err(PlacesError::line("this is of no path", more)),
@@ -142,7 +148,7 @@ const NO_ANSWER: &str = "it gave no answer in time";
 async fn mounted(agent: &mut dyn Agent, deadline: Duration) -> Result<(Vec<Line>, Vec<Mount>), PlacesError> {
     let parts = ask(agent, &["look", MOUNTINFO, BY_UUID, "0"], Vec::new(), deadline).await?;
     let [table, ..] = parts.as_slice() else { return Err(wrong_parts(parts.len(), 3)) };
-    let table = table.iter().map(|line| Line::parse(line)).collect::<Result<Vec<_>, _>>()?;
+    let table = mountinfo::table(table)?;
     let mounts = mounts(&table, &Uuids::default())?;
     Ok((table, mounts))
 }

@@ -33,7 +33,7 @@ pub use simulated::SimulatedPlaces;
 
 use crate::agent::Agent;
 use lies_on::Told;
-use mountinfo::{Line, Uuids, mounts};
+use mountinfo::{Uuids, mounts, on_untold_devices};
 use script::{BY_UUID, MOUNTINFO, ask, path_lines};
 
 /// How many places are told besides the paths that were asked about.
@@ -64,6 +64,8 @@ pub struct On {
 pub struct Places {
     /// The filesystems on block devices, each once.
     pub mounts: Vec<Mount>,
+    /// The types of those that can be written to and lie on devices that nothing tells, such as zfs.
+    pub on_untold_devices: Vec<String>,
     /// The paths that were asked about, in their order, and behind them what leads out of them.
     pub paths: Vec<Place>,
     /// More leads out of them than is told here, or not all of them could be looked through.
@@ -86,7 +88,7 @@ pub async fn look(agent: &mut dyn Agent, paths: &[PathBuf], deadline: Duration) 
     let [table, uuids, told] = parts.as_slice() else {
         return Err(PlacesError::Unexpected { detail: format!("it has {} parts in place of 3", parts.len()) });
     };
-    let table = table.iter().map(|line| Line::parse(line)).collect::<Result<Vec<_>, _>>()?;
+    let table = mountinfo::table(table)?;
     let uuids = Uuids::parse(uuids, Path::new(BY_UUID))?;
     let mut lines = told.iter().map(Vec::as_slice);
     let asked = paths.iter().map(|path| Ok((path.clone(), Told::read(lines.next())?)));
@@ -108,5 +110,6 @@ pub async fn look(agent: &mut dyn Agent, paths: &[PathBuf], deadline: Duration) 
             paths.push(place);
         }
     }
-    Ok(Places { mounts: mounts(&table, &uuids)?, paths, more })
+    let on_untold_devices = on_untold_devices(&table);
+    Ok(Places { mounts: mounts(&table, &uuids)?, on_untold_devices, paths, more })
 }

@@ -1,7 +1,7 @@
 //! The kernel's table of mounts, as proc_pid_mountinfo(5) specifies it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
@@ -9,11 +9,17 @@ use std::{
 
 use super::{DeviceNumber, Mount, PlacesError};
 
+/// How many mounts are looked through for each path: a guest with thousands of containers has room.
+const MAX_LINES: usize = 10_000;
+
 /// How many filesystems on block devices a guest may have.
 const MAX_MOUNTS: usize = 1000;
 
 /// Filesystems that have a device number of nobody's, and lie on a device all the same.
 const ON_A_DEVICE_OF_ANOTHER_NUMBER: &str = "btrfs";
+
+/// Filesystems on the devices of a pool, whose mounts name the pool.
+const ON_UNTOLD_DEVICES: [&str; 2] = ["bcachefs", "zfs"];
 
 /// One line of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +56,21 @@ impl Line {
     fn is_on_a_device(&self) -> bool {
         self.device.major != 0 || self.fs_type == ON_A_DEVICE_OF_ANOTHER_NUMBER && self.source.starts_with("/dev/")
     }
+}
+
+/// The whole table.
+pub(super) fn table(lines: &[Vec<u8>]) -> Result<Vec<Line>, PlacesError> {
+    if lines.len() > MAX_LINES {
+        return Err(PlacesError::Unexpected { detail: format!("it names {} mounts", lines.len()) });
+    }
+    lines.iter().map(|line| Line::parse(line)).collect()
+}
+
+/// The types of filesystems that can be written to and lie on devices that the table does not tell.
+pub(super) fn on_untold_devices(lines: &[Line]) -> Vec<String> {
+    let is_one =
+        |line: &&Line| line.device.major == 0 && !line.read_only && ON_UNTOLD_DEVICES.contains(&line.fs_type.as_str());
+    lines.iter().filter(is_one).map(|line| line.fs_type.clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Undoes `\040` and its like.
@@ -212,6 +233,20 @@ mod tests {
         found.sort();
         assert_eq!(found, [None, Some("aaaa".to_owned()), Some("bbbb".to_owned())]);
         Uuids::parse(&[b"zz 1 /x".to_vec()], Path::new("/")).unwrap_err();
+    }
+
+    #[test]
+    fn what_lies_in_a_pool_is_told_by_its_type() {
+        let text = "1 0 0:20 / / rw - zfs rpool/ROOT rw\n2 1 0:21 / /home rw - zfs rpool/home rw\n\
+                    3 1 0:22 / /old ro - bcachefs /dev/a:/dev/b ro\n4 1 0:23 / /tmp rw - tmpfs tmpfs rw";
+        assert_eq!(on_untold_devices(&lines(text)), ["zfs"]);
+    }
+
+    #[test]
+    fn more_mounts_than_can_be_looked_through_are_an_error() {
+        let line = b"1 0 0:20 / /x rw - tmpfs tmpfs rw".to_vec();
+        table(&vec![line.clone(); MAX_LINES]).unwrap();
+        assert!(matches!(table(&vec![line; MAX_LINES + 1]), Err(PlacesError::Unexpected { .. })));
     }
 
     #[test]

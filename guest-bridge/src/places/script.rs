@@ -74,6 +74,11 @@ pub(super) fn path_lines(paths: &[PathBuf]) -> Result<Vec<u8>, PlacesError> {
     Ok(lines)
 }
 
+/// As many of `paths` as can be asked about in one go, without those that are no line.
+pub(super) fn askable(paths: &[PathBuf]) -> impl Iterator<Item = &PathBuf> {
+    paths.iter().filter(|path| what_is_wrong_with(path).is_none()).take(MAX_PATHS)
+}
+
 fn what_is_wrong_with(path: &Path) -> Option<&'static str> {
     let bytes = path.as_os_str().as_bytes();
     match () {

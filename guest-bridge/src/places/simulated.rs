@@ -200,9 +200,11 @@ mod tests {
         assert_eq!(marked.refused[0].reason, "No space left on device");
         assert_eq!(guest.markers(), [format!("/{name}"), format!("/srv/{name}")]);
 
-        let unmarked = unmark(&mut guest, &name, &["/srv/ibdata1".into()], SOON).await.unwrap();
+        let files = ["no/path".into(), "/srv/ibdata1".into(), "/a\nb".into()];
+        let unmarked = unmark(&mut guest, &name, &files, SOON).await.unwrap();
         assert_eq!((unmarked.left, guest.markers()), (vec![], vec![]));
-        assert_eq!(unmarked.files[0].at, Some((DeviceNumber { major: MAJOR, minor: 1 }, 8)));
+        let at = unmarked.files.iter().map(|file| file.at).collect::<Vec<_>>();
+        assert_eq!(at, [None, Some((DeviceNumber { major: MAJOR, minor: 1 }, 8)), None]);
         assert!(log.entries().contains(&format!("agent: guest-exec places mark {name} 2")));
     }
 }

@@ -56,7 +56,7 @@ fn place(path: &str, major: u32, minor: u32, mountpoint: &str) -> Place {
 
 /// What is said of a guest with these, whose job has `vg/root` with the UUID `aa`.
 fn said(mounts: Vec<Mount>, paths: Vec<Place>, ignored: &[&str]) -> Vec<String> {
-    let places = Places { mounts, paths, more: false };
+    let places = Places { mounts, paths, ..Places::default() };
     let ignored: Vec<String> = ignored.iter().map(ToString::to_string).collect();
     notes(&placed(&places, &ignored, &[disk("root", &["aa"])]), &places, &ignored)
 }
@@ -101,7 +101,7 @@ fn a_mountpoint_to_leave_out_that_is_none_is_said() {
 #[test]
 fn a_filesystem_without_a_uuid_or_with_that_of_another_cannot_be_told_beforehand() {
     assert!(said(vec![mount(1, "/", None)], Vec::new(), &[])[0].contains("its marker will show"));
-    let places = Places { mounts: vec![mount(1, "/", Some("aa"))], paths: Vec::new(), more: false };
+    let places = Places { mounts: vec![mount(1, "/", Some("aa"))], ..Places::default() };
     let clones = [disk("root", &["aa"]), disk("clone", &["aa"])];
     assert_eq!(placed(&places, &[], &clones)[0].seems, Seems::Unknown);
 }
