@@ -97,12 +97,12 @@ fn the_files_that_are_asked_for_are_the_logs_and_mysqls_own_name() {
     assert_eq!(files(Some(&server()), None), [PathBuf::from("/var/lib/mysql/ib_logfile0")]);
     let mysql = Server { flavour: Flavour::MySql, server_uuid: Some("aa".to_owned()), ..server() };
     assert_eq!(files(Some(&mysql), None), [PathBuf::from("/var/lib/mysql/auto.cnf")]);
-    assert_eq!(files(None, None), [PathBuf::new(); 0]);
+    assert_eq!(files(None, None), [] as [PathBuf; 0]);
 }
 
 #[test]
 fn a_binlogs_name_with_a_slash_in_it_leads_nowhere() {
     let server = Server { log_bin_basename: Some("/srv/log/binlog".into()), ..server() };
     let odd = Coordinates { file: "../../etc/shadow".to_owned(), ..coordinates(END, "0-1-7") };
-    assert_eq!(files(Some(&server), Some(&odd)), [PathBuf::new(); 0]);
+    assert_eq!(files(Some(&server), Some(&odd)), [] as [PathBuf; 0]);
 }
