@@ -154,17 +154,16 @@ fn identity_doubts(identity: &Identity) -> Vec<Doubt> {
     };
     let mut doubts: Vec<Doubt> = looked.filesystems.iter().filter_map(missing).collect();
     let has_fate = |wanted: fn(&Fate) -> bool| looked.filesystems.iter().any(|one| wanted(&one.fate));
-    let is_some_here = has_fate(|fate| matches!(fate, Fate::Found(_) | Fate::Refused(_)));
+    let is_some_here = has_fate(|fate| matches!(fate, Fate::Found(_) | Fate::Unseen(_) | Fate::Refused(_)));
     if !is_some_here && has_fate(|fate| *fate == Fate::Missing) {
         let text = "none of the guest's filesystems is on these disks: are they another VM's?";
         doubts.push(Doubt::new(Grade::Crash, Indication::IdentityNotProven, text));
     }
     doubts.extend(looked.database.iter().filter_map(|place| not_in_image(place, looked)));
-    if !looked.is_all_of_database {
-        let text = "the database's directories have more links in them than are looked at: whether all it keeps is in this \
-                    backup is not proven";
-        doubts.push(Doubt::new(Grade::Filesystem, Indication::IdentityNotProven, text));
-    }
+    doubts.extend(looked.database_unseen.iter().map(|why| {
+        let text = format!("whether all that the database keeps is in this backup is not proven: {why}");
+        Doubt::new(Grade::Filesystem, Indication::IdentityNotProven, text)
+    }));
     doubts
 }
 
@@ -181,7 +180,7 @@ fn missing(Filesystem { mount, fate }: &Filesystem) -> Option<Doubt> {
                      `ignore_mounts`"
             ),
         )),
-        Fate::Refused(why) => Some(Doubt::new(
+        Fate::Unseen(why) | Fate::Refused(why) => Some(Doubt::new(
             Grade::Filesystem,
             Indication::IdentityNotProven,
             format!("which volume is {name} is not proven: {why}"),
@@ -202,7 +201,9 @@ fn not_in_image(place: &Place, looked: &Looked) -> Option<Doubt> {
                 Some(Fate::Found(_)) => return None,
                 Some(Fate::Missing) => format!("it lies on {mount}, which is on no volume of these disks"),
                 Some(Fate::LeftOut) => format!("it lies on {mount}, which is left out of the job"),
-                Some(Fate::Refused(why)) => format!("it lies on {mount}, of which no volume is proven to be it: {why}"),
+                Some(Fate::Unseen(why) | Fate::Refused(why)) => {
+                    format!("it lies on {mount}, of which no volume is proven to be it: {why}")
+                }
                 Some(Fate::Exempt(why)) => format!("it lies on {mount}, of which no volume is proven to be it: {why}"),
                 None => format!("it lies on {mount}, which is on no disk"),
             }

@@ -30,8 +30,10 @@ pub struct Looked {
     pub filesystems: Vec<Filesystem>,
     /// Each directory of the database.
     pub database: Vec<Place>,
-    /// Whether these are all: a directory may have more links and mounts in it than are looked at.
-    pub is_all_of_database: bool,
+    /// Why it may keep something that is not among these; empty where these are all.
+    pub database_unseen: Vec<String>,
+    /// The types of filesystems that can be written to and lie on devices that nothing tells, such as zfs.
+    pub on_untold_devices: Vec<String>,
     /// From the writing of the markers to the freeze; `None` where nothing was frozen.
     pub marker_age: Option<Duration>,
 }
@@ -54,6 +56,8 @@ pub enum Fate {
     Missing,
     /// The same, and the admin has said so.
     LeftOut,
+    /// It has a marker, and may be on a volume that cannot be read or that was not frozen.
+    Unseen(String),
     /// It took no marker.
     Refused(String),
     /// It is none that could be looked for: in a file of another one, read-only, or of a kind that cannot be frozen.
@@ -94,11 +98,18 @@ impl Looked {
 
     /// Whether every filesystem that could have been written to is known to be elsewhere than where nothing was found.
     fn is_complete(&self) -> bool {
-        self.filesystems.iter().all(|filesystem| match filesystem.fate {
-            Fate::Found(_) | Fate::LeftOut | Fate::Exempt(_) => true,
-            Fate::Missing | Fate::Refused(_) => false,
-        })
+        let is_elsewhere = |Filesystem { mount, fate }: &Filesystem| match fate {
+            Fate::Found(_) | Fate::LeftOut => true,
+            Fate::Exempt(_) => mount.read_only || mount.is_loop() || is_fat(mount),
+            Fate::Missing | Fate::Unseen(_) | Fate::Refused(_) => false,
+        };
+        self.on_untold_devices.is_empty() && self.filesystems.iter().all(is_elsewhere)
     }
+}
+
+/// Of FAT a volume says by itself that it is one.
+fn is_fat(mount: &Mount) -> bool {
+    matches!(&*mount.fs_type, "vfat" | "msdos" | "exfat")
 }
 
 /// Why `mount` is not looked for; `None` where it is.

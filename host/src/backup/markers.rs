@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use guest_bridge::places::{self, FilePlace, Marked, MarkerName};
+use guest_bridge::places::{self, FilePlace, Marked, MarkerName, Places};
 
 use super::plan::{MarkerPlan, Plan};
 use crate::failure::{At, Cause, Failure, Kind};
@@ -35,8 +35,10 @@ pub struct Told {
     pub name: MarkerName,
     /// Where they were written; or why not.
     pub marked: Result<Marked, String>,
-    /// When they were.
+    /// When the first of them may have been: when they were asked for.
     pub at: Instant,
+    /// Where things lie after the window; or why nobody could look.
+    pub places: Result<Places, String>,
     /// Where the files lie that were asked for; empty where that was not told.
     pub files: Vec<FilePlace>,
 }
@@ -62,7 +64,6 @@ impl Markers {
         let marking = places::mark(&mut agent, &name, plan.deadline);
         let fact = |marked: &Marked| Some(Fact::Marked { filesystems: marked.markers.len() as u64 });
         let marked = run.take(Step::Mark, vec![held], marking, fact).await;
-        written.at = Instant::now();
         written.marked = match marked {
             Ok(marked) => Ok(marked),
             Err(failure) if failure.cause.kind == Kind::GuestFrozen => return Err(failure),
@@ -74,17 +75,19 @@ impl Markers {
         match stop.check().at(Step::Mark) {
             Ok(()) => Ok(markers),
             Err(stopped) => {
-                markers.remove(&[], run).await;
+                markers.remove(&[], &[], run).await;
                 Err(stopped)
             }
         }
     }
 
     /// Removes them, and asks in the same call where `files` lie. One that stays is said, and is no reason to fail: it is a small
-    /// file that nobody reads. `None` where none were to be written.
-    pub async fn remove(mut self, files: &[PathBuf], run: &Run) -> Option<Told> {
+    /// file that nobody reads. Then asks once more what `directories` lie on: a mount may have come over them since the survey.
+    /// `None` where none were to be written.
+    pub async fn remove(mut self, files: &[PathBuf], directories: &[PathBuf], run: &Run) -> Option<Told> {
         let Written { plan, name, held, at, marked } = self.written.take()?;
-        let mut told = Told { name: name.clone(), marked, at, files: Vec::new() };
+        let places = Err("the guest gave no answer after the window".to_owned());
+        let mut told = Told { name: name.clone(), marked, at, places, files: Vec::new() };
         let remove = async || {
             let mut agent = self.means.agent()?;
             Ok::<_, Cause>(places::unmark(&mut agent, &name, files, plan.deadline).await?)
@@ -109,8 +112,15 @@ impl Markers {
                     "markers named {name} may stay at the roots of the guest's filesystems, to be removed by hand: {failure}"
                 ));
                 run.failed(Step::Unmark, Vec::new(), &failure);
+                // Whoever did not answer twice would only be waited for once more.
+                return Some(told);
             }
         }
+        let look = async || {
+            let mut agent = self.means.agent()?;
+            Ok::<_, Cause>(places::look(&mut agent, directories, plan.deadline).await?)
+        };
+        told.places = look().await.map_err(|cause| cause.to_string());
         Some(told)
     }
 }

@@ -107,7 +107,8 @@ async fn pass(
         let markers = Markers::write(plan, &means, run, stop).await?;
         let window = window::pass(&plan.window, disks, world, &means, run, stop).await;
         let coordinates = window.as_ref().ok().and_then(|(window, _)| window.coordinates.as_ref());
-        let told = markers.remove(&database_state::files(survey.server.as_ref(), coordinates), run).await;
+        let files = database_state::files(survey.server.as_ref(), coordinates);
+        let told = markers.remove(&files, &survey.data_directories(), run).await;
         world.release_agent().await;
         let (window, disks) = window?;
         let disks = evidence::read_all(disks, plan.node_deadline, run).await?;

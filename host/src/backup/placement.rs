@@ -58,8 +58,8 @@ fn seems(mount: &Mount, ignored: &[String], disks: &[DiskPlan]) -> Seems {
     match (found.pop(), exempt(mount)) {
         (Some(on), _) if found.is_empty() => Seems::On(on),
         (Some(_), _) => Seems::Unknown,
+        (None, _) if ignored.contains(&mount.mountpoint) => Seems::LeftOut,
         (None, Some(why)) => Seems::Exempt(why),
-        (None, None) if ignored.contains(&mount.mountpoint) => Seems::LeftOut,
         (None, None) if mount.uuid.is_none() => Seems::Unknown,
         (None, None) => Seems::NotHere,
     }
@@ -93,7 +93,7 @@ pub fn notes(placed: &[Placed], places: &Places, ignored: &[String]) -> Vec<Stri
     if places.more {
         notes.push(
             "the database's directories have more links and mounts in them than are looked at: whether all it keeps is in the \
-             backup cannot be seen"
+             backup cannot be seen; the grade will be `filesystem` at best"
                 .to_owned(),
         );
     }

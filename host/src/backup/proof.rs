@@ -29,8 +29,9 @@ pub enum Standing {
     Unknown,
 }
 
-/// Until then nothing but a freeze, or somebody's `sync`, writes a marker out: Linux leaves what was written last in memory for
-/// `vm.dirty_expire_centisecs` (30 s), and covers an idle XFS log after two rounds of `fs.xfs.xfssyncd_centisecs` (30 s each).
+/// Until then a guest at rest writes a marker out for a freeze only: Linux leaves what was written last in memory for
+/// `vm.dirty_expire_centisecs` (30 s), and covers an idle XFS log after two rounds of `fs.xfs.xfssyncd_centisecs` (30 s each). What
+/// else writes it out, a `sync` or more to write than `vm.dirty_background_ratio`, leaves an XFS log that is not covered.
 const STAYS_UNWRITTEN: Duration = Duration::from_secs(10);
 
 fn is_covered_log(finding: &Finding) -> bool {

@@ -114,6 +114,7 @@ impl From<&Fate> for document::Fate {
             Fate::Found(on) => Self::Found { disk: on.origin.to_string(), volume: on.volume.clone() },
             Fate::Missing => Self::Missing,
             Fate::LeftOut => Self::LeftOut,
+            Fate::Unseen(why) => Self::Unseen { why: why.clone() },
             Fate::Refused(why) => Self::Refused { why: why.clone() },
             Fate::Exempt(why) => Self::Exempt { why: (*why).to_owned() },
         }

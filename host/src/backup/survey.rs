@@ -1,5 +1,7 @@
 //! The survey: what is there, on the host, in the guest and in the database. It changes nothing.
 
+use std::path::PathBuf;
+
 use crate::blocking::blocking;
 use fsprobe::Kind;
 use guest_bridge::agent::{self, AgentError, AgentInfo, Filesystem, FreezeStatus};
@@ -95,6 +97,34 @@ impl Survey {
         self.guest.as_ref().is_some_and(|guest| guest.info.missing(&EXEC_COMMANDS).is_empty())
     }
 
+    /// The directories in which the database keeps anything; none where none is configured.
+    #[must_use]
+    pub fn data_directories(&self) -> Vec<PathBuf> {
+        directories_of(self.server.as_ref())
+    }
+
+    /// Why the database may keep more than was looked at: in the guest at the survey, and `after` the window.
+    #[must_use]
+    pub fn database_unseen(&self, places: &Places, after: &Result<Places, String>) -> Vec<String> {
+        let Some(server) = &self.server else { return Vec::new() };
+        let mut unseen = Vec::new();
+        if server.table_directories_seen != Some(true) {
+            unseen.push(
+                "whether it has tables outside of its data directory (DATA DIRECTORY) could not be seen: its account needs PROCESS"
+                    .to_owned(),
+            );
+        }
+        if places.more || after.as_ref().is_ok_and(|after| after.more) {
+            unseen.push("its directories have more links and mounts in them than are looked at".to_owned());
+        }
+        if let Err(why) = after {
+            unseen.push(format!(
+                "what was mounted or linked into its directories since the survey could not be seen: {why}"
+            ));
+        }
+        unseen
+    }
+
     /// What an admin should know before a backup.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
@@ -162,7 +192,7 @@ fn cluster_notes(server: &Server) -> Vec<String> {
     if server.table_directories_seen == Some(false) {
         notes.push(
             "whether tables lie outside of the data directory (DATA DIRECTORY) cannot be seen: the database account needs \
-             PROCESS for it"
+             PROCESS for it; the grade will be `filesystem` at best"
                 .to_owned(),
         );
     }
@@ -180,6 +210,10 @@ impl DiskSurvey {
     fn holds_something(&self) -> bool {
         self.layout.volumes.iter().any(|volume| !matches!(volume.kind, Kind::Empty | Kind::Unknown | Kind::Lvm2Pv))
     }
+}
+
+fn directories_of(server: Option<&Server>) -> Vec<PathBuf> {
+    server.map(Server::data_directories).unwrap_or_default()
 }
 
 /// Whether nothing listens where the agent would be. A VM that runs has its side of the channel open, agent or not.
@@ -219,8 +253,7 @@ async fn look(
     if !blocked.is_empty() {
         return Ok(Err(format!("the agent blocks {}", blocked.join(" and "))));
     }
-    let directories = server.map(Server::data_directories).unwrap_or_default();
-    match places::look(&mut agent, &directories, job.policy.marker.value).await.map_err(Cause::from) {
+    match places::look(&mut agent, &directories_of(server), job.policy.marker.value).await.map_err(Cause::from) {
         Ok(places) => Ok(Ok(places)),
         Err(frozen) if frozen.kind == failure::Kind::GuestFrozen => Err(frozen),
         Err(cause) => Ok(Err(cause.to_string())),

@@ -97,6 +97,7 @@ fn identity(identity: &Identity) -> String {
         Fate::Found { disk, volume } => Some(format!("{} is {disk} volume {volume}", filesystem.mountpoint)),
         Fate::Missing => Some(format!("{} is on none", filesystem.mountpoint)),
         Fate::LeftOut => Some(format!("{} is left out", filesystem.mountpoint)),
+        Fate::Unseen { .. } => Some(format!("{} was not seen", filesystem.mountpoint)),
         Fate::Refused { .. } => Some(format!("{} took no marker", filesystem.mountpoint)),
         Fate::Exempt { .. } => None,
     });

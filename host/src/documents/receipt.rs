@@ -166,6 +166,11 @@ pub enum Fate {
     Missing,
     /// The same, on purpose: `ignore_mounts` names it.
     LeftOut,
+    /// It has a marker, and may be on a volume that cannot be read or that was not frozen.
+    Unseen {
+        /// Which.
+        why: String,
+    },
     /// It took no marker.
     Refused {
         /// Why.

@@ -88,7 +88,8 @@ fn looked() -> Looked {
     Looked {
         filesystems: vec![Filesystem { mount: mount(1, "/"), fate: found("1") }],
         database: vec![place("/var/lib/mysql", 1, "/")],
-        is_all_of_database: true,
+        database_unseen: Vec::new(),
+        on_untold_devices: Vec::new(),
         marker_age: Some(Duration::from_secs(1)),
     }
 }
@@ -274,7 +275,7 @@ fn a_place_that_the_guest_does_not_know_is_not_in_the_backup() {
 
 #[test]
 fn links_that_were_not_all_looked_at_may_lead_anywhere() {
-    let given = Given::with(Looked { is_all_of_database: false, ..looked() });
+    let given = Given::with(Looked { database_unseen: vec!["more links than are looked at".into()], ..looked() });
     given.is(Grade::Filesystem, Indication::IdentityNotProven, "more links");
 }
 
@@ -315,6 +316,43 @@ fn a_volume_of_unknown_content_may_be_what_was_not_found() {
         let given = Given { report: disk(vec![clean(), beside(kind)]), ..Given::with(missing.clone()) };
         given.is(Grade::Crash, Indication::QuiesceNotProven, "volume 2");
     }
+}
+
+/// zfs names no device in the table of mounts, and of NTFS nothing takes a marker: both may be live on any volume.
+#[test]
+fn a_volume_of_unknown_content_may_be_what_cannot_be_marked() {
+    let pool = Looked { on_untold_devices: vec!["zfs".to_owned()], ..looked() };
+    let mut windows = looked();
+    let mount = Mount { fs_type: "ntfs3".to_owned(), ..mount(17, "/mnt/windows") };
+    windows.filesystems.push(Filesystem { mount, fate: Fate::Exempt("Linux has no freeze for it") });
+    for looked in [pool, windows] {
+        for kind in [Kind::Other("zfs_member"), Kind::Ntfs] {
+            let given = Given { report: disk(vec![clean(), beside(kind)]), ..Given::with(looked.clone()) };
+            given.is(Grade::Crash, Indication::QuiesceNotProven, "volume 2");
+        }
+    }
+}
+
+#[test]
+fn an_efi_partition_and_a_disk_that_is_only_read_hide_nothing() {
+    let mut beside_root = looked();
+    let efi = Mount { fs_type: "vfat".to_owned(), ..mount(2, "/boot/efi") };
+    let read_only = Mount { read_only: true, fs_type: "ntfs3".to_owned(), ..mount(17, "/mnt/windows") };
+    for mount in [efi, read_only] {
+        beside_root.filesystems.push(Filesystem { mount, fate: Fate::Exempt("it cannot be marked") });
+    }
+    let given = Given { report: disk(vec![clean(), beside(Kind::Unknown)]), ..Given::with(beside_root) };
+    assert_eq!(given.graded().grade, Grade::Application);
+}
+
+#[test]
+fn a_filesystem_that_may_be_on_a_volume_nobody_can_read_is_no_other_vms() {
+    let mut hidden = looked();
+    hidden.filesystems[0].fate = Fate::Unseen("it may be on vg/db volume 1 (LUKS)".to_owned());
+    let given = Given { report: disk(vec![beside(Kind::Luks)]), ..Given::with(hidden) };
+    given.is(Grade::Crash, Indication::IdentityNotProven, "it is luks");
+    let reasons = given.graded().reasons.join(" ");
+    assert!(!reasons.contains("another VM's") && !reasons.contains("missing from the job"), "{reasons}");
 }
 
 #[test]
