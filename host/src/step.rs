@@ -23,6 +23,8 @@ pub enum Step {
     GuestSync,
     /// Writing a marker onto each of the guest's filesystems.
     Mark,
+    /// Arming a watchdog in the guest.
+    Arm,
     /// Locking the tables.
     Lock,
     /// Freezing the guest's filesystems.
@@ -35,6 +37,8 @@ pub enum Step {
     StillLocked,
     /// Releasing the tables.
     Unlock,
+    /// Disarming the watchdog.
+    Disarm,
     /// Removing the markers, and asking where the database's files lie.
     Unmark,
     /// Reading the proof from the snapshots.
@@ -66,12 +70,14 @@ impl fmt::Display for Step {
             Self::CowVolumes => "cow-volumes",
             Self::GuestSync => "guest-sync",
             Self::Mark => "mark",
+            Self::Arm => "arm",
             Self::Lock => "lock",
             Self::Freeze => "freeze",
             Self::Snapshot => "snapshot",
             Self::Thaw => "thaw",
             Self::StillLocked => "still-locked",
             Self::Unlock => "unlock",
+            Self::Disarm => "disarm",
             Self::Unmark => "unmark",
             Self::Evidence => "evidence",
             Self::Copy => "copy",

@@ -23,6 +23,7 @@ use serde_json::Value;
 use stillpoint::ask::config::Config;
 use stillpoint::ask::connect::World;
 use stillpoint::ask::job::{Asked, Job};
+use stillpoint::ask::policy::WatchdogWish;
 use stillpoint::backup::destination::Destination;
 use stillpoint::backup::{self, Outcome};
 use stillpoint::clock::Clock;
@@ -175,6 +176,7 @@ impl Setting {
     /// Holds, too, where the guest could be asked.
     fn assert_no_marker_is_left(&self, case: &str) {
         assert_eq!(self.guest.markers(), [""; 0], "{case}: markers are left");
+        assert_eq!(self.guest.watchdogs(), [""; 0], "{case}: a watchdog is left");
     }
 
     /// The order of the steps in the run log, as they ended.
@@ -254,7 +256,7 @@ async fn a_database_that_is_somewhere_else_after_the_window_is_not_proven_to_be_
     let setting = Setting::new();
     let guest = setting.guest.clone();
     let then = move || drop(guest.clone().with_places(|places| places.lack("/var/lib/mysql/")));
-    let programs = Interposing { inner: setting.lvm.clone(), on: "lvcreate", then: Box::new(then) };
+    let programs = Interposing { inner: setting.lvm.clone(), on: "lvcreate", then: Arc::new(then) };
     let lvm = Lvm::with_device_dir(Arc::new(programs), setting.path("dev"));
     let Outcome { receipt, .. } = setting.back_up_in(World { lvm, ..setting.world() }).await.unwrap();
     assert_eq!(receipt.grade, Grade::Filesystem, "{:?}", receipt.reasons);
@@ -420,7 +422,8 @@ async fn the_order_is_lock_freeze_snapshots_thaw_unlock() {
     for wanted in order {
         assert!(rest.any(|entry| entry.contains(wanted)), "no {wanted} in its place: {taken:#?}");
     }
-    let steps = "output cow-volumes guest-sync mark lock freeze snapshot thaw still-locked unlock unmark evidence copy remove publish";
+    let steps = "output cow-volumes guest-sync mark arm lock freeze snapshot thaw still-locked unlock disarm unmark evidence copy remove \
+         publish";
     assert_eq!(setting.steps().join(" "), steps);
 }
 
@@ -514,6 +517,51 @@ async fn a_freeze_that_succeeds_and_freezes_nothing_is_caught_on_disk() {
     assert_eq!(outcome.exit(), Exit::Weaker);
     setting.assert_nothing_is_held("froze nothing");
     setting.assert_no_marker_is_left("froze nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watchdog_waits_in_the_guest_for_as_long_as_the_window_lasts() {
+    let setting = Setting::new();
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (guest, told) = (setting.guest.clone(), seen.clone());
+    let then = Arc::new(move || told.lock().unwrap().extend(guest.watchdogs()));
+    let programs = Interposing { inner: setting.lvm.clone(), on: "lvconvert", then };
+    let lvm = Lvm::with_device_dir(Arc::new(programs), setting.path("dev"));
+    let receipt = setting.back_up_in(World { lvm, ..setting.world() }).await.unwrap().receipt;
+    assert_eq!(seen.lock().unwrap().len(), 2, "one, seen at each attach");
+    assert_eq!(setting.guest.watchdogs(), [""; 0]);
+    assert_eq!(serde_json::to_value(receipt.window).unwrap()["watchdog"], "in-time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_that_the_watchdog_ended_is_found_out() {
+    let setting = Setting::new();
+    let guest = setting.guest.clone();
+    let programs =
+        Interposing { inner: setting.lvm.clone(), on: "lvconvert", then: Arc::new(move || guest.watchdog_acts()) };
+    let lvm = Lvm::with_device_dir(Arc::new(programs), setting.path("dev"));
+    let Outcome { receipt, .. } = setting.back_up_in(World { lvm, ..setting.world() }).await.unwrap();
+    assert_eq!(receipt.grade, Grade::Crash, "{:?}", receipt.reasons);
+    assert_eq!(receipt.indications, [Indication::ThawedEarly]);
+    assert!(receipt.reasons.join(" ").contains("watchdog"), "{:?}", receipt.reasons);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_can_have_no_watchdog_is_backed_up_unless_one_is_required() {
+    let blocked = || {
+        let setting = Setting::new();
+        Setting { guest: setting.guest.clone().blocks("guest-exec"), ..setting }
+    };
+    let without_database = |asked: &mut Asked| asked.database = Some("none".into());
+    assert!(blocked().back_up_as(without_database).await.is_ok());
+    let setting = blocked();
+    let require = |asked: &mut Asked| {
+        without_database(asked);
+        asked.watchdog = Some(WatchdogWish::Require);
+    };
+    let failure = setting.back_up_as(require).await.unwrap_err();
+    assert!(failure.to_string().contains("no watchdog can be armed"), "{failure}");
+    setting.assert_nothing_is_held("no watchdog");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::ask::cow_size::CowSize;
+use crate::ask::policy::WatchdogWish;
 use crate::grade::Grade;
 
 /// What the command line says; each overrides the configuration's.
@@ -27,6 +28,8 @@ pub struct Asked {
     pub to: Option<PathBuf>,
     /// `--require`.
     pub require: Option<Grade>,
+    /// `--watchdog`.
+    pub watchdog: Option<WatchdogWish>,
     /// `--cow-size`.
     pub cow_size: Option<CowSize>,
     /// `--lock-deadline`.

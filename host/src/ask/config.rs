@@ -101,6 +101,8 @@ pub struct PolicyConfig {
     pub survey_database_deadline_s: Option<u64>,
     /// How long the guest may write out its dirty pages before the window.
     pub guest_sync_deadline_s: Option<u64>,
+    /// `auto`, `require` or `none`.
+    pub watchdog: Option<String>,
     /// How long each look at where things lie in the guest may take.
     pub marker_deadline_s: Option<u64>,
     /// How long to wait for the tables.

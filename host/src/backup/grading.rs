@@ -10,6 +10,7 @@ use super::database_state::DatabaseState;
 use super::evidence::Evidence;
 use super::identity::{Fate, Filesystem, Identity, Looked};
 use super::proof::{FreezeProof, freeze_proof};
+use super::watchdog::WatchdogFacts;
 use super::window::{FreezeFacts, LockFacts};
 use crate::grade::{Grade, Indication};
 
@@ -20,6 +21,8 @@ pub struct Case<'c> {
     pub disks: &'c [Evidence<'c>],
     /// What became of the freeze.
     pub freeze: &'c FreezeFacts,
+    /// What the watchdog in the guest did.
+    pub watchdog: &'c WatchdogFacts,
     /// What became of the lock.
     pub lock: &'c LockFacts,
     /// Which volume is which filesystem of the guest.
@@ -62,6 +65,7 @@ pub fn grade(case: Case<'_>) -> Graded {
     let doubts = [
         damage(case.disks),
         freeze_doubts(case.freeze),
+        watchdog_doubts(case.watchdog),
         volume_doubts(case.disks, case.identity),
         identity_doubts(case.identity),
         lock_doubts(case.lock),
@@ -116,6 +120,13 @@ fn freeze_doubts(freeze: &FreezeFacts) -> Vec<Doubt> {
             ),
         ),
         FreezeFacts::Counted { .. } => Vec::new(),
+    }
+}
+
+fn watchdog_doubts(watchdog: &WatchdogFacts) -> Vec<Doubt> {
+    match watchdog {
+        WatchdogFacts::Broke(text) => vec![Doubt::new(Grade::Crash, Indication::ThawedEarly, *text)],
+        WatchdogFacts::None | WatchdogFacts::InTime | WatchdogFacts::NotTold => Vec::new(),
     }
 }
 

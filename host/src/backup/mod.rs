@@ -21,6 +21,7 @@ pub mod receipt;
 pub mod snapshots;
 pub mod survey;
 mod told;
+pub mod watchdog;
 pub mod window;
 
 use self::database_state::DatabaseState;
@@ -36,6 +37,7 @@ use self::off::{Off, grade_off};
 use self::plan::Plan;
 use self::snapshots::Snapshots;
 use self::survey::Survey;
+use self::watchdog::{Watchdog, WatchdogFacts};
 use self::window::WindowReport;
 use crate::ask::connect::{Starter, World};
 use crate::ask::job::Job;
@@ -105,7 +107,9 @@ async fn pass(
     let made = async {
         sync_guest(plan, world, run, stop).await?;
         let markers = Markers::write(plan, &means, run, stop).await?;
+        let watchdog = Watchdog::arm(plan, &means, run, stop).await?;
         let window = window::pass(&plan.window, disks, world, &means, run, stop).await;
+        let watchdog = watchdog.disarm(run).await;
         let coordinates = window.as_ref().ok().and_then(|(window, _)| window.coordinates.as_ref());
         let files = database_state::files(survey.server.as_ref(), coordinates);
         let told = markers.remove(&files, &survey.data_directories(), run).await;
@@ -116,7 +120,7 @@ async fn pass(
         let database = database_state::look(survey, &window, told.as_ref(), &identity, &disks);
         let off = plan.is_off.then(|| off::look(plan, world, &disks));
         let disks = copy_disks::copy_all(disks, plan.copy, run, stop).await?;
-        Ok((Proof { window, identity, database, off }, disks))
+        Ok((Proof { window, watchdog, identity, database, off }, disks))
     }
     .await;
 
@@ -141,6 +145,8 @@ async fn pass(
 pub struct Proof {
     /// What happened in the window.
     pub window: WindowReport,
+    /// What the watchdog in the guest did.
+    pub watchdog: WatchdogFacts,
     /// Which volume is which filesystem of the guest.
     pub identity: Identity,
     /// What the database's own log in the image says.
@@ -151,10 +157,10 @@ pub struct Proof {
 
 impl Proof {
     fn grade(&self, disks: &[Evidence<'_>]) -> Graded {
-        let Self { window, identity, database, off } = self;
+        let Self { window, watchdog, identity, database, off } = self;
         match off {
             Some(off) => grade_off(disks, off),
-            None => grade(Case { disks, freeze: &window.freeze, lock: &window.lock, identity, database }),
+            None => grade(Case { disks, freeze: &window.freeze, watchdog, lock: &window.lock, identity, database }),
         }
     }
 }

@@ -19,12 +19,15 @@ use super::survey::{DiskSurvey, Survey};
 use crate::ask::cow_size::CowSize;
 use crate::ask::job::Job;
 use crate::ask::lock_expiry::lock_expiry;
-use crate::ask::policy::{Policy, Stated};
+use crate::ask::policy::{Policy, Stated, WatchdogWish};
 use crate::clock::millis;
 use crate::documents::plan as document;
 use crate::failure::Cause;
 use crate::grade::Grade;
 use crate::run::held::Held;
+
+/// By then our own thaw has been answered, or will not be.
+const AFTER_OURS: Duration = Duration::from_secs(10);
 
 /// Smaller than this a COW volume is filled by a handful of log writes.
 const COW_MIN: Bytes = Bytes(64 << 20);
@@ -44,6 +47,8 @@ pub struct Plan {
     pub has_database: bool,
     /// A marker on each of the guest's filesystems; `None` where none can be written, or nothing is frozen.
     pub markers: Option<MarkerPlan>,
+    /// A watchdog in the guest; `None` where none can be armed, or nothing is frozen.
+    pub watchdog: Option<WatchdogPlan>,
     /// Mountpoints of the guest that are left out on purpose.
     pub ignore_mounts: Vec<String>,
     /// Each filesystem of the guest, and where it seems to be; empty where nobody could look.
@@ -69,6 +74,21 @@ pub struct MarkerPlan {
     pub endpoint: String,
     /// How long the guest may take to write them, and to remove them.
     pub deadline: Duration,
+}
+
+/// The watchdog in the guest.
+#[derive(Clone, Debug)]
+pub struct WatchdogPlan {
+    /// Where the agent is.
+    pub endpoint: String,
+    /// What it thaws.
+    pub mountpoints: Vec<String>,
+    /// After how long: the lock is waited for before the freeze, and a thaw of ours comes first.
+    pub after: Duration,
+    /// How long the guest may take to arm it, and to disarm it.
+    pub deadline: Duration,
+    /// Whether there is no window without it.
+    pub wish: WatchdogWish,
 }
 
 /// What happens while the guest stands still.
@@ -161,6 +181,7 @@ impl Plan {
                 .freeze_through()
                 .filter(|_| survey.places.is_ok())
                 .map(|agent| MarkerPlan { endpoint: agent.to_string(), deadline: policy.marker.value }),
+            watchdog: watchdog_plan(job, survey)?,
             ignore_mounts: ignored.clone(),
             filesystems,
             window: WindowPlan {
@@ -212,6 +233,7 @@ impl Plan {
                 }),
             },
             guest_sync: self.guest_sync.is_some(),
+            watchdog_after_ms: self.watchdog.as_ref().map(|watchdog| millis(watchdog.after)),
             filesystems: self.filesystems.iter().map(Placed::document).collect(),
             lost: [Grade::Application, Grade::Filesystem, Grade::Crash].map(|grade| self.lost_at(grade)).into(),
             require: self.require,
@@ -272,6 +294,31 @@ impl FreezePlan {
     pub fn holds(&self) -> Held {
         Held::Frozen { agent: self.endpoint.clone() }
     }
+}
+
+fn watchdog_plan(job: &Job, survey: &Survey) -> Result<Option<WatchdogPlan>, Cause> {
+    let policy = &job.policy;
+    let Some(agent) = job.freeze_through().filter(|_| !survey.is_off && policy.watchdog.value != WatchdogWish::None)
+    else {
+        return Ok(None);
+    };
+    let places = match &survey.places {
+        Ok(places) => places,
+        Err(why) if policy.watchdog.value == WatchdogWish::Require => {
+            let what = format!("no watchdog can be armed in the guest: {why}");
+            return Err(Cause::refused(what, "allow guest-exec in the guest, or set `watchdog` to \"auto\""));
+        }
+        Err(_) => return Ok(None),
+    };
+    let lock = if survey.server.is_some() { policy.lock.value } else { Duration::ZERO };
+    let can_freeze = places.mounts.iter().filter(|mount| mount.takes_marker());
+    Ok(Some(WatchdogPlan {
+        endpoint: agent.to_string(),
+        mountpoints: can_freeze.map(|mount| mount.mountpoint.clone()).collect(),
+        after: lock + policy.window.value + policy.first_thaw.value + AFTER_OURS,
+        deadline: policy.marker.value,
+        wish: policy.watchdog.value,
+    }))
 }
 
 fn disk_plan(cow_size: CowSize, DiskSurvey { origin, layout }: &DiskSurvey) -> DiskPlan {

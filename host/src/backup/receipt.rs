@@ -12,6 +12,7 @@ use super::identity::{Fate, Filesystem, Identity};
 use super::lost::would_be_lost;
 use super::plan::Plan;
 use super::survey::Survey;
+use super::watchdog::WatchdogFacts;
 use super::window::{FreezeFacts, LockFacts, WindowReport};
 use crate::clock::millis;
 use crate::cow::watch::CowCurve;
@@ -40,7 +41,7 @@ pub fn receipt(
         indications: graded.indications,
         lost: Some(would_be_lost(graded.grade, survey.server.as_ref())),
         required: plan.require,
-        window: proof.window.into(),
+        window: window(proof.window, &proof.watchdog),
         identity: Some(proof.identity.into()),
         database: Some(proof.database.into()),
         disks: disks.iter().map(document::Disk::from).collect(),
@@ -50,6 +51,15 @@ pub fn receipt(
             database: survey.server.as_ref().map(|server| server.version_text.clone()),
         },
     }
+}
+
+fn window(window: WindowReport, watchdog: &WatchdogFacts) -> document::Window {
+    let watchdog = match watchdog {
+        WatchdogFacts::InTime => Some(document::Watchdog::InTime),
+        WatchdogFacts::Broke(_) => Some(document::Watchdog::Broke),
+        WatchdogFacts::None | WatchdogFacts::NotTold => None,
+    };
+    document::Window { watchdog, ..window.into() }
 }
 
 impl From<WindowReport> for document::Window {
@@ -65,7 +75,18 @@ impl From<WindowReport> for document::Window {
         };
         let WindowReport { snapshot_at, window_ms, stall_ms, coordinates, replicates, galera, engine_logs, .. } =
             window;
-        Self { snapshot_at, window_ms, stall_ms, coordinates, replicates, galera, engine_logs, lock, freeze }
+        Self {
+            snapshot_at,
+            window_ms,
+            stall_ms,
+            coordinates,
+            replicates,
+            galera,
+            engine_logs,
+            lock,
+            freeze,
+            watchdog: None,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use clap::{ArgAction, Parser, Subcommand};
 use super::voice::Progress;
 use crate::ask::asked::Asked;
 use crate::ask::cow_size::CowSize;
+use crate::ask::policy::WatchdogWish;
 use crate::failure::exit;
 use crate::grade::Grade;
 use crate::show::printable::printable;
@@ -159,6 +160,10 @@ pub struct JobArgs {
     /// Size of each COW volume: 10G, or 20% of the origin [default: 20%].
     #[arg(long, value_name = "SIZE")]
     pub cow_size: Option<CowSize>,
+    /// A watchdog in the guest, which thaws it where everything else is gone: auto (where it can be had), require or none
+    /// [default: auto].
+    #[arg(long, value_name = "WISH")]
+    pub watchdog: Option<WatchdogWish>,
     /// How long to wait for the tables [default: 30s].
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub lock_deadline: Option<Duration>,
@@ -323,6 +328,7 @@ impl JobArgs {
             to: None,
             require: None,
             cow_size: self.cow_size,
+            watchdog: self.watchdog,
             lock_deadline: self.lock_deadline,
             window_deadline: self.window_deadline,
             freeze_deadline: self.freeze_deadline,

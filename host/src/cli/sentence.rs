@@ -1,6 +1,7 @@
 //! What happened in a run, each in one short sentence.
 
 use fsprobe::Verdict;
+use guest_bridge::watchdog::Disarmed;
 use lvm::Bytes;
 use tracing::Level;
 
@@ -75,6 +76,18 @@ impl Sentence {
                 Self::new(Level::DEBUG, &format!("marked: {} of the guest", counted(*filesystems, "filesystem")))
             }
             Fact::Unmarked => Self::new(Level::DEBUG, "the markers are removed"),
+            Fact::Armed { filesystems, after_ms, in_memory } => {
+                let text = format!("watchdog armed in the guest, for {}", counted(*filesystems, "filesystem"));
+                let from = if *in_memory { "from memory" } else { "from the guest's disk" };
+                Self::new(Level::DEBUG, &text).with(&format!("after {}, {from}", took_ms(*after_ms)))
+            }
+            Fact::Disarmed { did: Disarmed::InTime } => {
+                Self::new(Level::DEBUG, "the watchdog in the guest is disarmed")
+            }
+            Fact::Disarmed { did: Disarmed::HasThawed } => {
+                Self::new(Level::WARN, "the watchdog in the guest has thawed it inside the window")
+            }
+            Fact::Disarmed { did: Disarmed::NotThere } => Self::new(Level::WARN, "the watchdog in the guest is gone"),
             Fact::Locked { method, connection_id, coordinates, waited_ms, .. } => {
                 let at = coordinates.as_ref().map(|at| {
                     let gtid = at.gtid.as_ref().map(|gtid| format!(", GTID {gtid}")).unwrap_or_default();

@@ -25,6 +25,9 @@ pub struct Plan {
     pub window: Window,
     /// Whether the guest is asked to write out its dirty pages first.
     pub guest_sync: bool,
+    /// After how long a watchdog in the guest thaws it, should everything else be gone; `null` where there is none, and before 0.2.
+    #[serde(default)]
+    pub watchdog_after_ms: Option<u64>,
     /// Each filesystem that the guest has mounted from a block device. Empty where nobody could look, and before 0.2.
     #[serde(default)]
     pub filesystems: Vec<Filesystem>,

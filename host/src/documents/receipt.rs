@@ -82,6 +82,21 @@ pub struct Window {
     pub lock: Lock,
     /// What became of the freeze.
     pub freeze: Freeze,
+    /// What the watchdog in the guest had done when it was disarmed; `null` where there was none or it did not tell, and in receipts
+    /// before 0.2.
+    #[serde(default)]
+    pub watchdog: Option<Watchdog>,
+}
+
+/// What a watchdog in the guest had done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Watchdog {
+    /// Nothing: it was disarmed in time.
+    InTime,
+    /// It thawed the guest inside the window, or is gone with what it did.
+    Broke,
 }
 
 /// What became of the lock.

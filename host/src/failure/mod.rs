@@ -17,6 +17,7 @@ mod places;
 mod programs;
 pub mod report;
 pub mod table;
+mod watchdog;
 
 use std::fmt;
 

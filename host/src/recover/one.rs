@@ -105,7 +105,7 @@ fn resume_origins(held: &[Held], reach: &Reach<'_>) -> Vec<LvName> {
 
 fn means(held: &[Held], reach: &Reach<'_>, rebooted: bool) -> Means {
     let endpoint = held.iter().find_map(|one| match one {
-        Held::Frozen { agent } | Held::Markers { agent, .. } => Some(agent),
+        Held::Frozen { agent } | Held::Markers { agent, .. } | Held::Watchdog { agent, .. } => Some(agent),
         _ => None,
     });
     let agent: Option<SharedAgent> = endpoint.and_then(|endpoint| (reach.agent)(endpoint).ok());
@@ -128,7 +128,7 @@ async fn release(one: &Held, means: &Means, rebooted: bool) -> Result<Released, 
         released => released,
     };
     match (one, released) {
-        (Held::Lock { .. }, _) if rebooted => Ok(Released::Gone),
+        (Held::Lock { .. } | Held::Watchdog { .. }, _) if rebooted => Ok(Released::Gone),
         (Held::Frozen { .. }, Err(why)) if rebooted && why.kind == Kind::GuestMayBeFrozen => Ok(Released::Gone),
         (_, released) => released,
     }

@@ -4,6 +4,7 @@ use fsprobe::Verdict;
 use guest_bridge::database::engine_logs::EngineLogs;
 use guest_bridge::database::lock_method::LockMethod;
 use guest_bridge::database::server::Coordinates;
+use guest_bridge::watchdog::Disarmed;
 use lvm::{LvName, RunId};
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +107,15 @@ pub enum Fact {
         /// How many.
         filesystems: u64,
     },
+    /// A watchdog waits in the guest.
+    Armed {
+        /// How many filesystems it will thaw.
+        filesystems: u64,
+        /// After how long.
+        after_ms: u64,
+        /// It needs nothing of the guest's disks.
+        in_memory: bool,
+    },
     /// The tables are locked.
     Locked {
         /// By which statements.
@@ -148,6 +158,11 @@ pub enum Fact {
     Unlocked {
         /// How long the writers waited.
         stall_ms: u64,
+    },
+    /// The watchdog is gone.
+    Disarmed {
+        /// What it had done.
+        did: Disarmed,
     },
     /// The markers are gone.
     Unmarked,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use guest_bridge::agent::{self, AgentError, SharedAgent};
 use guest_bridge::database::lock_method::LockMethod;
 use guest_bridge::places::{self, MarkerName};
+use guest_bridge::watchdog::{self, Token};
 use image::artifact;
 use lvm::{LvName, Lvm};
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,13 @@ pub enum Held {
         /// What each is called.
         name: MarkerName,
     },
+    /// A watchdog in the guest. It ends by itself, and thaws once.
+    Watchdog {
+        /// The agent that it was armed through.
+        agent: String,
+        /// What it is called.
+        token: Token,
+    },
     /// The guest's filesystems.
     Frozen {
         /// The agent that froze them, `unix:PATH`, `tcp:HOST:PORT` or `vsock:CID:PORT`.
@@ -70,7 +78,7 @@ pub struct Means {
     pub agent: Option<SharedAgent>,
     /// How long a thaw is repeated before a person is called.
     pub thaw_deadline: Duration,
-    /// How long the guest may take to remove its markers.
+    /// How long the guest may take to remove its markers, and to disarm its watchdog.
     pub unmark_deadline: Duration,
 }
 
@@ -103,7 +111,11 @@ impl Held {
         match self {
             // That it cannot be looked at does not say that it is gone.
             Self::Partial { path } => !std::fs::symlink_metadata(path).is_err_and(|error| says_gone(&error)),
-            Self::Cow { .. } | Self::Lock { .. } | Self::Markers { .. } | Self::Frozen { .. } => true,
+            Self::Cow { .. }
+            | Self::Lock { .. }
+            | Self::Markers { .. }
+            | Self::Watchdog { .. }
+            | Self::Frozen { .. } => true,
         }
     }
 
@@ -126,6 +138,12 @@ impl Held {
                     Some((path, why)) => Err(Cause::plain(Kind::GuestProgram, format!("{path}: {why}"))),
                 }
             }
+            Self::Watchdog { token, .. } => {
+                let none =
+                    || Cause::plain(Kind::AgentUnreachable, "the agent that it was armed through cannot be asked");
+                let mut agent = means.agent.clone().ok_or_else(none)?;
+                Ok(watchdog::disarm(&mut agent, token, means.unmark_deadline).await.map(|_| Released::Gone)?)
+            }
             Self::Frozen { .. } => {
                 let mut agent = means.agent()?;
                 Ok(agent::thaw_until_sure(&mut agent, means.thaw_deadline).await.map(Released::Thawed)?)
@@ -145,6 +163,7 @@ impl fmt::Display for Held {
             Self::Cow { volume, origin } => write!(f, "the COW volume {volume} of {origin}"),
             Self::Lock { method, .. } => write!(f, "the database's lock ({method})"),
             Self::Markers { name, .. } => write!(f, "the files {name} at the roots of the guest's filesystems"),
+            Self::Watchdog { token, .. } => write!(f, "the watchdog {token} in the guest"),
             Self::Frozen { agent } => write!(f, "the guest's filesystems, frozen through {agent}"),
         }
     }
@@ -176,7 +195,7 @@ impl Left {
             Held::Cow { volume, .. } => Some(format!("`lvremove {volume}`")),
             Held::Partial { path } => Some(format!("remove {}", path.display())),
             Held::Markers { name, .. } => Some(format!("remove {name} in the guest")),
-            Held::Lock { .. } | Held::Frozen { .. } => None,
+            Held::Lock { .. } | Held::Watchdog { .. } | Held::Frozen { .. } => None,
         };
         let commands: Vec<String> = self.left.iter().filter_map(|(held, _)| command(held)).collect();
         let costs = match self.left.iter().any(|(held, _)| matches!(held, Held::Cow { .. })) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use stillpoint::ask::asked::Asked;
 use stillpoint::ask::cow_size::CowSize;
+use stillpoint::ask::policy::WatchdogWish;
 use stillpoint::grade::Grade;
 
 use super::{DB1, db1, job, stated};
@@ -26,7 +27,7 @@ const fn seconds(key: &'static str, built_in: &'static str, flag: Option<Flag>) 
     Case { key, built_in, defaults: ("41", "41 s"), vm: ("42", "42 s"), flag }
 }
 
-const CASES: [Case; 15] = [
+const CASES: [Case; 16] = [
     Case {
         key: "require",
         built_in: "filesystem",
@@ -40,6 +41,13 @@ const CASES: [Case; 15] = [
         defaults: ("\"30%\"", "30% of the origin"),
         vm: ("\"40%\"", "40% of the origin"),
         flag: Some(("--cow-size", |asked| asked.cow_size = Some(CowSize::PercentOfOrigin(50)), "50% of the origin")),
+    },
+    Case {
+        key: "watchdog",
+        built_in: "auto",
+        defaults: ("\"require\"", "require"),
+        vm: ("\"none\"", "none"),
+        flag: Some(("--watchdog", |asked| asked.watchdog = Some(WatchdogWish::Require), "require")),
     },
     Case {
         key: "level",

@@ -48,8 +48,9 @@ fn start_server_on_tmpfs(guest: &Guest) {
          mariadb-install-db --no-defaults --force --user=mysql --datadir=/dev/shm/my --skip-test-db >&2 && \
          (mariadbd --no-defaults --user=mysql --datadir=/dev/shm/my --socket=/run/mysqld/x.sock --skip-networking \
           --pid-file=/run/x.pid --innodb-buffer-pool-size=16M --innodb-log-file-size=8M --innodb-use-native-aio=0 \
-          </dev/null >/dev/null 2>&1 &) && \
-         until mariadb -S /run/mysqld/x.sock -e 'SELECT 1' >/dev/null 2>&1; do sleep 0.2; done");
+          </dev/null >/run/x.log 2>&1 &) && \
+         timeout 120 sh -c 'until mariadb -S /run/mysqld/x.sock -e \"SELECT 1\" >/dev/null 2>&1; do sleep 0.2; done' \
+         || { cat /run/x.log >&2; exit 1; }");
 }
 
 fn stop_server_on_tmpfs(guest: &Guest) {

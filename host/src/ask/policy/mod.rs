@@ -1,6 +1,7 @@
 //! How a backup is done: every deadline and every choice of it, each with its reason and with who chose it.
 
 mod bounds;
+mod wish;
 
 use std::fmt;
 use std::num::NonZero;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use self::bounds::{BOUNDS, MAX_THREADS};
+pub use self::wish::WatchdogWish;
 use crate::ask::asked::{Asked, flag};
 use crate::ask::config::PolicyConfig;
 use crate::ask::cow_size::CowSize;
@@ -36,6 +38,9 @@ pub struct Policy {
     pub guest_sync: Setting<Duration>,
     /// Each look at where things lie in the guest: its mounts, its markers. 15 s: a shell in a slow guest; nobody waits for it.
     pub marker: Setting<Duration>,
+    /// The watchdog in the guest, which thaws it where everything else is gone. `auto`: one that cannot be armed is said, and no reason
+    /// to make no backup.
+    pub watchdog: Setting<WatchdogWish>,
     /// The tables' lock. 30 s: while it waits behind a long query, the database's writers queue behind it.
     pub lock: Setting<Duration>,
     /// Any other statement of the session that holds the lock. 15 s: it reads a few words, through a slow agent at worst.
@@ -90,6 +95,11 @@ impl Policy {
             |table| table.require.as_deref().map(str::parse),
             Ok(if has_database { Grade::Application } else { Grade::Filesystem }),
         );
+        let watchdog = tables.pick(
+            flag("--watchdog", asked.watchdog.map(Ok)),
+            |table| table.watchdog.as_deref().map(str::parse),
+            Ok(WatchdogWish::Auto),
+        );
         let policy = Self {
             require: require.read(("policy", "require"), "name one of these", |grade: Result<_, String>| grade)?,
             cow_size: tables.pick(
@@ -103,6 +113,11 @@ impl Policy {
             survey_database: seconds(None, |table| table.survey_database_deadline_s, 15),
             guest_sync: seconds(None, |table| table.guest_sync_deadline_s, 120),
             marker: seconds(None, |table| table.marker_deadline_s, 15),
+            watchdog: watchdog.read(
+                ("policy", "watchdog"),
+                "it is auto, require or none",
+                |wish: Result<_, String>| wish,
+            )?,
             lock: seconds(flag("--lock-deadline", lock), |table| table.lock_deadline_s, 30),
             statement: seconds(None, |table| table.statement_deadline_s, 15),
             window: seconds(flag("--window-deadline", asked.window_deadline), |table| table.window_deadline_s, 10),
@@ -124,6 +139,7 @@ impl Policy {
         let mut all = vec![
             stated("require", &self.require.value, &self.require.from),
             stated("cow_size", &self.cow_size.value, &self.cow_size.from),
+            stated("watchdog", &self.watchdog.value, &self.watchdog.from),
         ];
         all.extend(BOUNDS.iter().map(|bound| {
             let (amount, from) = (bound.of)(self);

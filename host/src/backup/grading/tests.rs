@@ -101,6 +101,7 @@ fn proven() -> DatabaseState {
 struct Given {
     report: Report,
     freeze: FreezeFacts,
+    watchdog: WatchdogFacts,
     lock: LockFacts,
     identity: Identity,
     database: DatabaseState,
@@ -111,6 +112,7 @@ impl Given {
         Self {
             report: disk(vec![clean()]),
             freeze: FROZEN,
+            watchdog: WatchdogFacts::InTime,
             lock: HELD,
             identity: Identity::LookedFor(looked()),
             database: proven(),
@@ -130,6 +132,7 @@ impl Given {
         grade(Case {
             disks: &[Evidence { origin: &origin, report: &self.report }],
             freeze: &self.freeze,
+            watchdog: &self.watchdog,
             lock: &self.lock,
             identity: &self.identity,
             database: &self.database,
@@ -199,6 +202,15 @@ fn one_filesystem_that_was_live_weakens_all_whoever_it_is() {
 fn a_thaw_that_came_early_is_crash_whatever_the_disk_shows() {
     let early = Given { freeze: FreezeFacts::Counted { frozen: 2, thawed: Some(0) }, ..Given::good() };
     early.is(Grade::Crash, Indication::ThawedEarly, "thawed early");
+}
+
+#[test]
+fn a_watchdog_that_thawed_inside_the_window_leaves_crash_whatever_the_disk_shows() {
+    let broken = Given { watchdog: WatchdogFacts::Broke("the watchdog thawed it"), ..Given::good() };
+    broken.is(Grade::Crash, Indication::ThawedEarly, "the watchdog thawed it");
+    for watchdog in [WatchdogFacts::None, WatchdogFacts::NotTold] {
+        assert_eq!(Given { watchdog, ..Given::good() }.graded().grade, Grade::Application);
+    }
 }
 
 #[test]
