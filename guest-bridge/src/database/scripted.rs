@@ -150,3 +150,14 @@ impl Drop for ScriptedDatabase {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "was not finished")]
+    fn a_script_that_is_left_over_fails() {
+        drop(ScriptedDatabase::new(CallLog::new(), [expect("SELECT 1")]));
+    }
+}
