@@ -59,28 +59,41 @@ pub(super) fn not_granted(statement: &str, holders: &[Holder]) -> &'static str {
     }
 }
 
+/// What an account needs, where the server is not known yet.
+macro_rules! needs {
+    () => {
+        "RELOAD, PROCESS, BINLOG MONITOR and on a replica SLAVE MONITOR (before MariaDB 10.5, and on MySQL, REPLICATION CLIENT for \
+         the last two)"
+    };
+}
+
 /// Where the account is refused.
 pub(super) fn denied(address: &str, message: &str) -> &'static str {
     let without_password = message.contains("using password: NO");
     match address.split(':').next() {
         Some("tcp") => {
-            "check the account that --db-credentials names, and that it may come from this host; it needs RELOAD, PROCESS and \
-             BINLOG MONITOR (REPLICATION CLIENT). One that requires TLS is refused in the same words: use --db agent"
+            concat!(
+                "check the account that --db-credentials names, and that it may come from this host; it needs ",
+                needs!(),
+                ". One that requires TLS is refused in the same words: use --db agent"
+            )
         }
         Some("unix") if without_password => {
-            "no password was sent: name an account with --db-credentials; it needs RELOAD, PROCESS and BINLOG MONITOR \
-             (REPLICATION CLIENT)"
+            concat!("no password was sent: name an account with --db-credentials; it needs ", needs!())
         }
         Some("unix") => {
-            "check the account that --db-credentials names; it needs RELOAD, PROCESS and BINLOG MONITOR (REPLICATION CLIENT)"
+            concat!("check the account that --db-credentials names; it needs ", needs!())
         }
         _ if without_password => {
             "no password was sent: put user and password into [client] of the guest's /root/.my.cnf, or name an account with \
              --db-credentials"
         }
         _ => {
-            "check user and password in the guest's /root/.my.cnf, or in the file of --db-credentials where one is named; the \
-             account needs RELOAD, PROCESS and BINLOG MONITOR (REPLICATION CLIENT)"
+            concat!(
+                "check user and password in the guest's /root/.my.cnf, or in the file of --db-credentials where one is named; \
+                 the account needs ",
+                needs!()
+            )
         }
     }
 }
@@ -131,7 +144,12 @@ mod tests {
         assert!(denied(agent, password).contains("/root/.my.cnf"));
         assert!(!denied("unix:/run/x.sock", no_password).contains(".my.cnf"));
         assert!(denied("unix:/run/x.sock", no_password).contains("no password was sent"));
-        assert!(denied("unix:/run/x.sock", password).contains("RELOAD"));
+        for (address, message) in [(agent, password), ("unix:/run/x.sock", no_password), ("unix:/run/x.sock", password)]
+        {
+            assert!(
+                denied(address, message).contains("RELOAD, PROCESS, BINLOG MONITOR and on a replica SLAVE MONITOR")
+            );
+        }
         assert!(denied("tcp:db1:3306", password).contains("TLS"));
     }
 }

@@ -51,7 +51,7 @@ pub async fn prove(
         return Err(DatabaseError::MayNot {
             account: quoted(&account),
             missing: missing.join(" and "),
-            grant: format!("GRANT RELOAD, PROCESS, {} ON *.* TO {}", binlog_privilege(server), quoted(&account)),
+            grant: format!("GRANT {} ON *.* TO {}", all_privileges(server).join(", "), quoted(&account)),
         });
     }
     Ok(remarks(server, &grants, &quoted(&account)))
@@ -87,7 +87,7 @@ fn remarks(server: &Server, grants: &Grants, account: &str) -> Vec<String> {
     }
     if let Some(mode) =
         server.slave_parallel_mode.as_deref().filter(|mode| matches!(*mode, "optimistic" | "aggressive"))
-        && server.replicates.as_ref().is_none_or(|replicates| !replicates.channels.is_empty())
+        && may_replicate(server)
     {
         remarks.push(format!(
             "the server applies what it replicates with slave_parallel_mode = {mode}: the server's own recovery, also that of \
@@ -96,6 +96,11 @@ fn remarks(server: &Server, grants: &Grants, account: &str) -> Vec<String> {
         ));
     }
     remarks
+}
+
+/// Also where the account may not see it.
+fn may_replicate(server: &Server) -> bool {
+    server.replicates.as_ref().is_none_or(|replicates| !replicates.channels.is_empty())
 }
 
 /// Each of them suffices for the lock.
@@ -111,6 +116,15 @@ fn binlog_privilege(server: &Server) -> &'static str {
         Flavour::MariaDb if (server.version.major, server.version.minor) >= (10, 5) => "BINLOG MONITOR",
         Flavour::MariaDb | Flavour::MySql | Flavour::Percona => "REPLICATION CLIENT",
     }
+}
+
+/// All that a backup asks for, so that one statement is enough.
+fn all_privileges(server: &Server) -> Vec<&'static str> {
+    let mut all = vec!["RELOAD", "PROCESS", binlog_privilege(server)];
+    if may_replicate(server) && !all.contains(&replication_privilege(server)) {
+        all.push(replication_privilege(server));
+    }
+    all
 }
 
 fn replication_privilege(server: &Server) -> &'static str {
@@ -144,6 +158,17 @@ mod tests {
 
     fn mysql() -> Server {
         Server { flavour: Flavour::MySql, version: Version { major: 8, minor: 4, patch: 3 }, ..server() }
+    }
+
+    fn replicates() -> Option<Replicates> {
+        let channel = Channel {
+            name: String::new(),
+            source: "db1:3306".to_owned(),
+            source_log_file: None,
+            source_log_position: None,
+            gtid: None,
+        };
+        Some(Replicates { channels: vec![channel], ..Replicates::default() })
     }
 
     fn may_set() -> [crate::database::scripted::Line; 3] {
@@ -201,6 +226,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_grant_is_enough_for_a_replica_and_for_what_may_be_one() {
+        let old = Version { major: 10, minor: 4, patch: 8 };
+        let cases = [
+            (
+                Server { replicates: replicates(), ..server() },
+                "GRANT RELOAD, PROCESS, BINLOG MONITOR, SLAVE MONITOR ON",
+            ),
+            (Server { replicates: None, ..server() }, "GRANT RELOAD, PROCESS, BINLOG MONITOR, SLAVE MONITOR ON"),
+            (
+                Server { replicates: Some(Replicates::default()), ..server() },
+                "GRANT RELOAD, PROCESS, BINLOG MONITOR ON",
+            ),
+            (
+                Server { replicates: replicates(), version: old, ..server() },
+                "GRANT RELOAD, PROCESS, REPLICATION CLIENT ON",
+            ),
+            (Server { replicates: replicates(), ..mysql() }, "GRANT RELOAD, PROCESS, REPLICATION CLIENT ON"),
+        ];
+        for (server, wanted) in cases {
+            let error = said(&server, "GRANT USAGE ON *.* TO `a`@`b`", true).await.unwrap_err();
+            assert!(error.hint().unwrap().contains(wanted), "{:?}", error.hint());
+        }
+    }
+
+    #[tokio::test]
     async fn what_a_backup_can_do_without_is_a_remark() {
         let remarks = said(&mysql(), "GRANT FLUSH_TABLES, REPLICATION CLIENT ON *.* TO `a`@`b`", true).await.unwrap();
         assert!(remarks[0].contains("PROCESS") && remarks[1].contains("RELOAD"), "{remarks:?}");
@@ -222,15 +272,7 @@ mod tests {
     async fn a_replica_that_applies_in_parallel_on_trial_is_a_remark() {
         let grants = "GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO `a`@`b`";
         let with = |mode: &str, is_replica: bool| {
-            let channel = Channel {
-                name: String::new(),
-                source: "db1:3306".to_owned(),
-                source_log_file: None,
-                source_log_position: None,
-                gtid: None,
-            };
-            let channels = if is_replica { vec![channel] } else { Vec::new() };
-            let replicates = Some(Replicates { channels, ..Replicates::default() });
+            let replicates = if is_replica { replicates() } else { Some(Replicates::default()) };
             Server { slave_parallel_mode: Some(mode.to_owned()), replicates, ..server() }
         };
         for mode in ["optimistic", "aggressive"] {
