@@ -6,7 +6,7 @@ use guest_bridge::places::{FilePlace, Marked, MarkerName, mark, unmark};
 use stillpoint_tests::machine::program::{run, try_run};
 
 use super::{
-    disk::{Mounts, at},
+    disk::{Mounts, at, there_are_disks},
     local_agent::{LocalAgent, SHELLS},
 };
 
@@ -25,6 +25,9 @@ fn refusal(marked: &Marked, mountpoint: &Path) -> String {
 
 #[tokio::test]
 async fn each_filesystem_gets_a_marker_of_its_own_and_loses_it_again() {
+    if !there_are_disks() {
+        return;
+    }
     for shell in SHELLS {
         let mut mounts = Mounts::new();
         let data = mounts.disk("my data", EXT4);
@@ -64,6 +67,9 @@ async fn each_filesystem_gets_a_marker_of_its_own_and_loses_it_again() {
 
 #[tokio::test]
 async fn a_filesystem_that_refuses_keeps_no_other_and_holds_nothing() {
+    if !there_are_disks() {
+        return;
+    }
     for shell in SHELLS {
         let mut mounts = Mounts::new();
         let data = mounts.disk("data", EXT4);
@@ -103,6 +109,9 @@ async fn a_filesystem_that_refuses_keeps_no_other_and_holds_nothing() {
 
 #[tokio::test]
 async fn a_filesystem_that_hangs_keeps_no_other_and_a_marker_that_comes_late_is_removed() {
+    if !there_are_disks() {
+        return;
+    }
     for shell in SHELLS {
         let mut mounts = Mounts::new();
         let (data, frozen) = (mounts.disk("data", EXT4), mounts.disk("frozen", EXT4));
