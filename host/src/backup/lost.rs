@@ -2,11 +2,21 @@
 
 use guest_bridge::database::server::Server;
 
-use crate::grade::Grade;
+use crate::grade::{Grade, Indication};
 
-/// What a restore of an image of this grade would lack of what clients were told is done. `server` is the one that was surveyed.
+/// What a restore of an image of this grade would lack of what clients were told is done. `server` is the one that was surveyed,
+/// `found` what kept the image from a better grade.
 #[must_use]
-pub fn would_be_lost(grade: Grade, server: Option<&Server>) -> String {
+pub fn would_be_lost(grade: Grade, server: Option<&Server>, found: &[Indication]) -> String {
+    let has = |wanted: &[Indication]| server.is_some() && wanted.iter().any(|one| found.contains(one));
+    if has(&[Indication::OtherServer, Indication::LogShortOfCoordinates]) && grade != Grade::Damaged {
+        return "of the database, it is not known: what is in the images is not what was locked.".to_owned();
+    }
+    let elsewhere =
+        match has(&[Indication::DatabaseNotInImage, Indication::FilesystemNotInImage, Indication::IdentityNotProven]) {
+            true => "whatever the database keeps outside of these disks, if not all of it; of the rest: ",
+            false => "",
+        };
     let lost = match (grade, server) {
         (Grade::Damaged, _) => "it may be anything: the bytes are damaged".to_owned(),
         (Grade::Logical, _) => "what was committed after the dump's coordinates, unless the binlog brings it back".to_owned(),
@@ -23,7 +33,7 @@ pub fn would_be_lost(grade: Grade, server: Option<&Server>) -> String {
         (Grade::Filesystem, Some(server)) => with_files(with_transactions(server, false), server),
         (Grade::Crash, Some(server)) => with_files(with_transactions(server, true), server),
     };
-    format!("{lost}.")
+    format!("{elsewhere}{lost}.")
 }
 
 /// Of transactional tables. In a crash image what was not synced is not there; in a frozen one what was not written.
@@ -92,7 +102,7 @@ mod tests {
 
     #[track_caller]
     fn says(grade: Grade, server: &Server, wanted: &str) {
-        let said = would_be_lost(grade, Some(server));
+        let said = would_be_lost(grade, Some(server), &[]);
         assert!(said.contains(wanted), "{said}");
     }
 
@@ -122,8 +132,8 @@ mod tests {
         let lazy = Server { sync_binlog: Some(0), innodb_doublewrite: Some("OFF".to_owned()), ..server() };
         says(Grade::Crash, &lazy, "sync_binlog is 0");
         says(Grade::Crash, &lazy, "innodb_doublewrite is off");
-        assert!(!would_be_lost(Grade::Filesystem, Some(&lazy)).contains("doublewrite"));
-        assert!(!would_be_lost(Grade::Crash, Some(&server())).contains("sync_binlog"));
+        assert!(!would_be_lost(Grade::Filesystem, Some(&lazy), &[]).contains("doublewrite"));
+        assert!(!would_be_lost(Grade::Crash, Some(&server()), &[]).contains("sync_binlog"));
     }
 
     #[test]
@@ -133,8 +143,22 @@ mod tests {
     }
 
     #[test]
+    fn a_database_that_is_not_in_the_images_is_lost_whatever_its_settings() {
+        let lost = |found| would_be_lost(Grade::Filesystem, Some(&server()), &[found]);
+        for elsewhere in
+            [Indication::DatabaseNotInImage, Indication::FilesystemNotInImage, Indication::IdentityNotProven]
+        {
+            assert!(lost(elsewhere).starts_with("whatever the database keeps outside of these disks"), "{elsewhere}");
+        }
+        for other in [Indication::OtherServer, Indication::LogShortOfCoordinates] {
+            assert!(lost(other).contains("not what was locked"), "{other}");
+        }
+        assert!(lost(Indication::LockLost).starts_with("of InnoDB, nothing"));
+    }
+
+    #[test]
     fn without_a_database_files_are_spoken_of() {
-        assert!(would_be_lost(Grade::Crash, None).contains("power cut"));
-        assert!(would_be_lost(Grade::Filesystem, None).contains("what it kept in memory"));
+        assert!(would_be_lost(Grade::Crash, None, &[]).contains("power cut"));
+        assert!(would_be_lost(Grade::Filesystem, None, &[]).contains("what it kept in memory"));
     }
 }

@@ -247,7 +247,7 @@ impl Plan {
 impl Plan {
     fn lost_at(&self, grade: Grade) -> document::Lost {
         let server = self.window.lock.as_ref().map(|lock| &lock.server);
-        document::Lost { grade, lost: would_be_lost(grade, server) }
+        document::Lost { grade, lost: would_be_lost(grade, server, &[]) }
     }
 }
 
