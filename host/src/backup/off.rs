@@ -33,8 +33,8 @@ pub struct Databases {
 const MAX_DEPTH: usize = 8;
 /// As many folders as are looked into of a volume.
 const MAX_FOLDERS: usize = 50_000;
-/// As many entries of one folder.
-const MAX_ENTRIES: usize = 100_000;
+/// As many entries of all of them: the inode of each is read.
+const MAX_ENTRIES: usize = 2_000_000;
 
 /// The InnoDB of MariaDB since 10.8, and of all older servers.
 const REDO_FILE: &[u8] = b"ib_logfile0";
@@ -88,16 +88,17 @@ fn search_ext(volume: &dyn ReadAt, name: &str, found: &mut Vec<FoundDatabase>) -
     let filesystem = opened.filesystem().filter(|_| opened.is_interpretable()).ok_or("it cannot be read")?;
     let root = filesystem.root().map_err(|fault| fault.to_string())?;
     let mut ahead = vec![(String::new(), root, 0)];
-    let mut folders = 0;
+    let (mut folders, mut entries) = (0, 0);
     while let Some((path, folder, depth)) = ahead.pop() {
         folders += 1;
         if folders > MAX_FOLDERS {
             return Err(format!("it has more than {MAX_FOLDERS} folders"));
         }
-        for (count, entry) in filesystem.entries(&folder).map_err(|fault| fault.to_string())?.enumerate() {
+        for entry in filesystem.entries(&folder).map_err(|fault| fault.to_string())? {
             let entry = entry.map_err(|fault| fault.to_string())?;
-            if count > MAX_ENTRIES {
-                return Err(format!("its folder {path} has more than {MAX_ENTRIES} entries"));
+            entries += 1;
+            if entries > MAX_ENTRIES {
+                return Err(format!("its folders have more than {MAX_ENTRIES} entries"));
             }
             let node = filesystem.node(entry.inode).map_err(|fault| fault.to_string())?;
             match node.file_type {
