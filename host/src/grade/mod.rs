@@ -25,7 +25,8 @@ pub enum Grade {
     /// The freeze is proven on disk of every filesystem that holds the database, and so is the state in which the database was
     /// held still.
     Application,
-    /// The VM was off: its filesystems are unmounted and its database is shut down, both proven on disk.
+    /// The VM was off: the filesystems of these disks are unmounted and the databases found on them are shut down, both proven on
+    /// disk. Whether it has other disks nobody could ask it.
     Clean,
 }
 
