@@ -225,12 +225,7 @@ fn same_server(server: &Server, snapshots: &Snapshots<'_>) -> Result<(), Doubt> 
         file.read_exact_at(&mut bytes, 0).map(|()| String::from_utf8_lossy(&bytes).into_owned())
     })?;
     let text = text.map_err(|error| not_proven(&format!("{} in the image cannot be read: {error}", path.display())))?;
-    let value = |line: &str| {
-        Some(line.split_once('=')?)
-            .filter(|(key, _)| key.trim() == "server-uuid")
-            .map(|(_, uuid)| uuid.trim().to_owned())
-    };
-    match text.lines().find_map(value) {
+    match uuid_in(&text) {
         Some(found) if found.eq_ignore_ascii_case(uuid) => Ok(()),
         found => Err((
             Indication::OtherServer,
@@ -240,6 +235,12 @@ fn same_server(server: &Server, snapshots: &Snapshots<'_>) -> Result<(), Doubt> 
             ),
         )),
     }
+}
+
+/// What an `auto.cnf` says: an option file, in which a dash is as good as an underscore, and the last line counts.
+fn uuid_in(text: &str) -> Option<&str> {
+    let mut lines = text.lines().rev().filter_map(|line| line.split_once('='));
+    lines.find(|(key, _)| key.trim().replace('_', "-") == "server-uuid").map(|(_, uuid)| uuid.trim())
 }
 
 fn not_proven(why: &str) -> Doubt {

@@ -106,3 +106,10 @@ fn a_binlogs_name_with_a_slash_in_it_leads_nowhere() {
     let odd = Coordinates { file: "../../etc/shadow".to_owned(), ..coordinates(END, "0-1-7") };
     assert_eq!(files(Some(&server), Some(&odd)), [] as [PathBuf; 0]);
 }
+
+#[test]
+fn mysqls_name_is_read_as_an_option_file_is() {
+    assert_eq!(uuid_in("[auto]\nserver-uuid=3E11FA47-71CA\n"), Some("3E11FA47-71CA"));
+    assert_eq!(uuid_in("[auto]\nserver-uuid = a\n server_uuid= b"), Some("b"));
+    assert_eq!(uuid_in("[auto]\n#server-uuid=a\nserver-uuids=b\n"), None);
+}
