@@ -74,6 +74,12 @@ pub fn freeze_proof(volume: &VolumeReport, standing: Standing) -> Option<FreezeP
         }
         (Kind::Xfs, _) => Some(FreezeProof::Refuted("its log needs a replay, or cannot be judged".to_owned())),
         (Kind::Unknown, _) if volume.partition_type.as_deref().is_some_and(is_boot_code) => None,
+        // Its logical volumes are listed beside it, but where its group cannot be read nobody knows of any.
+        (Kind::Lvm2Pv, _) if volume.verdict == Verdict::Unknown => (standing != Standing::NotMounted).then(|| {
+            FreezeProof::Unprovable(
+                "it is a physical volume of LVM, and which logical volumes lie on it is not known".into(),
+            )
+        }),
         (kind, _) if keeps_no_proof(kind) => (standing != Standing::NotMounted)
             .then(|| FreezeProof::Unprovable(format!("it is {kind}: nothing in its bytes would prove a freeze"))),
         // FAT (the EFI system partition) has no freeze in Linux: it is never among those that were to freeze. The volumes
@@ -171,6 +177,14 @@ mod tests {
                 assert!(matches!(freeze_proof(&volume, standing), Some(FreezeProof::Refuted(_))));
             }
         }
+    }
+
+    #[test]
+    fn a_physical_volume_proves_nothing_where_nobody_knows_what_lies_on_it() {
+        let unknown = volume(Kind::Lvm2Pv, Verdict::Unknown);
+        assert!(is_unprovable(freeze_proof(&unknown, Standing::Unknown)));
+        assert_eq!(freeze_proof(&unknown, Standing::NotMounted), None);
+        assert_eq!(freeze_proof(&volume(Kind::Lvm2Pv, Verdict::Consistent), Standing::Unknown), None);
     }
 
     #[test]
