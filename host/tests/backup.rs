@@ -128,6 +128,7 @@ impl Setting {
             lvm: Lvm::with_device_dir(self.lvm.clone(), self.path("dev")),
             agent: Some(SharedAgent::new(self.guest.clone())),
             database: Some(self.database.opener()),
+            session: None,
             guardian: None,
             clock: Clock::system(),
         }

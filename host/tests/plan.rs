@@ -139,7 +139,7 @@ fn groups_apart_need_room_each() {
 fn the_lock_is_the_one_that_fits_the_server() {
     let lock = plan().window.lock.unwrap();
     assert_eq!(lock.choice.method, LockMethod::BackupStage);
-    assert_eq!(lock.holds(), Held::Lock { method: LockMethod::BackupStage, expiry_ms: 30_000 });
+    assert_eq!(lock.holds(None), Held::Lock { method: LockMethod::BackupStage, expiry_ms: 30_000, session: None });
 }
 
 #[test]

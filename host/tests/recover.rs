@@ -76,7 +76,8 @@ impl Setting {
         run.intend(Step::Mark, vec![Held::Markers { agent: agent.clone(), name: self.marker.clone() }]).unwrap();
         places::mark(&mut shared, &self.marker, SOON).await.unwrap();
         run.intend(Step::Freeze, vec![Held::Frozen { agent }]).unwrap();
-        run.intend(Step::Lock, vec![Held::Lock { method: LockMethod::BackupStage, expiry_ms: 70_000 }]).unwrap();
+        run.intend(Step::Lock, vec![Held::Lock { method: LockMethod::BackupStage, expiry_ms: 70_000, session: None }])
+            .unwrap();
         agent::freeze(&mut shared, &FreezeScope::All, SOON).await.unwrap();
         cow.attach(SOON).unwrap();
         run

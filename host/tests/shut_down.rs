@@ -32,6 +32,7 @@ fn back_up(root: &Path) -> Outcome {
         lvm: Lvm::with_device_dir(Arc::new(lvm), dev),
         agent: None,
         database: None,
+        session: None,
         guardian: None,
         clock: Clock::system(),
     };

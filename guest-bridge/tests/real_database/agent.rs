@@ -9,7 +9,7 @@ use guest_bridge::{
     agent::{Agent, AgentError, BoxFuture, Endpoint, QgaTransport, Request, SharedAgent},
     database::{
         Credentials, DatabaseError, OpenSession, Timed,
-        agent_session::AgentSession,
+        agent_session::{AgentSession, Owner, end_all},
         lock::{LockLost, LockTerms, TablesLock},
         server::identify,
     },
@@ -34,7 +34,7 @@ fn account(password: &str) -> Option<Credentials> {
 
 fn through(agent: &PrivateAgent, server: &PrivateServer) -> OpenSession {
     let socket = server.socket().display().to_string();
-    AgentSession::opener(shared(agent), account(PASSWORD), Some(socket))
+    AgentSession::opener(shared(agent), account(PASSWORD), Some(socket), Owner::new())
 }
 
 async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -68,6 +68,29 @@ async fn it_identifies_locks_proves_and_unlocks() {
     until("the end of all clients", || server.agent_clients().is_empty()).await;
 }
 
+/// Its coordinator is dead, and its client would sit there until the server frees the lock.
+#[tokio::test]
+async fn whoever_knows_the_owner_of_a_session_ends_it_and_the_sessions_of_no_other() {
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
+    let socket = server.socket().display().to_string();
+    // It serves one client.
+    let shared = shared(&agent);
+    let of =
+        |owner: &Owner| AgentSession::opener(shared.clone(), account(PASSWORD), Some(socket.clone()), owner.clone());
+    let (dead, alive) = (Owner::new(), Owner::new());
+    let described = identify(&mut *server.open()(SOON).await.unwrap(), SOON).await.unwrap();
+    let lock = TablesLock::take(&of(&dead), &described, &TERMS).await.unwrap();
+    let mut other = of(&alive)(SOON).await.unwrap();
+
+    end_all(shared.clone(), &dead, SOON).await.unwrap();
+    server.sql("INSERT INTO shop.orders VALUES (3)");
+    assert_eq!(other.query("SELECT 1 AS one", SOON).await.unwrap().get(0, "one"), Some("1"));
+    end_all(shared.clone(), &dead, SOON).await.unwrap();
+    lock.close().await;
+    other.close().await;
+    until("the end of all clients", || server.agent_clients().is_empty()).await;
+}
+
 /// Passes everything on, and counts the programs that it has run.
 struct Counting {
     agent: QgaTransport,
@@ -94,7 +117,7 @@ async fn under_the_lock_the_agent_runs_two_programs() {
     let programs = Arc::new(AtomicUsize::new(0));
     let counting = Counting { agent: QgaTransport::new(Endpoint::Unix(agent.socket())), programs: programs.clone() };
     let socket = server.socket().display().to_string();
-    let open = AgentSession::opener(SharedAgent::new(counting), account(PASSWORD), Some(socket));
+    let open = AgentSession::opener(SharedAgent::new(counting), account(PASSWORD), Some(socket), Owner::new());
 
     let mut lock = TablesLock::take(&open, &described, &TERMS).await.unwrap();
     // The session, its bounds, and then the lock with all that is asked under it.
@@ -221,7 +244,8 @@ async fn a_statement_cannot_carry_a_second_one_or_a_command_of_the_client() {
 async fn a_wrong_password_is_said_without_showing_it_and_nothing_is_left() {
     let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
     let socket = server.socket().display().to_string();
-    let error = AgentSession::open(shared(&agent), account("geheim"), Some(socket), SOON).await.err().unwrap();
+    let error =
+        AgentSession::open(shared(&agent), account("geheim"), Some(socket), &Owner::new(), SOON).await.err().unwrap();
     assert!(matches!(error, DatabaseError::AccessDenied { .. }), "{error:?}");
     assert!(!format!("{error} {error:?}").contains("geheim"), "{error:?}");
     assert!(server.agent_clients().is_empty());
@@ -231,7 +255,7 @@ async fn a_wrong_password_is_said_without_showing_it_and_nothing_is_left() {
 async fn a_server_that_does_not_run_is_unreachable() {
     let agent = PrivateAgent::start(&[]);
     let socket = Some("/nonexistent/mysqld.sock".to_owned());
-    let error = AgentSession::open(shared(&agent), None, socket, SOON).await.err().unwrap();
+    let error = AgentSession::open(shared(&agent), None, socket, &Owner::new(), SOON).await.err().unwrap();
     assert!(matches!(&error, DatabaseError::Unreachable { .. }), "{error:?}");
     assert!(error.to_string().contains("/nonexistent/mysqld.sock"), "{error}");
 }
@@ -264,7 +288,10 @@ async fn a_session_whose_opening_was_not_answered_leaves_no_client() {
     let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
     let lossy = LosesTheFirstReply { agent: QgaTransport::new(Endpoint::Unix(agent.socket())), lost: false };
     let socket = server.socket().display().to_string();
-    let error = AgentSession::open(SharedAgent::new(lossy), account(PASSWORD), Some(socket), SOON).await.err().unwrap();
+    let error = AgentSession::open(SharedAgent::new(lossy), account(PASSWORD), Some(socket), &Owner::new(), SOON)
+        .await
+        .err()
+        .unwrap();
     assert!(matches!(error, DatabaseError::TimedOut { .. }), "{error:?}");
     assert!(server.agent_clients().is_empty());
 }
@@ -272,7 +299,7 @@ async fn a_session_whose_opening_was_not_answered_leaves_no_client() {
 #[tokio::test]
 async fn an_agent_that_blocks_guest_exec_is_said_to_do_so() {
     let agent = PrivateAgent::start(&["-b", "guest-exec"]);
-    let error = AgentSession::open(shared(&agent), None, None, SOON).await.err().unwrap();
+    let error = AgentSession::open(shared(&agent), None, None, &Owner::new(), SOON).await.err().unwrap();
     assert!(matches!(&error, DatabaseError::Unsupported { .. }), "{error:?}");
     assert!(error.to_string().contains("guest-exec"), "{error}");
 }

@@ -4,7 +4,10 @@ use std::{fs, path::Path, time::Duration};
 
 use guest_bridge::{
     agent::{Agent, AgentError, BoxFuture, Endpoint, QgaTransport, Request, SharedAgent},
-    database::{Credentials, OpenSession, agent_session::AgentSession},
+    database::{
+        Credentials, OpenSession,
+        agent_session::{AgentSession, Owner},
+    },
 };
 use serde_json::{Value, json};
 use stillpoint_tests::machine::agent::PrivateAgent;
@@ -44,7 +47,7 @@ fn through(
     let agent = QgaTransport::new(Endpoint::Unix(agent.socket()));
     let at_home = AtHome { agent, home: home.display().to_string() };
     let socket = socket.map(|server| server.socket().display().to_string());
-    AgentSession::opener(SharedAgent::new(at_home), account, socket)
+    AgentSession::opener(SharedAgent::new(at_home), account, socket, Owner::new())
 }
 
 #[tokio::test]

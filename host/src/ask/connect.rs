@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use guest_bridge::agent::{Agent, QgaTransport, SharedAgent};
-use guest_bridge::database::agent_session::AgentSession;
+use guest_bridge::database::agent_session::{AgentSession, Owner};
 use guest_bridge::database::net::NetSession;
 use guest_bridge::database::{Credentials, DatabaseError, OpenSession};
 
@@ -24,6 +24,8 @@ pub struct World {
     pub agent: Option<SharedAgent>,
     /// Opens sessions to the database; `None` where the job has none.
     pub database: Option<OpenSession>,
+    /// What the sessions that are inside the guest are named after, and found again by when we are dead; `None` where they end with us.
+    pub session: Option<Owner>,
     /// How a run's guardian is started; `None` where it has none.
     pub guardian: Option<Starter>,
     /// The clock.
@@ -46,12 +48,15 @@ impl World {
     /// Where the database's credentials cannot be read, or its address is malformed.
     pub fn of(job: &Job) -> Result<Self, Cause> {
         let agent = job.agent.value.clone().map(|endpoint| SharedAgent::new(QgaTransport::new(endpoint)));
-        let database = job.database.value.as_ref().map(|route| opener(route, agent.as_ref())).transpose()?;
+        let owner = Owner::new();
+        let database = job.database.value.as_ref().map(|route| opener(route, agent.as_ref(), &owner)).transpose()?;
+        let is_in_guest = job.database.value.as_ref().is_some_and(|route| matches!(route.via, Via::Agent { .. }));
+        let session = is_in_guest.then_some(owner);
         let programs = Arc::new(HostPrograms);
         let starter = |program| Starter { programs: programs.clone(), program };
         // Also where the file has been replaced meanwhile, it is this program.
         let guardian = std::env::current_exe().ok().map(starter);
-        Ok(Self { lvm: Lvm::new(programs.clone()), agent, database, guardian, clock: Clock::system() })
+        Ok(Self { lvm: Lvm::new(programs.clone()), agent, database, session, guardian, clock: Clock::system() })
     }
 
     /// The agent, for what cannot be done without it.
@@ -87,10 +92,12 @@ impl World {
     }
 }
 
-fn opener(route: &DatabaseRoute, agent: Option<&SharedAgent>) -> Result<OpenSession, Cause> {
+fn opener(route: &DatabaseRoute, agent: Option<&SharedAgent>, owner: &Owner) -> Result<OpenSession, Cause> {
     let credentials = route.credentials.as_ref().map(|file| credentials(&file.value)).transpose()?;
     match (&route.via, agent) {
-        (Via::Agent { socket }, Some(agent)) => Ok(AgentSession::opener(agent.clone(), credentials, socket.clone())),
+        (Via::Agent { socket }, Some(agent)) => {
+            Ok(AgentSession::opener(agent.clone(), credentials, socket.clone(), owner.clone()))
+        }
         (Via::Agent { .. }, None) => {
             Err(Cause::usage("a session through the agent needs an agent", "give --agent ENDPOINT"))
         }

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use fsprobe::Kind;
+use guest_bridge::database::agent_session::Owner;
 use guest_bridge::database::lock::LockTerms;
 use guest_bridge::database::lock_method::{LockChoice, LockMethod};
 use guest_bridge::database::server::Server;
@@ -17,14 +18,15 @@ use super::placement::{self, Placed, Seems};
 use super::proof::keeps_no_proof;
 use super::survey::{DiskSurvey, Survey};
 use crate::ask::cow_size::CowSize;
+use crate::ask::database::Via;
 use crate::ask::job::Job;
 use crate::ask::lock_expiry::lock_expiry;
-use crate::ask::policy::{Policy, Stated, WatchdogWish};
+use crate::ask::policy::{Stated, WatchdogWish};
 use crate::clock::millis;
 use crate::documents::plan as document;
 use crate::failure::Cause;
 use crate::grade::Grade;
-use crate::run::held::Held;
+use crate::run::held::{GuestSession, Held};
 
 /// By then our own thaw has been answered, or will not be.
 const AFTER_OURS: Duration = Duration::from_secs(10);
@@ -112,6 +114,8 @@ pub struct WindowPlan {
 pub struct LockPlan {
     /// The server that was found.
     pub server: Server,
+    /// The agent that the session goes through, where it is inside the guest.
+    pub agent: Option<String>,
     /// The lock that fits it, and why.
     pub choice: LockChoice,
     /// Its deadlines.
@@ -185,7 +189,7 @@ impl Plan {
             ignore_mounts: ignored.clone(),
             filesystems,
             window: WindowPlan {
-                lock: survey.server.as_ref().map(|server| lock_plan(policy, server, expiry.after)),
+                lock: survey.server.as_ref().map(|server| lock_plan(job, server, expiry.after)),
                 freeze: job.freeze_through().filter(|_| !survey.is_off).map(|freeze| FreezePlan {
                     endpoint: freeze.to_string(),
                     // A freeze that takes all of the window leaves nothing for the snapshots.
@@ -273,8 +277,10 @@ impl Placed {
 impl LockPlan {
     /// What the run holds once the lock is granted.
     #[must_use]
-    pub fn holds(&self) -> Held {
-        Held::Lock { method: self.choice.method, expiry_ms: millis(self.terms.expiry) }
+    pub fn holds(&self, owner: Option<&Owner>) -> Held {
+        let session = self.agent.as_ref().zip(owner);
+        let session = session.map(|(agent, owner)| GuestSession { agent: agent.clone(), owner: owner.clone() });
+        Held::Lock { method: self.choice.method, expiry_ms: millis(self.terms.expiry), session }
     }
 
     fn document(&self) -> document::Lock {
@@ -393,9 +399,12 @@ fn barred(disks: &[DiskPlan]) -> Vec<String> {
     groups.iter().map(note).collect()
 }
 
-fn lock_plan(policy: &Policy, server: &Server, expiry: Duration) -> LockPlan {
+fn lock_plan(job: &Job, server: &Server, expiry: Duration) -> LockPlan {
+    let policy = &job.policy;
+    let is_in_guest = job.database.value.as_ref().is_some_and(|route| matches!(route.via, Via::Agent { .. }));
+    let agent = job.agent.value.as_ref().filter(|_| is_in_guest).map(ToString::to_string);
     let terms = LockTerms { lock_deadline: policy.lock.value, expiry, statement_deadline: policy.statement.value };
-    LockPlan { server: server.clone(), choice: LockMethod::choose(server), terms }
+    LockPlan { server: server.clone(), agent, choice: LockMethod::choose(server), terms }
 }
 
 /// A COW that holds the whole origin never fills up, so nothing larger is ever needed.

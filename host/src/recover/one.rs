@@ -59,8 +59,9 @@ async fn recover_taken(path: &Path, log: &RunLog, reach: &Reach<'_>) -> Found {
     let resumed = resume_origins(&held, reach);
     let means = means(&held, reach, rebooted);
     let (mut freed, mut by_itself, mut left) = (Vec::new(), Vec::new(), Vec::new());
-    // Last taken first: a guest that stands still does not wait for volumes.
-    for one in held.into_iter().rev() {
+    // A guest that stands still waits for nothing, and runs no program before. Then last taken first.
+    let (frozen, others): (Vec<_>, Vec<_>) = held.into_iter().partition(|one| matches!(one, Held::Frozen { .. }));
+    for one in frozen.into_iter().chain(others.into_iter().rev()) {
         match release(&one, &means, rebooted).await {
             Ok(Released::ByItself(within)) => by_itself.push((one.clone(), within)),
             Ok(Released::Gone | Released::Thawed(_)) => freed.push(one.clone()),
@@ -106,6 +107,7 @@ fn resume_origins(held: &[Held], reach: &Reach<'_>) -> Vec<LvName> {
 fn means(held: &[Held], reach: &Reach<'_>, rebooted: bool) -> Means {
     let endpoint = held.iter().find_map(|one| match one {
         Held::Frozen { agent } | Held::Markers { agent, .. } | Held::Watchdog { agent, .. } => Some(agent),
+        Held::Lock { session: Some(session), .. } => Some(&session.agent),
         _ => None,
     });
     let agent: Option<SharedAgent> = endpoint.and_then(|endpoint| (reach.agent)(endpoint).ok());

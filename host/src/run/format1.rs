@@ -80,7 +80,7 @@ fn taken(step: Step, detail: &Value, run: &RunId) -> Vec<Held> {
         Step::Lock => {
             let method = LockMethod::deserialize(&detail["method"]);
             let expiry_ms = detail["expiry_ms"].as_u64().unwrap_or_default();
-            method.map(|method| Held::Lock { method, expiry_ms }).into_iter().collect()
+            method.map(|method| Held::Lock { method, expiry_ms, session: None }).into_iter().collect()
         }
         Step::Freeze => vec![Held::Frozen { agent: detail["agent"].as_str().unwrap_or_default().to_owned() }],
         _ => Vec::new(),

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use guest_bridge::agent::{self, AgentError, SharedAgent};
+use guest_bridge::database::agent_session::{Owner, end_all};
 use guest_bridge::database::lock_method::LockMethod;
 use guest_bridge::places::{self, MarkerName};
 use guest_bridge::watchdog::{self, Token};
@@ -47,6 +48,9 @@ pub enum Held {
         method: LockMethod,
         /// How long it may outlive us, in milliseconds.
         expiry_ms: u64,
+        /// Its session, where that is inside the guest and does not end with us.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<GuestSession>,
     },
     /// Markers at the roots of the guest's filesystems.
     Markers {
@@ -67,6 +71,16 @@ pub enum Held {
         /// The agent that froze them, `unix:PATH`, `tcp:HOST:PORT` or `vsock:CID:PORT`.
         agent: String,
     },
+}
+
+/// A session of the database inside the guest, which outlives us.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct GuestSession {
+    /// The agent that it was opened through.
+    pub agent: String,
+    /// What it is named after.
+    pub owner: Owner,
 }
 
 /// What a release reaches through.
@@ -127,7 +141,18 @@ impl Held {
         match self {
             Self::Partial { path } => Ok(blocking(|| artifact::remove_partial(path)).map(|()| Released::Gone)?),
             Self::Cow { volume, .. } => Ok(blocking(|| means.lvm.remove(volume)).map(|()| Released::Gone)?),
-            Self::Lock { expiry_ms, .. } => Ok(Released::ByItself(Duration::from_millis(*expiry_ms))),
+            Self::Lock { session: None, expiry_ms, .. } => Ok(Released::ByItself(Duration::from_millis(*expiry_ms))),
+            Self::Lock { session: Some(session), expiry_ms, .. } => {
+                let by_itself = Ok(Released::ByItself(Duration::from_millis(*expiry_ms)));
+                let Some(agent) = means.agent.clone() else { return by_itself };
+                match end_all(agent, &session.owner, means.unmark_deadline).await {
+                    Ok(()) => Ok(Released::Gone),
+                    Err(error) => {
+                        tracing::warn!(%error, "the database's lock is left to its expiry");
+                        by_itself
+                    }
+                }
+            }
             Self::Markers { name, .. } => {
                 let none =
                     || Cause::plain(Kind::AgentUnreachable, "the agent that they were written through cannot be asked");

@@ -86,6 +86,7 @@ impl Setting {
             lvm: Lvm::with_device_dir(programs, self.path("dev")),
             agent: Some(SharedAgent::new(self.guest.clone())),
             database: Some(self.database.opener()),
+            session: None,
             guardian: None,
             clock: Clock::fixed(SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_291_163_250)),
         }

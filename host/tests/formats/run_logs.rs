@@ -180,7 +180,7 @@ fn assert_takes<'m>(takes: &[Held], detail: &Value, mark: &'m str) -> &'m str {
     assert!(origins.eq(names("origins")), "{detail}");
     for held in takes {
         match held {
-            Held::Lock { method, expiry_ms } => {
+            Held::Lock { method, expiry_ms, .. } => {
                 assert_eq!(
                     (serde_json::to_value(method).unwrap(), *expiry_ms),
                     (detail["method"].clone(), number(&detail["expiry_ms"]))

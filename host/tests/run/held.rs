@@ -117,7 +117,7 @@ async fn an_unfinished_file_is_removed_and_may_be_gone_already() {
 #[tokio::test]
 async fn a_lock_goes_by_itself_within_the_time_that_the_server_keeps_it() {
     let setting = Setting::new();
-    let lock = Held::Lock { method: LockMethod::BackupStage, expiry_ms: 55_000 };
+    let lock = Held::Lock { method: LockMethod::BackupStage, expiry_ms: 55_000, session: None };
     for _ in 0..2 {
         let released = lock.release(&setting.means()).await.unwrap();
         assert!(matches!(released, Released::ByItself(after) if after == Duration::from_secs(55)));

@@ -33,7 +33,7 @@ fn held() -> impl Strategy<Value = Held> {
     prop_oneof![
         any::<Vec<u8>>().prop_map(|bytes| Held::Partial { path: OsString::from_vec(bytes).into() }),
         (lv(), lv()).prop_map(|(volume, origin)| Held::Cow { volume, origin }),
-        (method(), any::<u64>()).prop_map(|(method, expiry_ms)| Held::Lock { method, expiry_ms }),
+        (method(), any::<u64>()).prop_map(|(method, expiry_ms)| Held::Lock { method, expiry_ms, session: None }),
         any::<String>().prop_map(|agent| Held::Frozen { agent }),
     ]
 }

@@ -12,6 +12,7 @@
 //! a result without rows has no columns. Nothing that is asked here is hurt by either.
 
 mod answer;
+mod owner;
 mod way;
 
 use std::{sync::Arc, time::Duration};
@@ -23,6 +24,7 @@ use super::{Answers, Credentials, Database, DatabaseError, OpenSession, Rows, St
 use super::{batch::longest, last_words::wait_here};
 use crate::agent::{Finished, SharedAgent};
 use answer::{ClientError, otherwise_formed, replies};
+pub use owner::Owner;
 use way::{ANSWERED, CLOSE_DEADLINE, NO_ANSWER, Way};
 
 /// How often to look for a session that was given up while it was being opened, every 50 ms.
@@ -40,7 +42,7 @@ const LINES_A_STATEMENT: u64 = 2;
 /// A session through the guest agent.
 pub struct AgentSession {
     way: Way,
-    /// The random name of its directory in the guest. Empty once the client was ended.
+    /// The name of its directory in the guest. Empty once the client was ended.
     name: String,
     /// `None` until it is open.
     connection_id: Option<u64>,
@@ -54,6 +56,21 @@ pub struct AgentSession {
     ending: Option<JoinHandle<()>>,
 }
 
+/// Ends every session of `owner` in the guest, and with them their locks. Where there is none, nothing is done.
+///
+/// # Errors
+/// [`DatabaseError`]: whether one is left is not known.
+pub async fn end_all(agent: SharedAgent, owner: &Owner, deadline: Duration) -> Result<(), DatabaseError> {
+    let way = Way { agent, credentials: None, socket: None };
+    let doing = Statement::new("ending the database clients of a dead run in the guest");
+    let finished = way.script(&["end-all", owner.as_str()], String::new(), doing.clone(), deadline).await?;
+    if finished.success() {
+        return Ok(());
+    }
+    let problem = Statement::new(&String::from_utf8_lossy(&finished.stderr)).to_string();
+    Err(DatabaseError::Lost { statement: doing, problem: format!("{}: {problem}", finished.exit) })
+}
+
 impl AgentSession {
     /// How long the client lives in the guest at most.
     pub const MAX_LIFETIME: Duration = Duration::from_secs(3600);
@@ -61,7 +78,7 @@ impl AgentSession {
     /// Starts a client in the guest and waits until it has a connection.
     ///
     /// `credentials` go into a file that only root can read and that is gone once the client is connected. `socket` is a path in the
-    /// guest, for a server that is not where the client looks.
+    /// guest, for a server that is not where the client looks. [`end_all`] ends it by its `owner`.
     ///
     /// # Errors
     /// [`DatabaseError::Unsupported`] where the guest has no client or the agent executes nothing; [`DatabaseError::Unreachable`],
@@ -70,13 +87,14 @@ impl AgentSession {
         agent: SharedAgent,
         credentials: Option<Credentials>,
         socket: Option<String>,
+        owner: &Owner,
         deadline: Duration,
     ) -> Result<Self, DatabaseError> {
         const OPENING: &str = "opening a database session in the guest";
         // Armed first: if this future is dropped or the answer is lost, dropping the session ends whatever was started.
         let mut session = Self {
             way: Way { agent, credentials, socket },
-            name: nonce(),
+            name: format!("{owner}-{}", nonce()),
             connection_id: None,
             patience: OPENING_PATIENCE,
             lines: LINES_A_STATEMENT,
@@ -114,10 +132,20 @@ impl AgentSession {
     }
 
     /// Opens such sessions on demand.
-    pub fn opener(agent: SharedAgent, credentials: Option<Credentials>, socket: Option<String>) -> OpenSession {
+    pub fn opener(
+        agent: SharedAgent,
+        credentials: Option<Credentials>,
+        socket: Option<String>,
+        owner: Owner,
+    ) -> OpenSession {
         Arc::new(move |deadline| {
-            let opening = Self::open(agent.clone(), credentials.clone(), socket.clone(), deadline);
-            async move { Ok(Box::new(opening.await?) as Box<dyn Database>) }.boxed()
+            let (agent, credentials, socket) = (agent.clone(), credentials.clone(), socket.clone());
+            let owner = owner.clone();
+            async move {
+                let session = Self::open(agent, credentials, socket, &owner, deadline).await?;
+                Ok(Box::new(session) as Box<dyn Database>)
+            }
+            .boxed()
         })
     }
 
@@ -304,13 +332,17 @@ mod tests {
             })
         };
         let guest = said(NO_ANSWER, "\n+----+\n| id |\n+----+\n");
-        let error =
-            AgentSession::open(SharedAgent::new(guest), None, None, Duration::from_secs(1)).await.err().unwrap();
+        let error = AgentSession::open(SharedAgent::new(guest), None, None, &Owner::new(), Duration::from_secs(1))
+            .await
+            .err()
+            .unwrap();
         let words = "an option file of the guest's client may change its output: +----+";
         assert!(matches!(error, DatabaseError::Unreachable { .. }) && error.to_string().contains(words), "{error}");
         let guest = said(NO_ANSWER, "");
-        let error =
-            AgentSession::open(SharedAgent::new(guest), None, None, Duration::from_secs(1)).await.err().unwrap();
+        let error = AgentSession::open(SharedAgent::new(guest), None, None, &Owner::new(), Duration::from_secs(1))
+            .await
+            .err()
+            .unwrap();
         assert!(!error.to_string().contains("option file"), "{error}");
 
         let finished = Finished { exit: Exit::Code(0), stdout: b"stillpoint: x\n".to_vec(), stderr: Vec::new() };

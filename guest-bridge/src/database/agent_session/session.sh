@@ -6,6 +6,7 @@
 #                                                  has left.
 #   close NAME PATIENCE [CONNECTION_ID SOCKET]     input: an option file. With an id, what this connection does is killed. A session that
 #                                                  may not be there yet is waited for, PATIENCE times 50 ms.
+#   end-all OWNER                                  ends every session whose name begins with OWNER and a dash.
 # NAME is random, chosen by the host, so that a session whose opening was given up can be closed.
 # Exit: 0 answered, 3 the client has ended, 4 no answer in time, 5 no place for the session, 6 a program is missing.
 set -u
@@ -50,6 +51,16 @@ find() {
         [ -d "$directory" ] && return
     done
     false
+}
+
+# Ends the client of directory $1, and waits $2 times 50 ms for its end.
+end() {
+    kill "$(cat "$1/pid")" 2>/dev/null
+    tries=$2
+    while [ -d "$1" ] && [ "$tries" -gt 0 ]; do
+        tries=$((tries - 1))
+        sleep 0.05 2>/dev/null || sleep 1
+    done
 }
 
 # Prints what the client says until it has said the nonce as often as there are deadlines. The files are opened first: whoever removes
@@ -138,11 +149,17 @@ close)
         echo "KILL CONNECTION $4;" | (client) >/dev/null 2>&1
         rm -f "$directory/my.cnf"
     fi
-    kill "$(cat "$directory/pid")" 2>/dev/null
-    tries=100
-    while [ -d "$directory" ] && [ "$tries" -gt 0 ]; do
-        tries=$((tries - 1))
-        sleep 0.05 2>/dev/null || sleep 1
+    end "$directory" 100
+    ;;
+end-all)
+    left=
+    for place in $places; do
+        for directory in "$place"/stillpoint."$2"-*; do
+            [ -d "$directory" ] || continue
+            end "$directory" 40
+            [ -d "$directory" ] && left="$left $directory"
+        done
     done
+    [ -z "$left" ] || { echo "still there:$left" >&2; exit 4; }
     ;;
 esac

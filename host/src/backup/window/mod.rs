@@ -96,7 +96,7 @@ pub async fn pass(
 
     let not_taken = |failure: &Failure| {
         if let Some(lock) = &plan.lock {
-            run.failed(Step::Lock, vec![lock.holds()], failure);
+            run.failed(Step::Lock, vec![lock.holds(world.session.as_ref())], failure);
         }
         if let Some(freeze) = &plan.freeze {
             run.failed(Step::Freeze, vec![freeze.holds()], failure);
@@ -112,13 +112,13 @@ pub async fn pass(
         run.intend(Step::Freeze, vec![freeze.holds()])?;
     }
     if let Some(lock) = &plan.lock {
-        run.intend(Step::Lock, vec![lock.holds()]).inspect_err(not_frozen)?;
+        run.intend(Step::Lock, vec![lock.holds(world.session.as_ref())]).inspect_err(not_frozen)?;
     }
     // Before anybody waits for us: the volume groups may be another command's for a while.
     let ready = Ready::make(disks, means, plan.attach_deadline, run).inspect_err(not_taken)?;
     let _held_back = run.hold_back();
 
-    let mut tables = TablesLocked::take(database, run, stop).await.inspect_err(not_frozen)?;
+    let mut tables = TablesLocked::take(database, world.session.as_ref(), run, stop).await.inspect_err(not_frozen)?;
     let (coordinates, engine_logs) = (tables.coordinates().cloned(), tables.engine_logs().cloned());
     let (replicates, galera) = (tables.replicates().cloned(), tables.galera().cloned());
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use guest_bridge::database::OpenSession;
+use guest_bridge::database::agent_session::Owner;
 use guest_bridge::database::engine_logs::EngineLogs;
 use guest_bridge::database::lock::{LetGo, TablesLock};
 use guest_bridge::database::server::{Coordinates, GaleraState, LsnBounds, Replicates};
@@ -48,7 +49,12 @@ impl TablesLocked {
     ///
     /// # Errors
     /// Where the lock is not granted in time, the session cannot be had, or a signal came first. Nothing is locked then.
-    pub async fn take(database: Option<(&LockPlan, OpenSession)>, run: &Run, stop: &Stop) -> Result<Self, Failure> {
+    pub async fn take(
+        database: Option<(&LockPlan, OpenSession)>,
+        owner: Option<&Owner>,
+        run: &Run,
+        stop: &Stop,
+    ) -> Result<Self, Failure> {
         let Some((plan, open)) = database else { return Ok(Self { locked: None }) };
         let locking = async {
             match TablesLock::take_unless(&open, plan.choice.method, &plan.server, &plan.terms, stop.asked()).await? {
@@ -65,9 +71,9 @@ impl TablesLocked {
                 waited_ms: millis(lock.waited()),
             })
         };
-        let lock = run.take_or_nothing(Step::Lock, vec![plan.holds()], locking, fact).await?;
+        let lock = run.take_or_nothing(Step::Lock, vec![plan.holds(owner)], locking, fact).await?;
         Ok(Self {
-            locked: Some(Locked { lock, holds: plan.holds(), statement_deadline: plan.terms.statement_deadline }),
+            locked: Some(Locked { lock, holds: plan.holds(owner), statement_deadline: plan.terms.statement_deadline }),
         })
     }
 
