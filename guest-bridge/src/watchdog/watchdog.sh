@@ -10,7 +10,7 @@
 #   armed/waits is not empty until it begins to thaw
 #   off/        it was disarmed; armed/ is in it then
 #   programs/   what it runs
-# Exit: 0 answered, 5 there can be none in this guest, 8 it was disarmed before it was armed, 9 it does not start or does not end.
+# Exit: 0 answered, 5 there can be none in this guest, 8 this token was armed or disarmed before, 9 it does not start or does not end.
 set -u
 umask 077
 export LC_ALL=C PATH="${PATH:-}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
@@ -39,18 +39,20 @@ impossible() {
     exit 5
 }
 
-# Copies program $1 and the libraries that it loads to memory. Sets `words` to those that run it there.
+# Copies program $1 and the libraries that it loads to memory. Sets `words` to those that run it there. It fails where it is not known what
+# the program loads: the copy would load that from the disk.
 copy() {
     file=$(command -v "$1") && cp -L -- "$file" "$programs/$1" || return
-    # Nothing is told of a program that loads none.
-    ldd "$file" | while read -r name arrow path _; do
+    words=$programs/$1
+    loads=$(ldd "$file" 2>&1)
+    case $loads in *"ot a dynamic executable"* | *"statically linked"* | *"ot a valid dynamic program"*) return 0 ;; esac
+    printf '%s\n' "$loads" | while read -r name arrow path _; do
         case $name,$arrow,$path in
-        /*) cp -L -- "$name" "$programs/$1.loader" ;;
+        /*) cp -L -- "$name" "$words.loader" ;;
         *,=\>,/*) cp -L -- "$path" "$programs/$name" ;;
         esac || exit
-    done || return
-    words=$programs/$1
-    [ ! -e "$words.loader" ] || words="$words.loader --library-path $programs $words"
+    done && [ -e "$words.loader" ] || return
+    words="$words.loader --library-path $programs $words"
 }
 
 # Whether the programs run, which also brings them into the page cache: that has to do where they cannot be copied. To thaw what is never
@@ -63,16 +65,16 @@ work() {
     case $said in *"Invalid argument"*) ;; *) false ;; esac
 }
 
-# Whether anything of the watchdog $pid still runs. The dead that nobody waits for do not.
-runs() {
+# Prints the processes of the watchdog $pid: its session, or where it has none of its own, itself and what it started. Not the dead that
+# nobody waits for.
+processes() {
     for stat in /proc/[0-9]*/stat; do
         { read -r line <"$stat"; } 2>/dev/null || continue
         # Behind the name: state, parent, process group, session.
         set -- "${line%% *}" ${line##*) }
         case $2 in Z | X) continue ;; esac
-        [ "$1" = "$pid" ] || [ "$5" = "$pid" ] && return
+        case " $1 $3 $5 " in *" $pid "*) echo "$1" ;; esac
     done
-    false
 }
 
 case $1 in
@@ -95,7 +97,8 @@ arm)
         echo "$why" >&2
         exit 5
     }
-    mkdir "$directory/armed" 2>/dev/null && [ ! -d "$directory/off" ] && echo yes >"$directory/armed/waits" || exit 8
+    { mkdir "$directory/armed" && echo yes >"$directory/armed/waits"; } 2>/dev/null || impossible "$chosen is full"
+    [ ! -d "$directory/off" ] || exit 8
 
     programs=$directory/programs kept=memory
     {
@@ -176,10 +179,10 @@ disarm)
         *)
             # It may have ended, and its number may be another's.
             if tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "$3"; then
-                kill -s KILL -- "-$pid" 2>/dev/null || kill -s KILL "$pid" 2>/dev/null
                 tries=100
-                while runs; do
+                while all=$(processes) && [ -n "$all" ]; do
                     [ "$tries" -gt 0 ] || { echo "process $pid does not end" >&2; exit 9; }
+                    kill -s KILL $all 2>/dev/null
                     tries=$((tries - 1))
                     pause
                 done
