@@ -45,8 +45,18 @@ fn killed_between_freeze_and_thaw_the_guest_is_thawed_by_the_guardian() {
             run("kill", &["-s", "KILL", &victim.load(Ordering::SeqCst).to_string()]);
         });
         let agent = format!("unix:{}", agent.socket().display());
-        let mut backup =
-            Run::of("backup").with(&["--agent", &agent, "--disk", ROOT, "--disk", DATA, "--cow-size", "100M"]);
+        let mut backup = Run::of("backup").with(&[
+            "--agent",
+            &agent,
+            "--disk",
+            ROOT,
+            "--disk",
+            DATA,
+            "--db",
+            "agent",
+            "--cow-size",
+            "100M",
+        ]);
         let mut child = backup.start();
         pid.store(child.id(), Ordering::SeqCst);
         assert_eq!(child.wait().unwrap().code(), None, "it was to be killed");
