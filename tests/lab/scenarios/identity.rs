@@ -148,22 +148,27 @@ fn mounts_of_files_empty_disks_and_efi_variables_keep_nothing_from_application()
 
 #[test]
 fn ext2_xfs_and_ext4_without_a_journal_are_proven_by_what_the_freeze_wrote_out() {
-    for mkfs in [
-        &["mke2fs", "-q", "-t", "ext2"][..],
-        &["mkfs.xfs", "-q"],
-        &["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal"],
-    ] {
-        scenario(|guest| {
-            let disk = ExtraDisk::plug(guest, "extra", "320M", mkfs, "/mnt/extra");
-            guest.sh("dd if=/dev/urandom of=/mnt/extra/file bs=1M count=3 status=none");
-            let mut run = Run::backup_of_all().with(&["--disk", disk.volume(), "--cow-size", "100M"]);
-            let ended = run.end();
-            drop(disk);
-            ended.with_code(0);
-            let receipt = run.receipt();
-            assert_eq!(receipt["grade"], "application", "{mkfs:?}: {receipt:#}");
-        });
-    }
+    scenario(|guest| {
+        let disks = [
+            ("ext2", "64M", &["mke2fs", "-q", "-t", "ext2"][..]),
+            ("xfs", "320M", &["mkfs.xfs", "-q"]),
+            ("nojournal", "64M", &["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal"]),
+        ]
+        .map(|(name, size, mkfs)| ExtraDisk::plug(guest, name, size, mkfs, &format!("/mnt/{name}")));
+        guest.sh("for d in ext2 xfs nojournal; do dd if=/dev/urandom of=/mnt/$d/file bs=1M count=3 status=none; done");
+        let volumes = disks.iter().flat_map(|disk| ["--disk", disk.volume()]);
+        let mut run = Run::backup_of_all().with(&volumes.chain(["--cow-size", "100M"]).collect::<Vec<_>>());
+        let ended = run.end();
+        drop(disks);
+        ended.with_code(0);
+        let receipt = run.receipt();
+        assert_eq!(receipt["grade"], "application", "{receipt:#}");
+        for disk in ["ext2", "xfs", "nojournal"] {
+            let filesystems = receipt["identity"]["filesystems"].as_array().unwrap();
+            let one = filesystems.iter().find(|one| one["mountpoint"] == format!("/mnt/{disk}")).unwrap();
+            assert!(one["fate"]["state"] == "found", "{disk}: {receipt:#}");
+        }
+    });
 }
 
 #[test]

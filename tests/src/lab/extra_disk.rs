@@ -12,8 +12,6 @@ use crate::machine::program::run;
 
 /// QEMU's own socket.
 const QMP_SOCKET: &str = "/run/lab/qmp.sock";
-/// As QEMU calls the disk.
-const ID: &str = "extra";
 
 /// A volume of the lab's group that the guest has as a disk, mounted. It is unplugged with the value.
 #[derive(Debug)]
@@ -32,13 +30,14 @@ impl<'g> ExtraDisk<'g> {
         let device = volume.device();
         run(mkfs[0], &[&mkfs[1..], &[device.as_str()]].concat());
         let disk = Self { guest, mountpoint: mountpoint.to_owned(), volume };
-        let node = json!({"driver": "raw", "node-name": ID, "cache": {"direct": true},
+        let id = disk.id();
+        let node = json!({"driver": "raw", "node-name": id, "cache": {"direct": true},
             "file": {"driver": "host_device", "filename": device, "cache": {"direct": true}}});
         qmp("blockdev-add", &node);
-        qmp("device_add", &json!({"driver": "virtio-blk-pci", "id": ID, "drive": ID, "serial": ID}));
+        qmp("device_add", &json!({"driver": "virtio-blk-pci", "id": id, "drive": id, "serial": id}));
         guest.sh(&format!(
-            "until [ -e /dev/disk/by-id/virtio-{ID} ]; do sleep 0.1; done; mkdir -p {mountpoint}; \
-             mount /dev/disk/by-id/virtio-{ID} {mountpoint}"
+            "until [ -e /dev/disk/by-id/virtio-{id} ]; do sleep 0.1; done; mkdir -p {mountpoint}; \
+             mount /dev/disk/by-id/virtio-{id} {mountpoint}"
         ));
         disk
     }
@@ -49,15 +48,21 @@ impl ExtraDisk<'_> {
     pub fn volume(&self) -> &str {
         self.volume.name()
     }
+
+    /// As QEMU and the guest call it: NAME.
+    fn id(&self) -> &str {
+        let (_, name) = self.volume().split_once('/').unwrap();
+        name
+    }
 }
 
 impl Drop for ExtraDisk<'_> {
     fn drop(&mut self) {
         let mountpoint = &self.mountpoint;
         self.guest.run("/bin/sh", &["-c", &format!("umount {mountpoint}")], Duration::from_secs(60)).ok();
-        qmp("device_del", &json!({ "id": ID }));
+        qmp("device_del", &json!({ "id": self.id() }));
         // The guest gives it up when it comes to it.
-        until("QEMU lets go of the disk", || try_qmp("blockdev-del", &json!({ "node-name": ID })).is_ok());
+        until("QEMU lets go of the disk", || try_qmp("blockdev-del", &json!({ "node-name": self.id() })).is_ok());
     }
 }
 
