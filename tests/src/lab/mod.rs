@@ -15,4 +15,5 @@ pub mod proxy;
 pub mod recovered;
 pub mod scenario;
 pub mod stillpoint;
+pub mod sweep;
 pub mod volume;

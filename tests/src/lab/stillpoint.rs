@@ -19,6 +19,7 @@ pub struct Run {
     folder: TempDir,
     target: Option<PathBuf>,
     state_dir: Option<PathBuf>,
+    window_deadline: &'static str,
     command: Command,
 }
 
@@ -51,7 +52,7 @@ impl Run {
         fs::create_dir(folder.path().join("target")).unwrap();
         let mut command_line = Command::new(program);
         command_line.arg(command).stdin(Stdio::null());
-        Self { folder, target: None, state_dir: None, command: command_line }
+        Self { folder, target: None, state_dir: None, window_deadline: "60s", command: command_line }
     }
 
     /// The same with more arguments.
@@ -63,6 +64,12 @@ impl Run {
     /// The same with its artifacts in `target`, instead of a folder of its own.
     pub fn to(mut self, target: &Path) -> Self {
         self.target = Some(target.to_owned());
+        self
+    }
+
+    /// The same with `deadline` for window and freeze, instead of a minute.
+    pub fn within(mut self, deadline: &'static str) -> Self {
+        self.window_deadline = deadline;
         self
     }
 
@@ -82,8 +89,13 @@ impl Run {
     }
 
     /// The same with its run logs where those of `other` are.
-    pub fn after(mut self, other: &Self) -> Self {
-        self.state_dir = Some(other.state_dir());
+    pub fn after(self, other: &Self) -> Self {
+        self.with_state(&other.state_dir())
+    }
+
+    /// The same with its run logs in `folder`.
+    pub fn with_state(mut self, folder: &Path) -> Self {
+        self.state_dir = Some(folder.to_owned());
         self
     }
 
@@ -103,13 +115,13 @@ impl Run {
 
     /// Starts it.
     pub fn start(&mut self) -> Child {
-        let (target, state) = (self.target(), self.state_dir());
+        let (target, state, deadline) = (self.target(), self.state_dir(), self.window_deadline);
         let command = self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let verb = command.get_args().next().unwrap_or_default().to_owned();
         if verb == "backup" || verb == "plan" {
             command.arg("--state-dir").arg(state);
             // An emulated guest on a busy machine takes its time.
-            command.args(["--window-deadline", "60s", "--freeze-deadline", "60s"]);
+            command.args(["--window-deadline", deadline, "--freeze-deadline", deadline]);
         }
         if verb == "backup" {
             command.arg("--to").arg(target).args(["--name", "backup"]);

@@ -1,0 +1,73 @@
+//! `lab-sweep guardian|watchdog [EVERY [FIRST]]`: ends the coordinator of a backup after each entry of its run log, or after every
+//! EVERYth, with -9, and prints what came of it as a table. With `guardian` the run's guardian lives; with `watchdog` it dies at the
+//! same moment. `lab-sweep cut NUMBER` cuts the hypervisor's power after that entry, and `lab-sweep after-cut ENTRY` looks, in its next
+//! boot, what came of it.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the lab's scripts")]
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use stillpoint_tests::lab::guest::Guest;
+use stillpoint_tests::lab::scenario::scenario;
+use stillpoint_tests::lab::sweep::{Helper, backup, cut_off, entries, outcome, outcome_of_a_cut, row};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize, otherwise: usize| arguments.get(at).map_or(Some(otherwise), |text| text.parse().ok());
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["entries"] => {
+            entries().iter().for_each(|entry| println!("{entry}"));
+            return ExitCode::SUCCESS;
+        }
+        ["cut", _] => {
+            let Some(number) = number(1, 0) else { return usage() };
+            scenario(|guest| one(guest, number, Helper::Boot, Instant::now()));
+            return ExitCode::from(3);
+        }
+        ["after-cut", entry] => {
+            let began = Instant::now();
+            scenario(|guest| println!("{}", row(entry, &outcome_of_a_cut(guest, Path::new("/run/share")), began)));
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
+    }
+    let helper = match arguments.first().map(String::as_str) {
+        Some("guardian") => Helper::Guardian,
+        Some("watchdog") => Helper::Watchdog,
+        _ => return usage(),
+    };
+    let (Some(every @ 1..), Some(first)) = (number(1, 1), number(2, 0)) else { return usage() };
+
+    let all = entries();
+    println!("{} entries: {}", all.len(), all.join(", "));
+    println!("| killed after | longest gap between two commits | given back by `recover` | next backup | took |");
+    println!("|---|---|---|---|---|");
+    let mut bad = 0;
+    for number in (first..all.len()).step_by(every) {
+        let began = Instant::now();
+        let done = std::panic::catch_unwind(|| scenario(|guest| one(guest, number, helper, began)));
+        if done.is_err() {
+            bad += 1;
+            println!("| {} | BAD, see above | | | |", all[number]);
+        }
+    }
+    println!("{bad} bad");
+    ExitCode::from(u8::from(bad > 0))
+}
+
+fn one(guest: &Guest, number: usize, helper: Helper, began: Instant) {
+    guest.forget_ticks();
+    guest.start_ticks(20);
+    let since = guest.wait_for_ticks(5);
+    let mut run = backup();
+    match cut_off(&mut run, number, helper) {
+        Some(entry) => println!("{}", row(&entry, &outcome(guest, &run, since, helper), began)),
+        None => println!("| entry {number} | was not reached | | | |"),
+    }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("usage: lab-sweep guardian|watchdog [EVERY [FIRST]] | entries | cut NUMBER | after-cut ENTRY");
+    ExitCode::from(2)
+}
