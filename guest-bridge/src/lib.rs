@@ -6,4 +6,5 @@ pub mod agent;
 pub mod call_log;
 pub mod database;
 pub mod places;
+mod random_name;
 pub mod watchdog;
