@@ -20,6 +20,9 @@ pub struct Marked {
     pub markers: Vec<Marker>,
     /// The filesystems that should have taken one, and did not.
     pub refused: Vec<Refused>,
+    /// How long the guest's kernel leaves in memory what was written last: the least of `vm.dirty_expire_centisecs` and
+    /// `fs.xfs.xfssyncd_centisecs`. `None` where that was not told.
+    pub stays_unwritten: Option<Duration>,
 }
 
 /// A marker on a filesystem.
@@ -83,7 +86,9 @@ pub async fn mark(agent: &mut dyn Agent, name: &MarkerName, deadline: Duration) 
     }
     let parts = ask(agent, &["mark", name.as_str(), &patience_s(deadline)], input, deadline).await?;
     let [said] = parts.as_slice() else { return Err(wrong_parts(parts.len(), 1)) };
-    let answers = answers(said, asked.len())?;
+    let (settings, said): (Vec<_>, Vec<_>) = said.iter().cloned().partition(|line| line.starts_with(KEEPS));
+    marked.stays_unwritten = stays_unwritten(&settings)?;
+    let answers = answers(&said, asked.len())?;
     for (mount, answer) in asked.into_iter().zip(answers) {
         match answer {
             Some(Ok(inode)) => {
@@ -141,6 +146,21 @@ pub async fn unmark(
         None => Ok(Unmarked { left, files }),
         Some(more) => Err(PlacesError::line("this is of no path", more)),
     }
+}
+
+/// Before a setting of the kernel, in hundredths of a second.
+const KEEPS: &[u8] = b"keeps ";
+
+fn stays_unwritten(settings: &[Vec<u8>]) -> Result<Option<Duration>, PlacesError> {
+    let read = |line: &Vec<u8>| {
+        let number = std::str::from_utf8(line.strip_prefix(KEEPS)?).ok()?.parse::<u32>().ok()?;
+        Some(Duration::from_millis(u64::from(number) * 10))
+    };
+    let setting = |line| read(line).ok_or_else(|| PlacesError::line("this is no time", line));
+    settings.iter().map(setting).try_fold(None, |least: Option<Duration>, setting| {
+        let setting = setting?;
+        Ok(Some(least.map_or(setting, |least| least.min(setting))))
+    })
 }
 
 const NO_ANSWER: &str = "it gave no answer in time";
@@ -204,6 +224,18 @@ mod tests {
         for odd in ["ok 3 12", "ok 0 12\nok 0 12", "ok 0", "ok 0 x", "ok x 1", "yes 0 1", ""] {
             let read = if odd.is_empty() { answers(&[vec![]], 3) } else { read(odd) };
             assert!(matches!(read, Err(PlacesError::Unexpected { .. })), "{odd}");
+        }
+    }
+
+    #[test]
+    fn what_was_written_stays_in_memory_for_the_shortest_time_that_the_kernel_says() {
+        let read =
+            |lines: &[&str]| stays_unwritten(&lines.iter().map(|line| line.as_bytes().to_vec()).collect::<Vec<_>>());
+        assert_eq!(read(&[]).unwrap(), None);
+        assert_eq!(read(&["keeps 3000", "keeps 150"]).unwrap(), Some(Duration::from_millis(1500)));
+        assert_eq!(read(&["keeps 0"]).unwrap(), Some(Duration::ZERO));
+        for odd in ["keeps ", "keeps -1", "keeps 3000 "] {
+            assert!(matches!(read(&[odd]), Err(PlacesError::Unexpected { .. })), "{odd}");
         }
     }
 

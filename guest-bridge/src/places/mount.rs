@@ -22,6 +22,8 @@ pub struct Mount {
     pub source: String,
     /// Nothing can be written to it here.
     pub read_only: bool,
+    /// What is written to it is on its disk at once: it is mounted with `sync` or `dirsync`.
+    pub synchronous: bool,
     /// Its UUID, as udev knows it; no disk is read for it.
     pub uuid: Option<String>,
 }
@@ -52,7 +54,15 @@ mod tests {
 
     fn mount(major: u32, source: &str, fs_type: &str, read_only: bool) -> Mount {
         let (device, mountpoint) = (DeviceNumber { major, minor: 1 }, "/x".to_owned());
-        Mount { device, mountpoint, fs_type: fs_type.to_owned(), source: source.to_owned(), read_only, uuid: None }
+        Mount {
+            device,
+            mountpoint,
+            fs_type: fs_type.to_owned(),
+            source: source.to_owned(),
+            read_only,
+            synchronous: false,
+            uuid: None,
+        }
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub(super) struct Line {
     pub(super) fs_type: String,
     source: String,
     read_only: bool,
+    synchronous: bool,
 }
 
 impl Line {
@@ -45,10 +46,20 @@ impl Line {
             fields.find(|field| *field == b"-")?;
             let (fs_type, source) = (unescape(fields.next()?), unescape(fields.next()?));
             let of_the_filesystem = fields.next()?;
-            let read_only =
-                [options, of_the_filesystem].iter().any(|all| all.split(|byte| *byte == b',').any(|one| one == b"ro"));
+            let has = |option: &[u8]| {
+                [options, of_the_filesystem].iter().any(|all| all.split(|byte| *byte == b',').any(|one| one == option))
+            };
+            let (read_only, synchronous) = (has(b"ro"), has(b"sync") || has(b"dirsync"));
             let mountpoint = PathBuf::from(OsStr::from_bytes(&mountpoint));
-            Some(Self { device, root, mountpoint, fs_type: text(fs_type), source: text(source), read_only })
+            Some(Self {
+                device,
+                root,
+                mountpoint,
+                fs_type: text(fs_type),
+                source: text(source),
+                read_only,
+                synchronous,
+            })
         };
         read().ok_or_else(|| PlacesError::line("this is no mount", line))
     }
@@ -118,6 +129,7 @@ pub(super) fn mounts(lines: &[Line], uuids: &Uuids) -> Result<Vec<Mount>, Places
         fs_type: line.fs_type.clone(),
         source: line.source.clone(),
         read_only: line.read_only,
+        synchronous: line.synchronous,
         uuid: uuids.of(device, &line.source),
     };
     Ok(best.into_iter().map(mount).collect())
@@ -199,6 +211,14 @@ mod tests {
         assert!(read_only("1 0 8:1 / / ro,noatime - ext4 /dev/sda1 rw"));
         assert!(read_only("1 0 8:1 / / rw - ext4 /dev/sda1 ro,errors=continue"));
         assert!(!read_only("1 0 8:1 / / rw - ext4 /dev/sda1 rw,errors=remount-ro"));
+    }
+
+    #[test]
+    fn the_filesystem_is_written_at_once_where_the_mount_says_so() {
+        let synchronous = |text: &str| lines(text)[0].synchronous;
+        assert!(synchronous("1 0 8:1 / / rw,noatime - ext2 /dev/sda1 rw,sync"));
+        assert!(synchronous("1 0 8:1 / / rw - ext2 /dev/sda1 rw,dirsync"));
+        assert!(!synchronous("1 0 8:1 / / rw - ext2 /dev/sda1 rw,async"));
     }
 
     #[test]

@@ -2,8 +2,9 @@
 # Nothing from outside is ever part of this text: words come as arguments, paths as standard input, one a line.
 #   look MOUNTINFO BY_UUID LINKS    input: paths. Prints the mounts, --, their devices by UUID, --, what each path is, what links lead out of
 #                                   them (LINKS at most), end.
-#   mark NAME SECONDS               input: DEVICE ST_DEV MOUNTPOINT. Writes a marker NAME into each, and prints `ok NUMBER INODE` or
-#                                   `no NUMBER WHY`, in any order; nothing of one that gives no answer in time. ST_DEV is - where it tells nothing.
+#   mark NAME SECONDS               input: DEVICE ST_DEV MOUNTPOINT. Prints `keeps CENTISECONDS` for each setting of how long what is written
+#                                   may stay in memory; writes a marker NAME into each, and prints `ok NUMBER INODE` or `no NUMBER WHY`, in
+#                                   any order; nothing of one that gives no answer in time. ST_DEV is - where it tells nothing.
 #   unmark NAME SECONDS             input: mountpoints, an empty line, paths. Removes the markers, and prints the same; then --, what each
 #                                   path is, end.
 # What a path is: `at ST_DEV INODE KIND REAL_PATH`, KIND d or -, symlinks followed; or `not WHY`.
@@ -166,6 +167,9 @@ look)
     ;;
 mark)
     name=$2
+    # Through cat: a shell reads a byte at a time, and of a setting the kernel gives no more than the first.
+    cat /proc/sys/vm/dirty_expire_centisecs /proc/sys/fs/xfs/xfssyncd_centisecs 2>/dev/null |
+        while read -r keeps; do echo "keeps $keeps"; done
     each "$3" mark
     echo end
     ;;

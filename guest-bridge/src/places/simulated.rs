@@ -25,6 +25,7 @@ pub struct SimulatedPlaces {
     inodes: BTreeMap<String, u64>,
     targets: BTreeMap<String, String>,
     missing: BTreeSet<String>,
+    stays_unwritten_cs: Option<u32>,
     /// Paths of the markers that are there.
     markers: BTreeSet<String>,
 }
@@ -58,6 +59,11 @@ impl SimulatedPlaces {
     /// `path` does not exist.
     pub fn lack(&mut self, path: &str) {
         self.missing.insert(path.to_owned());
+    }
+
+    /// The guest's kernel leaves what is written in memory for this long, in hundredths of a second.
+    pub fn stays_unwritten_cs(&mut self, time: u32) {
+        self.stays_unwritten_cs = Some(time);
     }
 
     /// The paths of the markers that are there now.
@@ -106,6 +112,7 @@ impl SimulatedPlaces {
     }
 
     fn mark(&mut self, name: &str, input: &str, said: &mut String) -> std::fmt::Result {
+        writeln!(said, "keeps {}", self.stays_unwritten_cs.unwrap_or(3000))?;
         for (number, line) in input.lines().enumerate() {
             let mountpoint = line.splitn(3, ' ').nth(2).unwrap_or_default();
             match self.refusals.get(mountpoint) {

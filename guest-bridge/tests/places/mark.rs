@@ -40,6 +40,8 @@ async fn each_filesystem_gets_a_marker_of_its_own_and_loses_it_again() {
         let name = MarkerName::new();
         let mut marked = mark(&mut agent, &name, SOON).await.unwrap();
         assert_eq!(marked.refused, [], "{shell}");
+        let expires: u64 = fs::read_to_string("/proc/sys/vm/dirty_expire_centisecs").unwrap().trim().parse().unwrap();
+        assert!(marked.stays_unwritten.unwrap() <= Duration::from_millis(expires * 10), "{marked:?}");
         marked.markers.sort_by(|one, other| one.mountpoint.cmp(&other.mountpoint));
         let [on_data, on_tree] = &marked.markers[..] else { panic!("{shell}: {marked:?}") };
         for (marker, point) in [(on_data, &data), (on_tree, &tree)] {

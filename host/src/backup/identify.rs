@@ -1,6 +1,7 @@
 //! Finds the guest's markers in the snapshots.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 use std::time::Instant;
 
 use fsprobe::{FileError, Kind, ReadAt, Volume, VolumeReport, with_file};
@@ -45,7 +46,20 @@ pub fn identify(
             .flat_map(|all| all.on_untold_devices.clone())
             .collect(),
         marker_age: frozen_at.map(|at| at.saturating_duration_since(told.at)),
+        marker_stays: stays(marked),
     })
+}
+
+/// Linux leaves what was written last in memory for `vm.dirty_expire_centisecs`, and covers an idle XFS log after two rounds of
+/// `fs.xfs.xfssyncd_centisecs`: 30 s each, where nobody has changed them. What else writes it out, a `sync` or more to write than
+/// `vm.dirty_background_ratio`, becomes likelier with time; it leaves an XFS log that is not covered.
+fn stays(marked: &Marked) -> Duration {
+    /// Where the guest does not say.
+    const UNTOLD: Duration = Duration::from_secs(10);
+    const LINUX: Duration = Duration::from_secs(30);
+    /// The markers are younger than they are taken for, but its clock is not ours.
+    const MARGIN: Duration = Duration::from_secs(1);
+    marked.stays_unwritten.map_or(UNTOLD, |told| told.min(LINUX)).saturating_sub(MARGIN)
 }
 
 /// Those that were there at the survey. One that was mounted since took a marker all the same, and is looked for, too.
@@ -59,6 +73,7 @@ fn mounts(places: &Places, marked: &Marked) -> Vec<Mount> {
         fs_type: "mounted since the survey".to_owned(),
         source: String::new(),
         read_only: false,
+        synchronous: false,
         uuid: None,
     });
     places.mounts.iter().cloned().chain(new).collect()
@@ -175,12 +190,20 @@ mod tests {
 
     fn mount(fs_type: &str, read_only: bool) -> Mount {
         let (mountpoint, source) = ("/srv".to_owned(), "/dev/vdb".to_owned());
-        Mount { device: DEVICE, mountpoint, fs_type: fs_type.to_owned(), source, read_only, uuid: None }
+        Mount {
+            device: DEVICE,
+            mountpoint,
+            fs_type: fs_type.to_owned(),
+            source,
+            read_only,
+            synchronous: false,
+            uuid: None,
+        }
     }
 
     fn marked() -> Marked {
         let marker = Marker { device: DEVICE, mountpoint: "/srv".to_owned(), inode: 12 };
-        Marked { markers: vec![marker], refused: Vec::new() }
+        Marked { markers: vec![marker], ..Marked::default() }
     }
 
     fn on(disk: &str) -> OnVolume {
@@ -194,6 +217,14 @@ mod tests {
             [(DEVICE, found.iter().map(|disk| on(disk)).collect())].into()
         };
         Sought { marked, found, blind: blind.iter().map(|disk| (on(disk), "LUKS".to_owned())).collect() }
+    }
+
+    #[test]
+    fn a_marker_stays_in_memory_for_as_long_as_the_guest_says_and_no_longer_than_linux_does_by_itself() {
+        let stays_for = |told: Option<u64>| {
+            stays(&Marked { stays_unwritten: told.map(Duration::from_secs), ..Marked::default() }).as_secs()
+        };
+        assert_eq!([Some(30), Some(5), Some(3600), Some(0), None].map(stays_for), [29, 4, 29, 0, 9]);
     }
 
     #[test]
@@ -220,7 +251,7 @@ mod tests {
         assert_eq!(sought(&marked, &[], &[]).fate(&was_read_only, &[]), Fate::Missing);
         let reason = "Permission denied".to_owned();
         let refused = vec![Refused { device: DEVICE, mountpoint: "/srv".to_owned(), reason: reason.clone() }];
-        let refused = Marked { markers: Vec::new(), refused };
+        let refused = Marked { refused, ..Marked::default() };
         assert_eq!(sought(&refused, &[], &[]).fate(&was_read_only, &[]), Fate::Refused(reason));
         let none = Marked::default();
         assert!(matches!(sought(&none, &[], &[]).fate(&was_read_only, &[]), Fate::Exempt(_)));

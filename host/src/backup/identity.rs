@@ -36,6 +36,8 @@ pub struct Looked {
     pub on_untold_devices: Vec<String>,
     /// From the writing of the markers to the freeze; `None` where nothing was frozen.
     pub marker_age: Option<Duration>,
+    /// How long at least nothing but a freeze writes out what was written last.
+    pub marker_stays: Duration,
 }
 
 /// A filesystem of the guest, and where it was found.
@@ -79,12 +81,15 @@ impl Identity {
     pub fn standing(&self, origin: &LvName, volume: &str) -> Standing {
         let Self::LookedFor(looked) = self else { return Standing::Unknown };
         let is_it = |on: &OnVolume| on.origin == *origin && on.volume == volume;
-        let is_found = looked.filesystems.iter().any(|one| matches!(&one.fate, Fate::Found(on) if is_it(on)));
-        match looked.marker_age {
-            Some(age) if is_found => Standing::Marked { age },
-            None if is_found => Standing::Unknown,
-            _ if looked.is_complete() => Standing::NotMounted,
-            _ => Standing::Unknown,
+        let found = looked.filesystems.iter().find(|one| matches!(&one.fate, Fate::Found(on) if is_it(on)));
+        match (looked.marker_age, found) {
+            (Some(age), Some(found)) => {
+                let stays = if found.mount.synchronous { Duration::ZERO } else { looked.marker_stays };
+                Standing::Marked { age, stays }
+            }
+            (None, Some(_)) => Standing::Unknown,
+            (_, None) if looked.is_complete() => Standing::NotMounted,
+            (_, None) => Standing::Unknown,
         }
     }
 }
@@ -120,5 +125,40 @@ pub fn exempt(mount: &Mount) -> Option<&'static str> {
         mount if mount.read_only => Some("it is mounted read-only"),
         mount if !mount.takes_marker() => Some("Linux has no freeze for it"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_on_a_filesystem_that_is_written_at_once_stays_in_memory_for_no_time() {
+        let on = OnVolume { origin: "vg/data".parse().unwrap(), volume: "0".to_owned() };
+        let stays = |synchronous| {
+            let mount = Mount {
+                device: DeviceNumber { major: 253, minor: 0 },
+                mountpoint: "/srv".to_owned(),
+                fs_type: "ext2".to_owned(),
+                source: "/dev/vdb".to_owned(),
+                read_only: false,
+                synchronous,
+                uuid: None,
+            };
+            let (age, marker_stays) = (Duration::from_secs(2), Duration::from_secs(29));
+            let looked = Looked {
+                filesystems: vec![Filesystem { mount, fate: Fate::Found(on.clone()) }],
+                database: Vec::new(),
+                database_unseen: Vec::new(),
+                on_untold_devices: Vec::new(),
+                marker_age: Some(age),
+                marker_stays,
+            };
+            match Identity::LookedFor(looked).standing(&on.origin, &on.volume) {
+                Standing::Marked { age: told, stays } if told == age => stays,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((stays(false), stays(true)), (Duration::from_secs(29), Duration::ZERO));
     }
 }

@@ -18,21 +18,18 @@ pub enum FreezeProof {
 /// Which filesystem of the guest a volume is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// One whose marker is whole in the snapshot, and was written this long before the freeze.
+    /// One whose marker is whole in the snapshot.
     Marked {
         /// From the writing of the marker to the freeze.
         age: Duration,
+        /// How long at least nothing but a freeze writes out what was written last.
+        stays: Duration,
     },
     /// None that could have been written to: all of those were found on other volumes.
     NotMounted,
     /// Nobody knows.
     Unknown,
 }
-
-/// Until then a guest at rest writes a marker out for a freeze only: Linux leaves what was written last in memory for
-/// `vm.dirty_expire_centisecs` (30 s), and covers an idle XFS log after two rounds of `fs.xfs.xfssyncd_centisecs` (30 s each). What
-/// else writes it out, a `sync` or more to write than `vm.dirty_background_ratio`, leaves an XFS log that is not covered.
-const STAYS_UNWRITTEN: Duration = Duration::from_secs(10);
 
 fn is_covered_log(finding: &Finding) -> bool {
     finding.code == "xfs-log-covered"
@@ -91,8 +88,8 @@ pub fn freeze_proof(volume: &VolumeReport, standing: Standing) -> Option<FreezeP
 /// For what does not tell by itself: a marker that was in memory only, and is in the snapshot whole, was written out by the freeze.
 fn by_marker(standing: Standing, otherwise: &str) -> Option<FreezeProof> {
     match standing {
-        Standing::Marked { age } if age <= STAYS_UNWRITTEN => Some(FreezeProof::Proven),
-        Standing::Marked { age } => Some(FreezeProof::Unprovable(format!(
+        Standing::Marked { age, stays } if age < stays => Some(FreezeProof::Proven),
+        Standing::Marked { age, .. } => Some(FreezeProof::Unprovable(format!(
             "{otherwise}; its marker was written {} s before the freeze, and may have been written out without one",
             age.as_secs()
         ))),
@@ -107,8 +104,9 @@ mod tests {
 
     use super::*;
 
-    const FRESH: Standing = Standing::Marked { age: Duration::from_secs(2) };
-    const STALE: Standing = Standing::Marked { age: Duration::from_secs(31) };
+    const STAYS: Duration = Duration::from_secs(29);
+    const FRESH: Standing = Standing::Marked { age: Duration::from_secs(2), stays: STAYS };
+    const STALE: Standing = Standing::Marked { age: STAYS, stays: STAYS };
 
     fn volume(kind: Kind, verdict: Verdict) -> VolumeReport {
         VolumeReport {

@@ -65,6 +65,7 @@ fn mount(minor: u32, mountpoint: &str) -> Mount {
         fs_type: "ext4".to_owned(),
         source: "/dev/vda1".to_owned(),
         read_only: false,
+        synchronous: false,
         uuid: None,
     }
 }
@@ -91,6 +92,7 @@ fn looked() -> Looked {
         database_unseen: Vec::new(),
         on_untold_devices: Vec::new(),
         marker_age: Some(Duration::from_secs(1)),
+        marker_stays: Duration::from_secs(29),
     }
 }
 

@@ -45,6 +45,7 @@ fn mount(minor: u32, mountpoint: &str, uuid: Option<&str>) -> Mount {
         fs_type: "ext4".to_owned(),
         source: "/dev/vda1".to_owned(),
         read_only: false,
+        synchronous: false,
         uuid: uuid.map(str::to_owned),
     }
 }
