@@ -35,6 +35,8 @@ fn a_backup_of_both_disks_through_the_agent_is_of_grade_application_and_holds_wh
         assert_eq!(ended.stdout.lines().count(), 13, "{}", ended.stdout);
         assert_eq!(run.files(), ["backup-db-data.img.zst", "backup-db-root.img.zst", "backup.json"]);
         assert_the_window_was_in_order(&run);
+        assert_the_receipt_says_where_everything_is(&receipt);
+        assert_eq!(guest.sh("ls -d /.stillpoint* /srv/data/.stillpoint* 2>/dev/null || true"), "", "markers stay");
 
         let filesystems: Vec<String> =
             receipt["disks"].as_array().unwrap().iter().map(|disk| unpacked(&run, disk)).collect();
@@ -53,6 +55,19 @@ fn start_pairs(guest: &Guest) {
     guest.sh("(n=0; while n=$((n + 1)); do for disk in / /srv/data/; do \
          echo $n >${disk}pair.new; mv ${disk}pair.new ${disk}pair; done; sleep 0.1; done) >/dev/null 2>&1 & \
          echo $! >/run/pairs.pid; until [ -s /srv/data/pair ]; do sleep 0.1; done");
+}
+
+fn assert_the_receipt_says_where_everything_is(receipt: &Value) {
+    let found = |mountpoint: &str| {
+        let all = receipt["identity"]["filesystems"].as_array().unwrap();
+        let one = all.iter().find(|one| one["mountpoint"] == mountpoint).unwrap_or_else(|| panic!("{receipt:#}"));
+        (one["fate"]["disk"].clone(), one["fate"]["volume"].clone())
+    };
+    assert_eq!(found("/"), (ROOT.into(), "1".into()));
+    assert_eq!(found("/srv/data"), (DATA.into(), "0".into()));
+    let (database, coordinates) = (&receipt["database"], &receipt["window"]["coordinates"]);
+    assert_eq!(database["state"], "binlog-ends-at-coordinates", "{receipt:#}");
+    assert_eq!((&database["end_bytes"], &database["gtid"]), (&coordinates["position"], &coordinates["gtid"]));
 }
 
 fn assert_the_window_was_in_order(run: &Run) {

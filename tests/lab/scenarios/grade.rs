@@ -22,18 +22,6 @@ fn a_live_copy_is_of_grade_crash_and_is_kept() {
 }
 
 #[test]
-fn a_disk_that_is_missing_from_the_job_keeps_it_from_application() {
-    scenario(|_| {
-        // The database's files are on the other disk, which the agent freezes as well.
-        let mut run = Run::backup().with(&["--disk", DATA, "--db", "agent"]);
-        run.end().with_code(3);
-        let receipt = run.receipt();
-        assert_eq!(receipt["grade"], "filesystem", "{receipt}");
-        assert!(receipt["reasons"].to_string().contains("the database's /var/lib/mysql"), "{receipt}");
-    });
-}
-
-#[test]
 fn a_live_copy_is_a_success_where_no_more_is_required() {
     scenario(|_| {
         let mut run = Run::backup().with(&["--disk", DATA, "--no-freeze", "--require", "crash"]);
