@@ -8,6 +8,7 @@ use qapi::qga::{
 use tokio::time::{Instant, sleep};
 
 use super::request::{SHORT_REPLY_MAX_BYTES, ask};
+use super::thawing::{FreezeStatus, Heard, Next, Question};
 use super::{Agent, AgentError, millis};
 
 /// One attempt to thaw, or to ask for the status, waits this long at most.
@@ -40,15 +41,6 @@ pub enum FreezeScope {
     All,
     /// These only. The agent ignores the ones that it does not find: compare the count.
     Mountpoints(Mountpoints),
-}
-
-/// What the agent believes; it is not the kernel's truth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FreezeStatus {
-    /// No freeze is in effect that the agent knows of.
-    Thawed,
-    /// The agent froze and has not thawed.
-    Frozen,
 }
 
 /// A guest that is thawed for sure.
@@ -109,44 +101,47 @@ pub async fn thaw(agent: &mut dyn Agent, deadline: Duration) -> Result<u64, Agen
 /// [`AgentError::MaybeFrozen`] when the deadline passes first.
 pub async fn thaw_until_sure(agent: &mut dyn Agent, deadline: Duration) -> Result<Thawed, AgentError> {
     let start = Instant::now();
+    let left = || deadline.saturating_sub(start.elapsed()).min(ATTEMPT);
     let mut thawed = Thawed { count: Some(0), attempts: 0, complaint: None };
+    let mut question = Question::Thaw;
     loop {
-        thawed.attempts = thawed.attempts.saturating_add(1);
-        let left = || deadline.saturating_sub(start.elapsed()).min(ATTEMPT);
-        let last: Box<dyn Error + Send + Sync> = match thaw_and_look(agent, &mut thawed, left).await {
-            Ok(FreezeStatus::Thawed) => return Ok(thawed),
-            Ok(FreezeStatus::Frozen) => "guest-fsfreeze-status says frozen".into(),
-            Err(error) => error.into(),
+        let (heard, error) = match question {
+            Question::Thaw => {
+                let answer = thaw(agent, left()).await;
+                let heard = Heard::of_thaw(&answer);
+                thawed.attempts = thawed.attempts.saturating_add(1);
+                thawed.count = heard.add_to(thawed.count);
+                (heard, answer.err())
+            }
+            Question::Status => look(agent, left()).await,
+            Question::StatusAgain => {
+                sleep(PAUSE).await;
+                look(agent, left()).await
+            }
         };
-        if left() <= PAUSE {
-            let waited_ms = millis(start.elapsed());
-            return Err(AgentError::MaybeFrozen { attempts: thawed.attempts, waited_ms, last });
+        match question.next(heard) {
+            Next::Sure => return Ok(thawed),
+            Next::Ask(next) => {
+                if question == Question::Thaw {
+                    thawed.complaint = error;
+                }
+                question = next;
+            }
+            Next::StartOver => {
+                if left() <= PAUSE {
+                    let says_frozen = || "guest-fsfreeze-status says frozen".into();
+                    let last: Box<dyn Error + Send + Sync> = error.map_or_else(says_frozen, Into::into);
+                    let waited_ms = millis(start.elapsed());
+                    return Err(AgentError::MaybeFrozen { attempts: thawed.attempts, waited_ms, last });
+                }
+                sleep(PAUSE).await;
+                question = Question::Thaw;
+            }
         }
-        sleep(PAUSE).await;
     }
 }
 
-async fn thaw_and_look(
-    agent: &mut dyn Agent,
-    thawed: &mut Thawed,
-    left: impl Fn() -> Duration,
-) -> Result<FreezeStatus, AgentError> {
-    let attempt = thaw(agent, left()).await;
-    match &attempt {
-        Ok(more) => thawed.count = thawed.count.map(|so_far| so_far.saturating_add(*more)),
-        Err(error) if error.may_have_executed() => thawed.count = None,
-        Err(_) => {}
-    }
-    thawed.complaint = match attempt {
-        Ok(_) => None,
-        // The agent thaws first and then runs its hook, whose failure must not look like a frozen guest.
-        Err(failed @ AgentError::Failed { .. }) => Some(failed),
-        Err(error) => return Err(error),
-    };
-    let first_look = freeze_status(agent, left()).await?;
-    if first_look == FreezeStatus::Frozen {
-        return Ok(first_look);
-    }
-    sleep(PAUSE).await;
-    freeze_status(agent, left()).await
+async fn look(agent: &mut dyn Agent, deadline: Duration) -> (Heard, Option<AgentError>) {
+    let status = freeze_status(agent, deadline).await;
+    (Heard::of_status(&status), status.err())
 }

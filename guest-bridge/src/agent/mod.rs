@@ -24,6 +24,7 @@ mod scripted;
 mod shared;
 #[cfg(any(test, feature = "scripted"))]
 mod simulated;
+mod thawing;
 mod transport;
 
 use std::time::Duration;
@@ -37,7 +38,7 @@ pub(crate) use error::guest_text;
 pub use exec::{Exit, Finished, Program, exec, exec_status, run};
 pub use file::{FileHandle, READ_COUNT_MAX_BYTES, file_close, file_open, file_read, read_file};
 pub use filesystems::{Disk, Filesystem, PciAddress, fsinfo};
-pub use freeze::{FreezeScope, FreezeStatus, Mountpoints, Thawed, freeze, freeze_status, thaw, thaw_until_sure};
+pub use freeze::{FreezeScope, Mountpoints, Thawed, freeze, freeze_status, thaw, thaw_until_sure};
 pub use info::{AgentInfo, info, ping};
 pub use pid::Pid;
 pub use request::Request;
@@ -46,6 +47,7 @@ pub use scripted::{Line, ScriptedAgent, expect};
 pub use shared::SharedAgent;
 #[cfg(any(test, feature = "scripted"))]
 pub use simulated::{Fault, SimulatedGuest};
+pub use thawing::{FreezeStatus, Heard, Next, Question};
 pub use transport::QgaTransport;
 
 /// A connection to a guest's agent.

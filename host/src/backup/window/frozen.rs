@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-use guest_bridge::agent::{self, AgentError, FreezeScope, SharedAgent};
+use guest_bridge::agent::{self, AgentError, FreezeScope, Heard, SharedAgent};
 
 use super::FreezeFacts;
 use crate::backup::plan::FreezePlan;
@@ -125,15 +125,12 @@ impl<'l> Frozen<'l> {
 }
 
 impl Armed {
-    /// A thaw that releases as many filesystems as were frozen needs no second look, and the database's writers are
-    /// waiting. Whatever else it answers, the release repeats it until the agent says `thawed`, and stays so.
+    /// Whatever a first thaw answers but that it released what was frozen, the release repeats it until the agent says `thawed`, and
+    /// stays so.
     async fn thaw(&mut self) -> Result<agent::Thawed, Cause> {
-        let first = agent::thaw(&mut self.agent, self.first_thaw_deadline).await;
-        if let Ok(count) = first
-            && count > 0
-            && count == self.frozen
-        {
-            return Ok(agent::Thawed { count: Some(count), attempts: 1, complaint: None });
+        let heard = Heard::of_thaw(&agent::thaw(&mut self.agent, self.first_thaw_deadline).await);
+        if heard.releases(self.frozen) {
+            return Ok(agent::Thawed { count: heard.add_to(Some(0)), attempts: 1, complaint: None });
         }
         let again = match self.held.release(&self.means).await? {
             Released::Thawed(again) => again,
@@ -142,15 +139,10 @@ impl Armed {
                 return Err(Cause::plain(Kind::GuestMayBeFrozen, what));
             }
         };
-        let first = match first {
-            Ok(count) => Some(count),
-            Err(error) if error.may_have_executed() => None,
-            Err(_) => Some(0),
-        };
         if let Some(complaint) = &again.complaint {
             tracing::warn!("the guest is thawed, and its agent complains: {complaint}");
         }
-        let count = first.zip(again.count).map(|(first, again)| first.saturating_add(again));
+        let count = heard.add_to(again.count);
         Ok(agent::Thawed { count, attempts: again.attempts.saturating_add(1), ..again })
     }
 }
