@@ -6,7 +6,7 @@ use super::{Token, WatchdogError, script::ask};
 use crate::agent::Agent;
 
 /// What a watchdog had done when it was disarmed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Disarmed {

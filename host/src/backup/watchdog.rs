@@ -40,6 +40,21 @@ pub enum WatchdogFacts {
     NotTold,
 }
 
+impl WatchdogFacts {
+    /// What the guest's answer to a disarming means, of a watchdog that the guest has said to be armed, or has not.
+    #[must_use]
+    pub fn of(disarmed: Disarmed, is_armed: bool) -> Self {
+        match disarmed {
+            Disarmed::InTime | Disarmed::NotThere if !is_armed => Self::None,
+            Disarmed::InTime => Self::InTime,
+            Disarmed::HasThawed => Self::Broke("the watchdog in the guest thawed it inside the window"),
+            Disarmed::NotThere => {
+                Self::Broke("the watchdog in the guest is gone: it was started anew, or its memory was cleared")
+            }
+        }
+    }
+}
+
 impl Watchdog {
     /// Arms it, where the plan says so.
     ///
@@ -109,16 +124,7 @@ impl Watchdog {
         match disarmed.at(Step::Disarm) {
             Ok(disarmed) => {
                 run.done(Step::Disarm, vec![held], Some(Fact::Disarmed { did: disarmed }));
-                match disarmed {
-                    Disarmed::InTime | Disarmed::NotThere if !is_armed => WatchdogFacts::None,
-                    Disarmed::InTime => WatchdogFacts::InTime,
-                    Disarmed::HasThawed => {
-                        WatchdogFacts::Broke("the watchdog in the guest thawed it inside the window")
-                    }
-                    Disarmed::NotThere => WatchdogFacts::Broke(
-                        "the watchdog in the guest is gone: it was started anew, or its memory was cleared",
-                    ),
-                }
+                WatchdogFacts::of(disarmed, is_armed)
             }
             Err(failure) => {
                 run.note(format!("the watchdog in the guest was not disarmed; it ends by itself: {failure}"));

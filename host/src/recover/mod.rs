@@ -2,6 +2,7 @@
 //! touched, a run that lives keeps its log locked, and so does whoever recovers one.
 
 mod boot;
+pub mod decide;
 mod one;
 mod report;
 

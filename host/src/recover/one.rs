@@ -6,9 +6,10 @@ use std::time::Duration;
 use guest_bridge::agent::SharedAgent;
 use lvm::LvName;
 
+use super::decide::{in_order, judged};
 use super::{Found, Reach, State};
+use crate::failure::Cause;
 use crate::failure::exit::Exit;
-use crate::failure::{Cause, Kind};
 use crate::run::entry::{Entry, FORMAT, Mark};
 use crate::run::held::{Held, Means, Released};
 use crate::run::log::RunLog;
@@ -59,9 +60,7 @@ async fn recover_taken(path: &Path, log: &RunLog, reach: &Reach<'_>) -> Found {
     let resumed = resume_origins(&held, reach);
     let means = means(&held, reach, rebooted);
     let (mut freed, mut by_itself, mut left) = (Vec::new(), Vec::new(), Vec::new());
-    // A guest that stands still waits for nothing, and runs no program before. Then last taken first.
-    let (frozen, others): (Vec<_>, Vec<_>) = held.into_iter().partition(|one| matches!(one, Held::Frozen { .. }));
-    for one in frozen.into_iter().chain(others.into_iter().rev()) {
+    for one in in_order(held) {
         match release(&one, &means, rebooted).await {
             Ok(Released::ByItself(within)) => by_itself.push((one.clone(), within)),
             Ok(Released::Gone | Released::Thawed(_)) => freed.push(one.clone()),
@@ -120,7 +119,7 @@ fn means(held: &[Held], reach: &Reach<'_>, rebooted: bool) -> Means {
     }
 }
 
-/// Releases it, with a second try: what was in the way may have passed. A freeze and a lock end with their host.
+/// Releases it, with a second try: what was in the way may have passed.
 async fn release(one: &Held, means: &Means, rebooted: bool) -> Result<Released, Cause> {
     let released = match one.release(means).await {
         Err(first) if !rebooted => {
@@ -129,11 +128,7 @@ async fn release(one: &Held, means: &Means, rebooted: bool) -> Result<Released, 
         }
         released => released,
     };
-    match (one, released) {
-        (Held::Lock { .. } | Held::Watchdog { .. }, _) if rebooted => Ok(Released::Gone),
-        (Held::Frozen { .. }, Err(why)) if rebooted && why.kind == Kind::GuestMayBeFrozen => Ok(Released::Gone),
-        (_, released) => released,
-    }
+    judged(one, released, rebooted)
 }
 
 fn close(path: &Path, log: &RunLog, record: &RunRecord, reach: &Reach<'_>, left: Vec<Held>) {

@@ -1,5 +1,8 @@
 //! What became of lock and freeze: claims, to be held against the evidence.
 
+use guest_bridge::database::engine_logs::EngineLogs;
+use guest_bridge::database::lock::LockLost;
+
 /// What happened to the database in the window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LockFacts {
@@ -17,6 +20,18 @@ pub enum LockFacts {
         /// What the check said.
         reason: String,
     },
+}
+
+impl LockFacts {
+    /// What the session said at the unlock, and the engines before.
+    #[must_use]
+    pub fn of(held: Result<(), LockLost>, engine_logs: &EngineLogs) -> Self {
+        match (held, engine_logs) {
+            (Err(lost), _) => Self::Lost { reason: lost.to_string() },
+            (Ok(()), EngineLogs::NotFlushed { reason }) => Self::EngineLogsNotFlushed { reason: reason.clone() },
+            (Ok(()), EngineLogs::Flushed) => Self::HeldThrough,
+        }
+    }
 }
 
 /// What happened to the guest's filesystems in the window.

@@ -124,11 +124,7 @@ impl TablesLocked {
         let ending = async { Ok::<_, Cause>(lock.let_go(statement_deadline).await) };
         let fact = |ended: &LetGo| Some(Fact::StillLocked { held: ended.held.is_ok() });
         let LetGo { held, unlocked, stall, lsn } = run.step(Step::StillLocked, ending, fact).await?;
-        let facts = match (held, lock.engine_logs()) {
-            (Err(lost), _) => LockFacts::Lost { reason: lost.to_string() },
-            (Ok(()), EngineLogs::NotFlushed { reason }) => LockFacts::EngineLogsNotFlushed { reason: reason.clone() },
-            (Ok(()), EngineLogs::Flushed) => LockFacts::HeldThrough,
-        };
+        let facts = LockFacts::of(held, lock.engine_logs());
         let closing = async {
             let stall = match unlocked {
                 Ok(()) => stall,
