@@ -205,6 +205,23 @@ async fn what_cannot_be_given_back_keeps_nothing_else_and_is_tried_again_by_the_
     setting.assert_all_is_given_back();
 }
 
+/// Its line in the log is what leads the next recovery to that origin, at which the guest hangs, and its thaw with it.
+#[tokio::test(start_paused = true)]
+async fn a_volume_whose_origin_may_still_be_suspended_stays_for_the_next_recovery() {
+    let setting = Setting::new();
+    drop(setting.in_the_window().await);
+    // Each of the two tries looks three times.
+    (1..=6).for_each(|nth| setting.lvm.fail_program("dmsetup", nth, LvmFault::Refuses));
+    let found = setting.recover().await;
+    let (_, _, left) = dead(&found);
+    let kinds: Vec<Kind> = left.iter().map(|(_, why)| why.kind).collect();
+    assert_eq!(kinds, [Kind::OriginSuspended], "{left:?}");
+    assert!(!setting.guest.is_frozen(), "nobody else waits for it");
+    assert_eq!(RunRecord::read(&setting.log()).unwrap().held(), [left[0].0.clone()]);
+    assert_eq!(dead(&setting.recover().await).2.len(), 0);
+    setting.assert_all_is_given_back();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_guest_whose_agent_is_gone_is_left_for_a_person() {
     let setting = Setting::new();

@@ -16,11 +16,10 @@ impl Lvm {
     ///
     /// # Errors
     /// [`LvmError::NotOurs`] without our tag and name. [`LvmError::Busy`] with its holders when it is in use; only what heals by itself
-    /// is tried again.
+    /// is tried again. [`LvmError::Suspended`] where its attach ended half way, and the origin may still be suspended.
     pub fn remove(&self, name: &LvName) -> Result<(), LvmError> {
         self.remove_volume(name)?;
-        self.refresh_after_removal(name);
-        Ok(())
+        self.refresh_after_removal(name)
     }
 
     fn remove_volume(&self, name: &LvName) -> Result<(), LvmError> {

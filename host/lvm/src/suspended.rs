@@ -1,6 +1,7 @@
 //! The one thing that must never be left behind: a suspended origin. Its guest's disk hangs, and with it the guest's thaw.
 
-use std::sync::PoisonError;
+use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::dm_tree::{DmTree, FIELDS};
@@ -45,20 +46,25 @@ impl Lvm {
     ) -> Result<(), LvmError> {
         let resumed = self.resume_if_suspended(origin, cause);
         if !matches!(resumed, Ok(false)) {
-            let mut half_attached = self.half_attached.lock().unwrap_or_else(PoisonError::into_inner);
-            half_attached.insert(cow.clone(), origin.clone());
+            self.half_attached().insert(cow.clone(), origin.clone());
         }
         resumed.map(drop)
     }
 
-    /// After a volume was removed. What fails here fails no removal: the next survey of the origin says it again.
-    pub(super) fn refresh_after_removal(&self, removed: &LvName) {
-        let origin = self.half_attached.lock().unwrap_or_else(PoisonError::into_inner).remove(removed);
-        if let Some(origin) = origin
-            && let Err(error) = self.refresh(&origin)
-        {
+    /// After a volume was removed. That its origin's tables are not made anew fails no removal: the next survey of the origin says it
+    /// again. That the origin may still be suspended does, because nobody looks at it again once its volume is known to be gone.
+    pub(super) fn refresh_after_removal(&self, removed: &LvName) -> Result<(), LvmError> {
+        let Some(origin) = self.half_attached().get(removed).cloned() else { return Ok(()) };
+        if let Err(error) = self.refresh(&origin) {
             tracing::warn!(%origin, %error, "the origin cannot be backed up again until `lvchange --refresh` succeeds");
+            self.resume(&origin)?;
         }
+        self.half_attached().remove(removed);
+        Ok(())
+    }
+
+    fn half_attached(&self) -> MutexGuard<'_, BTreeMap<LvName, LvName>> {
+        self.half_attached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn resume_tree(&self, origin: &LvName, cause: &str) -> Result<bool, LvmError> {

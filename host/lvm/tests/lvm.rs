@@ -182,6 +182,22 @@ fn a_refresh_after_a_removal_that_fails_does_not_fail_the_removal() {
 }
 
 #[test]
+fn a_removal_that_leaves_its_origin_suspended_is_none() {
+    let host = host();
+    (1..=3).for_each(|nth| host.simulated.fail_program("dmsetup", nth, Fault::Refuses));
+    half_attached(&host);
+    // It can look again, and nothing resumes it.
+    let refreshed = calls_of(&host, "lvchange");
+    (1..=2).for_each(|nth| host.simulated.fail_program("lvchange", refreshed + nth, Fault::Refuses));
+    host.simulated.fail_program("dmsetup", 3 + 3, Fault::Refuses);
+    let error = host.lvm.remove(&volume(0)).unwrap_err();
+    assert!(matches!(error, LvmError::Suspended { .. }), "{error}");
+    assert_eq!(host.simulated.volumes(), ["vg/data", "vg/root"]);
+    host.lvm.remove(&volume(0)).unwrap();
+    assert!(!host.simulated.is_suspended(&name("vg/data")));
+}
+
+#[test]
 fn what_a_killed_run_left_suspended_another_one_resumes_and_makes_whole() {
     let host = host();
     for nth in 1..=3 {

@@ -57,11 +57,15 @@ async fn recover_taken(path: &Path, log: &RunLog, reach: &Reach<'_>) -> Found {
         return found(run, State::Nothing);
     }
     tracing::warn!(run = %record.begun.run, vm = record.begun.vm, "recovering a run that died");
-    let resumed = resume_origins(&held, reach);
+    let mut origins = resume_origins(&held, reach);
     let means = means(&held, reach, rebooted);
     let (mut freed, mut by_itself, mut left) = (Vec::new(), Vec::new(), Vec::new());
     for one in in_order(held) {
-        match release(&one, &means, rebooted).await {
+        let released = match origins.resume_again(&one, reach) {
+            Ok(()) => release(&one, &means, rebooted).await,
+            Err(why) => Err(why),
+        };
+        match released {
             Ok(Released::ByItself(within)) => by_itself.push((one.clone(), within)),
             Ok(Released::Gone | Released::Thawed(_)) => freed.push(one.clone()),
             Err(why) => {
@@ -72,7 +76,7 @@ async fn recover_taken(path: &Path, log: &RunLog, reach: &Reach<'_>) -> Found {
         write(log, reach, &record, Mark::Done { step: Step::Recover, frees: vec![one], detail: None });
     }
     // Its tables are those of an attach that was cut off, until they are made anew without its snapshot.
-    for origin in resumed {
+    for origin in origins.resumed {
         if let Err(error) = reach.lvm.refresh(&origin) {
             tracing::error!(%origin, %error, "`lvchange --refresh` makes its tables what its metadata says");
         }
@@ -85,22 +89,45 @@ fn is_stillpoint(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "stillpoint")
 }
 
+/// Origins that LVM may have been killed at.
+#[derive(Default)]
+struct Origins {
+    resumed: Vec<LvName>,
+    /// Those of which it is not known.
+    unknown: Vec<LvName>,
+}
+
 /// An origin that LVM was killed at hangs, and its guest's thaw with it.
-fn resume_origins(held: &[Held], reach: &Reach<'_>) -> Vec<LvName> {
-    let mut resumed = Vec::new();
+fn resume_origins(held: &[Held], reach: &Reach<'_>) -> Origins {
+    let mut origins = Origins::default();
     for one in held {
         if let Held::Cow { origin, .. } = one {
             match reach.lvm.resume(origin) {
                 Ok(true) => {
                     tracing::warn!(%origin, "resumed: it had been left suspended");
-                    resumed.push(origin.clone());
+                    origins.resumed.push(origin.clone());
                 }
                 Ok(false) => {}
-                Err(error) => tracing::error!(%origin, %error, "whether it is suspended is not known"),
+                Err(error) => {
+                    tracing::error!(%origin, %error, "whether it is suspended is not known");
+                    origins.unknown.push(origin.clone());
+                }
             }
         }
     }
-    resumed
+    origins
+}
+
+impl Origins {
+    /// Tries once more before a volume goes, where its origin may still be suspended: without the volume in the log, nobody would look
+    /// at that origin again.
+    fn resume_again(&mut self, one: &Held, reach: &Reach<'_>) -> Result<(), Cause> {
+        let Held::Cow { origin, .. } = one else { return Ok(()) };
+        if self.unknown.contains(origin) && reach.lvm.resume(origin)? {
+            self.resumed.push(origin.clone());
+        }
+        Ok(())
+    }
 }
 
 fn means(held: &[Held], reach: &Reach<'_>, rebooted: bool) -> Means {
