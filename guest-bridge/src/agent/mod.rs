@@ -25,6 +25,7 @@ mod shared;
 #[cfg(any(test, feature = "scripted"))]
 mod simulated;
 mod thawing;
+mod time;
 mod transport;
 
 use std::time::Duration;
@@ -48,6 +49,7 @@ pub use shared::SharedAgent;
 #[cfg(any(test, feature = "scripted"))]
 pub use simulated::{Fault, SimulatedGuest};
 pub use thawing::{FreezeStatus, Heard, Next, Question};
+pub use time::time;
 pub use transport::QgaTransport;
 
 /// A connection to a guest's agent.

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -18,8 +18,14 @@ use crate::{call_log::CallLog, places::SimulatedPlaces, watchdog::SimulatedWatch
 const WHILE_FROZEN: [&str; 6] =
     ["guest-ping", "guest-info", "guest-sync", "guest-sync-delimited", "guest-fsfreeze-status", "guest-fsfreeze-thaw"];
 /// What this guest offers besides.
-const WHILE_THAWED: [&str; 5] =
-    ["guest-get-fsinfo", "guest-fsfreeze-freeze", "guest-fsfreeze-freeze-list", "guest-exec", "guest-exec-status"];
+const WHILE_THAWED: [&str; 6] = [
+    "guest-get-fsinfo",
+    "guest-get-time",
+    "guest-fsfreeze-freeze",
+    "guest-fsfreeze-freeze-list",
+    "guest-exec",
+    "guest-exec-status",
+];
 
 /// How a call goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +59,8 @@ struct Guest {
     mountpoints: Vec<String>,
     blocked: BTreeSet<String>,
     freezes_nothing: bool,
+    /// Nanoseconds since 1970; `None`: that of this machine.
+    time_ns: Option<i64>,
     /// What the agent believes.
     agent_frozen: bool,
     /// What the kernel holds.
@@ -85,6 +93,7 @@ impl SimulatedGuest {
             mountpoints: mountpoints.into_iter().map(str::to_owned).collect(),
             blocked: BTreeSet::new(),
             freezes_nothing: false,
+            time_ns: None,
             agent_frozen: false,
             kernel_frozen: BTreeSet::new(),
             programs: Box::new(|_| Finished { exit: Exit::Code(0), stdout: Vec::new(), stderr: Vec::new() }),
@@ -109,6 +118,12 @@ impl SimulatedGuest {
     /// A freeze succeeds, counts all filesystems, and freezes none.
     pub fn freezes_nothing(self) -> Self {
         self.guest().freezes_nothing = true;
+        self
+    }
+
+    /// Its clock stands still, at so many nanoseconds since 1970. Else it is that of this machine.
+    pub fn whose_clock_says(self, time_ns: i64) -> Self {
+        self.guest().time_ns = Some(time_ns);
         self
     }
 
@@ -255,6 +270,7 @@ impl Guest {
         Ok(match command {
             "guest-info" => self.info(),
             "guest-get-fsinfo" => self.mountpoints.iter().enumerate().map(filesystem).collect(),
+            "guest-get-time" => json!(self.time_ns.unwrap_or_else(now_ns)),
             "guest-fsfreeze-status" => json!(if self.agent_frozen { "frozen" } else { "thawed" }),
             "guest-fsfreeze-freeze" => self.freeze(self.mountpoints.clone()),
             "guest-fsfreeze-freeze-list" => match arguments.get("mountpoints") {
@@ -310,6 +326,11 @@ impl Guest {
     }
 }
 
+fn now_ns() -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
+}
+
 fn filesystem((i, mountpoint): (usize, &String)) -> Value {
     json!({"name": format!("vda{}", i + 1), "mountpoint": mountpoint, "type": "ext4", "disk": []})
 }
@@ -345,7 +366,7 @@ mod tests {
     use super::*;
     use crate::agent::{
         FreezeScope, FreezeStatus, exec, exec_status, freeze, freeze_status, fsinfo, info, ping, run, thaw,
-        thaw_until_sure,
+        thaw_until_sure, time,
     };
 
     const SOON: Duration = Duration::from_secs(5);
@@ -372,6 +393,14 @@ mod tests {
         assert_eq!(thaw(&mut guest, SOON).await.unwrap(), 2);
         assert_eq!(fsinfo(&mut guest, SOON).await.unwrap().len(), 2);
         assert!(!guest.is_frozen());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn its_clock_can_be_asked_while_it_is_not_frozen() {
+        let mut guest = guest().whose_clock_says(1_795_291_163_250_000_000);
+        assert_eq!(time(&mut guest, SOON).await.unwrap(), 1_795_291_163_250_000_000);
+        freeze(&mut guest, &FreezeScope::All, SOON).await.unwrap();
+        assert!(matches!(time(&mut guest, SOON).await, Err(AgentError::Frozen { .. })));
     }
 
     #[tokio::test(start_paused = true)]
