@@ -6,9 +6,11 @@
 //!
 //! What the script prints comes from inside the guest and is untrusted: it is bounded, and a line that cannot be read is an error.
 
+mod beside;
 mod device_number;
 mod error;
 mod lies_on;
+mod loops;
 mod marker;
 mod marking;
 mod mount;
@@ -23,8 +25,10 @@ use std::{
     time::Duration,
 };
 
+pub use beside::Served;
 pub use device_number::DeviceNumber;
 pub use error::PlacesError;
+pub use loops::LoopMount;
 pub use marker::MarkerName;
 pub use marking::{FilePlace, Marked, Marker, Refused, Unmarked, mark, unmark};
 pub use mount::Mount;
@@ -66,6 +70,12 @@ pub struct Places {
     pub mounts: Vec<Mount>,
     /// The types of those that can be written to and lie on devices that nothing tells, such as zfs.
     pub on_untold_devices: Vec<String>,
+    /// Those of `mounts` that lie in a file of another filesystem.
+    pub loops: Vec<LoopMount>,
+    /// Filesystems that another machine or a program keeps, such as NFS and FUSE.
+    pub served: Vec<Served>,
+    /// Where filesystems of `mounts` are mounted a second time, whole or in part (bind mounts).
+    pub mounted_again: Vec<String>,
     /// The paths that were asked about, in their order, and behind them what leads out of them.
     pub paths: Vec<Place>,
     /// More leads out of them than is told here, or not all of them could be looked through.
@@ -85,8 +95,8 @@ pub async fn look(agent: &mut dyn Agent, paths: &[PathBuf], deadline: Duration) 
     // Two lines a link, and one link more, which says that there are more.
     let lines = ((MAX_FOUND + 1) * 2).to_string();
     let parts = ask(agent, &["look", MOUNTINFO, BY_UUID, &lines], path_lines(paths)?, deadline).await?;
-    let [table, uuids, told] = parts.as_slice() else {
-        return Err(PlacesError::Unexpected { detail: format!("it has {} parts in place of 3", parts.len()) });
+    let [table, uuids, told, loops] = parts.as_slice() else {
+        return Err(PlacesError::Unexpected { detail: format!("it has {} parts in place of 4", parts.len()) });
     };
     let table = mountinfo::table(table)?;
     let uuids = Uuids::parse(uuids, Path::new(BY_UUID))?;
@@ -110,6 +120,14 @@ pub async fn look(agent: &mut dyn Agent, paths: &[PathBuf], deadline: Duration) 
             paths.push(place);
         }
     }
-    let on_untold_devices = on_untold_devices(&table);
-    Ok(Places { mounts: mounts(&table, &uuids)?, on_untold_devices, paths, more })
+    let mounts = mounts(&table, &uuids)?;
+    Ok(Places {
+        loops: loops::loops(&table, &mounts, &loops::files(loops)?),
+        mounts,
+        on_untold_devices: on_untold_devices(&table),
+        served: beside::served(&table),
+        mounted_again: beside::mounted_again(&table),
+        paths,
+        more,
+    })
 }

@@ -29,7 +29,7 @@ pub(super) struct Line {
     root: Vec<u8>,
     pub(super) mountpoint: PathBuf,
     pub(super) fs_type: String,
-    source: String,
+    pub(super) source: String,
     read_only: bool,
     synchronous: bool,
 }
@@ -64,7 +64,7 @@ impl Line {
         read().ok_or_else(|| PlacesError::line("this is no mount", line))
     }
 
-    fn is_on_a_device(&self) -> bool {
+    pub(super) fn is_on_a_device(&self) -> bool {
         self.device.major != 0 || self.fs_type == ON_A_DEVICE_OF_ANOTHER_NUMBER && self.source.starts_with("/dev/")
     }
 }

@@ -1,7 +1,7 @@
 # Where things lie in a guest, and marks on its filesystems, for stillpoint. Plain POSIX sh (dash, busybox), given to `sh -c` by guest-exec.
 # Nothing from outside is ever part of this text: words come as arguments, paths as standard input, one a line.
 #   look MOUNTINFO BY_UUID LINKS    input: paths. Prints the mounts, --, their devices by UUID, --, what each path is, what links lead out of
-#                                   them (LINKS at most), end.
+#                                   them (LINKS at most), --, each loop device with its file, end.
 #   mark NAME SECONDS               input: DEVICE ST_DEV MOUNTPOINT. Prints `keeps CENTISECONDS` for each setting of how long what is written
 #                                   may stay in memory; writes a marker NAME into each, and prints `ok NUMBER INODE` or `no NUMBER WHY`, in
 #                                   any order; nothing of one that gives no answer in time. ST_DEV is - where it tells nothing.
@@ -163,6 +163,11 @@ look)
         [ -d "$path" ] && folders=$folders$path$newline
     done
     printf %s "$folders" | while IFS= read -r path; do links "$path" 2; done | head -n "$4"
+    echo --
+    for file in /sys/block/loop*/loop/backing_file; do
+        { IFS= read -r number <"${file%/loop/backing_file}/dev" && IFS= read -r file <"$file"; } 2>/dev/null || continue
+        printf '%s %s\n' "$number" "$file"
+    done
     echo end
     ;;
 mark)

@@ -11,6 +11,8 @@ use crate::agent::{Exit, Finished, Program};
 
 /// virtio's block devices, as the simulation numbers them.
 const MAJOR: u32 = 253;
+/// LOOP_MAJOR of Linux.
+const LOOP: u32 = 7;
 /// The inode of a marker that has no other, and of a file.
 const MARKER_INODE: u64 = 100;
 const FILE_INODE: u64 = 1000;
@@ -26,6 +28,8 @@ pub struct SimulatedPlaces {
     targets: BTreeMap<String, String>,
     missing: BTreeSet<String>,
     stays_unwritten_cs: Option<u32>,
+    loop_files: BTreeMap<String, String>,
+    also_mounted: Vec<String>,
     /// Paths of the markers that are there.
     markers: BTreeSet<String>,
 }
@@ -66,6 +70,16 @@ impl SimulatedPlaces {
         self.stays_unwritten_cs = Some(time);
     }
 
+    /// The filesystem at `mountpoint` lies in this file of another one.
+    pub fn in_file(&mut self, mountpoint: &str, file: &str) {
+        self.loop_files.insert(mountpoint.to_owned(), file.to_owned());
+    }
+
+    /// The kernel's table of mounts ends with this line, too: what lies on no device of its own.
+    pub fn also_mounted(&mut self, line: &str) {
+        self.also_mounted.push(line.to_owned());
+    }
+
     /// The paths of the markers that are there now.
     pub fn markers(&self) -> impl Iterator<Item = &str> {
         self.markers.iter().map(String::as_str)
@@ -99,8 +113,12 @@ impl SimulatedPlaces {
         for (minor, mountpoint) in mountpoints.iter().enumerate() {
             let fs_type = self.fs_types.get(mountpoint).map_or("ext4", String::as_str);
             let (point, number) = (mountpoint.replace(' ', "\\040"), minor + 1);
-            writeln!(said, "{number} 0 {MAJOR}:{minor} / {point} rw - {fs_type} /dev/vda{number} rw")?;
+            match self.loop_files.contains_key(mountpoint) {
+                true => writeln!(said, "{number} 0 {LOOP}:{minor} / {point} rw - {fs_type} /dev/loop{minor} rw")?,
+                false => writeln!(said, "{number} 0 {MAJOR}:{minor} / {point} rw - {fs_type} /dev/vda{number} rw")?,
+            }
         }
+        self.also_mounted.iter().try_for_each(|line| writeln!(said, "{line}"))?;
         said.push_str("--\n");
         for (minor, mountpoint) in mountpoints.iter().enumerate() {
             if let Some(uuid) = self.uuids.get(mountpoint) {
@@ -108,7 +126,13 @@ impl SimulatedPlaces {
             }
         }
         said.push_str("--\n");
-        self.tell(input.lines(), mountpoints, said)
+        self.tell(input.lines(), mountpoints, said)?;
+        said.push_str("--\n");
+        let loops = mountpoints.iter().enumerate().filter_map(|(minor, at)| Some((minor, self.loop_files.get(at)?)));
+        for (minor, file) in loops {
+            writeln!(said, "{LOOP}:{minor} {file}")?;
+        }
+        Ok(())
     }
 
     fn mark(&mut self, name: &str, input: &str, said: &mut String) -> std::fmt::Result {
@@ -191,6 +215,22 @@ mod tests {
         of(2).unwrap_err();
         assert_eq!(places.paths[3].path, PathBuf::from("/srv/my data"), "it is mounted beneath /srv");
         assert_eq!((places.mounts[0].uuid.as_deref(), places.mounts[0].fs_type.as_str()), (Some("aa"), "xfs"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_simulated_guest_tells_what_lies_in_files_and_what_others_keep() {
+        let mut guest = SimulatedGuest::new(CallLog::new(), ["/", "/tmp"]).with_places(|places| {
+            places.in_file("/tmp", "/tmp.img");
+            places.also_mounted("9 1 253:0 /jail /jail rw - ext4 /dev/vda1 rw");
+            places.also_mounted("10 1 0:50 / /home rw - nfs4 store:/home rw");
+        });
+        let places = look(&mut guest, &[], SOON).await.unwrap();
+        let told = &places.loops[0];
+        assert_eq!((&*told.mountpoint, told.deadlocks_by.as_deref()), ("/tmp", Some("/jail")));
+        assert_eq!(
+            (places.served[0].mountpoint.as_str(), &places.mounted_again[..]),
+            ("/home", &["/jail".to_owned()][..])
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -59,6 +59,10 @@ async fn the_filesystems_are_told_each_once_with_what_they_are() {
         assert_eq!(disk.uuid.as_deref(), Some("e2c5-uuid"));
         let [file] = here(&inner)[..] else { panic!("{shell}: {:?}", places.mounts) };
         assert_eq!((file.read_only, file.is_loop(), file.takes_marker(), &file.uuid), (true, true, false, &None));
+        let [in_file] = &places.loops[..] else { panic!("{shell}: {:?}", places.loops) };
+        assert_eq!((&*in_file.mountpoint, in_file.read_only), (text(&inner), true));
+        assert_eq!((&in_file.file, &in_file.deadlocks_by), (&Some(data.join("image")), &None), "{shell}");
+        assert_eq!((places.mounted_again, places.served), (vec![text(&mounts.path("bound")).to_owned()], vec![]));
         assert_eq!(places.mounts.len(), 3, "the disk, what is in its file, and /: {:?}", places.mounts);
         assert_eq!((places.paths, places.more), (vec![], false));
     }
