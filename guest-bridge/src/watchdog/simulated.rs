@@ -49,13 +49,16 @@ impl SimulatedWatchdogs {
     /// What the script says; `None` where `program` is another.
     pub(crate) fn answer(&mut self, program: &Program, mountpoints: &[String]) -> Option<Finished> {
         let question = Self::question(program)?;
+        if question.first().is_some_and(|verb| verb == "probe") {
+            return Some(finished(0, "place /run\nfsfreeze /usr/sbin/fsfreeze\nend\n".to_owned()));
+        }
         let token = question.get(1)?.clone();
         let said = match question[0].as_str() {
             "arm" => self.arm(token, question.get(3..)?, mountpoints),
             _ => Some(self.disarm(token)),
         };
         let (code, stdout) = said.map_or((8, String::new()), |said| (0, format!("{said}end\n")));
-        Some(Finished { exit: Exit::Code(code), stdout: stdout.into_bytes(), stderr: Vec::new() })
+        Some(finished(code, stdout))
     }
 
     fn arm(&mut self, token: String, wanted: &[String], mountpoints: &[String]) -> Option<String> {
@@ -88,6 +91,10 @@ impl SimulatedWatchdogs {
         }
         .to_owned()
     }
+}
+
+fn finished(code: i64, stdout: String) -> Finished {
+    Finished { exit: Exit::Code(code), stdout: stdout.into_bytes(), stderr: Vec::new() }
 }
 
 #[cfg(test)]

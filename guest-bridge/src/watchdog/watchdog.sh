@@ -3,6 +3,7 @@
 #   arm PLACES TOKEN AFTER_S MOUNTPOINT...   input: this text. Starts one, and prints `directory PATH`, `fsfreeze PATH`, `programs memory`
 #                                            or `programs cache`, for each mountpoint `ok NUMBER` or `no NUMBER WHY`, end.
 #   disarm PLACES TOKEN                      Ends it, and prints `in-time`, `has-thawed` or `not-there`, and end. As often as it is asked.
+#   probe PLACES                Prints `place PATH` and `fsfreeze PATH` where one could be armed, and end. Makes nothing.
 #   watch DIRECTORY AFTER_S SLEEP FSFREEZE MOUNTPOINT...   is the watchdog. SLEEP and FSFREEZE are the words that run these programs.
 # PLACES are folders, separated by spaces, of which some are filesystems in memory. There is PLACE/TOKEN with
 #   armed/      as long as it may thaw
@@ -78,6 +79,16 @@ processes() {
 }
 
 case $1 in
+probe)
+    chosen=''
+    for place in $2; do
+        in_memory "$place" && { chosen=$place; break; }
+    done
+    [ -n "$chosen" ] || { echo "none of these is a filesystem in memory: $2" >&2; exit 5; }
+    fsfreeze=$(command -v fsfreeze) || { echo "there is no fsfreeze (of util-linux)" >&2; exit 5; }
+    [ "$(id -u)" = 0 ] || { echo "the agent does not run as root" >&2; exit 5; }
+    printf 'place %s\nfsfreeze %s\nend\n' "$chosen" "$fsfreeze"
+    ;;
 arm)
     script=$(cat) places=$2 token=$3 after_s=$4
     shift 4

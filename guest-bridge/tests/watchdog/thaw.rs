@@ -2,11 +2,11 @@
 
 use std::{fs, time::Duration};
 
-use guest_bridge::watchdog::{Disarmed, Token, WatchdogError};
+use guest_bridge::watchdog::{Disarmed, Token, WatchdogError, probe};
 use stillpoint_tests::machine::mount::Mount;
 
 use super::{
-    guest::{Guest, LATER, call, processes, text, until, watchdog, write},
+    guest::{Guest, LATER, SOON, call, processes, text, until, watchdog, write},
     local_agent::SHELLS,
 };
 
@@ -121,7 +121,7 @@ async fn a_mountpoint_that_is_not_there_keeps_no_other() {
         let point = text(&gone.point).to_owned();
         drop(gone);
         let points = [point.clone(), text(&data.point).to_owned()];
-        let armed = guest_bridge::watchdog::arm(&mut guest.agent, &token, &points, LATER, super::guest::SOON).await;
+        let armed = guest_bridge::watchdog::arm(&mut guest.agent, &token, &points, LATER, SOON).await;
         let armed = armed.unwrap();
         assert_eq!((armed.cannot_thaw[0].mountpoint.as_str(), armed.thaws.len()), (point.as_str(), 1), "{shell}");
         call(watchdog(&armed));
@@ -139,5 +139,19 @@ async fn without_a_filesystem_in_memory_there_is_none_and_nothing_is_left() {
         let error = guest.try_arm(&Token::new(), &[&data], LATER).await.unwrap_err();
         assert!(matches!(&error, WatchdogError::Impossible { reason } if reason.contains("/nonexistent")), "{error}");
         assert_eq!(fs::read_dir(&data.point).unwrap().count(), 1, "lost+found");
+    }
+}
+
+#[tokio::test]
+async fn a_guest_that_could_have_one_says_so_and_nothing_is_made_in_it() {
+    for shell in SHELLS {
+        let mut guest = Guest::new(shell);
+        let possible = probe(&mut guest.agent, SOON).await.unwrap();
+        assert_eq!(possible.place, guest.memory.point, "{shell}");
+        assert!(possible.fsfreeze.ends_with("fsfreeze"), "{shell}: {possible:?}");
+        assert_eq!(fs::read_dir(&guest.memory.point).unwrap().count(), 0, "{shell}");
+        guest.agent.memory = "/nonexistent".to_owned();
+        let error = probe(&mut guest.agent, SOON).await.unwrap_err();
+        assert!(matches!(&error, WatchdogError::Impossible { reason } if reason.contains("/nonexistent")), "{error}");
     }
 }
