@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::Holder;
-use crate::database::{Database, DatabaseError, OpenSession, Rows, Statement, lock_method::WAITS_FOR_BACKUPS};
+use crate::database::{
+    Database, DatabaseError, OpenSession, Rows, Statement,
+    lock_method::{LockMethod, WAITS_FOR_BACKUPS},
+};
 
 /// Looks, from a second session, for who may keep connection `waiting` at `statement`; the most likely first, [`MAX_HOLDERS`] at most.
 ///
@@ -19,6 +22,21 @@ pub async fn find(
     let found = suspects(&mut *session, waiting, statement, deadline).await;
     session.close().await;
     found
+}
+
+/// Looks, in a session that holds nothing, for who may keep `method` waiting now, were it asked for; the most likely first,
+/// [`MAX_HOLDERS`] at most. Nothing is locked.
+///
+/// # Errors
+/// Those of the session.
+pub async fn before_a_lock(
+    session: &mut dyn Database,
+    method: LockMethod,
+    deadline: Duration,
+) -> Result<Vec<Holder>, DatabaseError> {
+    // Idle sessions that may lock are suspects only once a lock is waited for: else every administrator would be named.
+    let statement = method.lock_statements().iter().rev().find(|statement| **statement != WAITS_FOR_BACKUPS);
+    suspects(session, None, statement.copied().unwrap_or_default(), deadline).await
 }
 
 /// The most sessions that are named.
@@ -125,4 +143,33 @@ fn rank(sessions: &Rows, transactions: &Rows, locks: &Rows, may_lock: &Rows, wai
     suspects.sort_by_key(|(weight, holder)| (*weight, std::cmp::Reverse(holder.seconds)));
     suspects.truncate(MAX_HOLDERS);
     suspects.into_iter().map(|(_, holder)| holder).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        call_log::CallLog,
+        database::scripted::{ScriptedDatabase, expect},
+    };
+
+    #[tokio::test]
+    async fn before_a_lock_nobody_is_suspected_for_what_he_might_do() {
+        let columns = ["thread_id", "user", "host", "command", "seconds", "state", "statement"];
+        let admin = [Some("3"), Some("root"), Some("localhost"), Some("Sleep"), Some("90"), Some(""), None];
+        let shop = [Some("7"), Some("shop"), Some("web1"), Some("Sleep"), Some("40"), Some(""), None];
+        let open = [Some("7"), Some("61"), Some("2")];
+        let script = [
+            expect(SESSIONS).returns(&columns, &[&admin, &shop]),
+            expect(TRANSACTIONS).returns(&["thread_id", "seconds", "rows_modified"], &[&open]),
+            expect(METADATA_LOCKS_MARIADB).refuses(1109, "Unknown table"),
+            expect(METADATA_LOCKS).refuses(1109, "Unknown table"),
+        ];
+        let mut session = ScriptedDatabase::new(CallLog::new(), script);
+        let deadline = Duration::from_secs(1);
+        let found = before_a_lock(&mut session, LockMethod::BackupStage, deadline).await.unwrap();
+        let [holder] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((holder.thread_id, holder.seconds, holder.is_idle), (7, 61, true));
+        assert_eq!((holder.user.as_str(), holder.reason.as_str()), ("shop@web1", "has an open transaction"));
+    }
 }

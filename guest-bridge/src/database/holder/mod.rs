@@ -5,7 +5,7 @@ mod find;
 use std::fmt;
 
 use super::Statement;
-pub use find::{MAX_HOLDERS, find};
+pub use find::{MAX_HOLDERS, before_a_lock, find};
 
 /// A session that may be what a lock waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
