@@ -15,8 +15,17 @@ const WHO_AM_I: &str = "SELECT CURRENT_USER()";
 /// Error 1227, `ER_SPECIFIC_ACCESS_DENIED_ERROR`.
 const ACCESS_DENIED: u16 = 1227;
 
+/// Something that an account may not, and that a backup can do without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// In a sentence.
+    pub text: String,
+    /// The backup will be of grade `filesystem` at best for it.
+    pub weakens: bool,
+}
+
 /// Proves that the account of `session` may lock `server` and see where its binlog stands: the latter by asking, without a lock. Gives
-/// what it may not and a backup can do without, a sentence each.
+/// what it may not and a backup can do without.
 ///
 /// # Errors
 /// [`DatabaseError::MayNot`] with what is missing; else those of the session.
@@ -24,7 +33,7 @@ pub async fn prove(
     session: &mut dyn Database,
     server: &Server,
     deadline: Duration,
-) -> Result<Vec<String>, DatabaseError> {
+) -> Result<Vec<Remark>, DatabaseError> {
     let mut batch: Vec<_> = bounds::unbounded(deadline).collect();
     batch.extend([Timed::new(WHO_AM_I, deadline), Timed::new(SHOW_GRANTS, deadline)]);
     batch.extend(server::where_the_binlog_stands(server, deadline));
@@ -57,43 +66,50 @@ pub async fn prove(
     Ok(remarks(server, &grants, &quoted(&account)))
 }
 
-fn remarks(server: &Server, grants: &Grants, account: &str) -> Vec<String> {
+fn remarks(server: &Server, grants: &Grants, account: &str) -> Vec<Remark> {
     let mut remarks = Vec::new();
+    let mut remark = |weakens, text: String| remarks.push(Remark { text, weakens });
     if grants.hold(&["PROCESS"]) == Holds::No {
-        remarks.push(
-            "the database account has no PROCESS: who keeps the lock from being granted could not be named".to_owned(),
-        );
+        let text = "the database account has no PROCESS: who keeps the lock from being granted could not be named";
+        remark(false, text.to_owned());
     }
     if grants.hold(&["RELOAD"]) == Holds::No {
-        remarks.push(
-            "the database account has no RELOAD: the engines' logs cannot be written out, and the grade will be \
-             `filesystem`"
-                .to_owned(),
-        );
+        let text = "the database account has no RELOAD: the engines' logs cannot be written out, and the grade will be \
+                    `filesystem`";
+        remark(true, text.to_owned());
     }
     if Flush::new(server, server.innodb_flush_log_at_trx_commit).raises() && grants.hold(&["SUPER"]) == Holds::No {
-        remarks.push(format!(
-            "innodb_flush_log_at_trx_commit is 0, {} {} writes its log out only where it is 1, and the database account \
+        remark(
+            true,
+            format!(
+                "innodb_flush_log_at_trx_commit is 0, {} {} writes its log out only where it is 1, and the database account \
              has no SUPER to set it for a moment: the grade will be `filesystem`",
-            server.flavour, server.version
-        ));
+                server.flavour, server.version
+            ),
+        );
     }
     if server.replicates.is_none() {
-        remarks.push(format!(
-            "the database account may not see whether the server is a replica, and how far it is with its source: it has no \
+        remark(
+            false,
+            format!(
+                "the database account may not see whether the server is a replica, and how far it is with its source: it has no \
              {replication}; on the server: GRANT {replication} ON *.* TO {account}",
-            replication = replication_privilege(server)
-        ));
+                replication = replication_privilege(server)
+            ),
+        );
     }
     if let Some(mode) =
         server.slave_parallel_mode.as_deref().filter(|mode| matches!(*mode, "optimistic" | "aggressive"))
         && may_replicate(server)
     {
-        remarks.push(format!(
-            "the server applies what it replicates with slave_parallel_mode = {mode}: the server's own recovery, also that of \
+        remark(
+            false,
+            format!(
+                "the server applies what it replicates with slave_parallel_mode = {mode}: the server's own recovery, also that of \
              an image, is reported to leave a replica that has applied a transaction twice or not at all (MDEV-36025); compare \
              one that is made from it with its source before you rely on it"
-        ));
+            ),
+        );
     }
     remarks
 }
@@ -149,6 +165,7 @@ mod tests {
     use crate::{
         call_log::CallLog,
         database::{
+            Rows,
             scripted::{ScriptedDatabase, expect},
             server::{Channel, Replicates, Version, tests::server},
         },
@@ -179,6 +196,10 @@ mod tests {
         ]
     }
 
+    fn texts(remarks: Vec<Remark>) -> Vec<String> {
+        remarks.into_iter().map(|remark| remark.text).collect()
+    }
+
     /// What is said of an account with `grants` that the server answers so where its binlog stands.
     async fn said(server: &Server, grants: &str, sees_binlog: bool) -> Result<Vec<String>, DatabaseError> {
         let account = [Some("back'up@10.0.0.%")];
@@ -196,7 +217,7 @@ mod tests {
         if server.flavour == Flavour::MariaDb {
             script.push(expect("SELECT @@GLOBAL.gtid_binlog_pos"));
         }
-        prove(&mut ScriptedDatabase::new(CallLog::new(), script), server, SOON).await
+        prove(&mut ScriptedDatabase::new(CallLog::new(), script), server, SOON).await.map(texts)
     }
 
     #[tokio::test]
@@ -260,6 +281,18 @@ mod tests {
         assert_eq!(said(&lazy, "GRANT ALL PRIVILEGES ON *.* TO `a`@`b`", true).await.unwrap(), [""; 0]);
     }
 
+    #[test]
+    fn a_remark_weakens_where_the_engines_logs_would_not_be_written_out() {
+        let weakens = |server: &Server, privileges: &str| {
+            let line = format!("GRANT {privileges} ON *.* TO `a`@`b`");
+            let grants = Grants::read(&Rows { columns: vec!["Grants".to_owned()], rows: vec![vec![Some(line)]] });
+            remarks(server, &grants, "'a'@'b'").iter().map(|remark| remark.weakens).collect::<Vec<_>>()
+        };
+        let lazy = Server { innodb_flush_log_at_trx_commit: Some(0), ..server() };
+        assert_eq!(weakens(&mysql(), "FLUSH_TABLES"), [false, true], "PROCESS, RELOAD");
+        assert_eq!(weakens(&lazy, "RELOAD, PROCESS"), [true], "SUPER");
+    }
+
     #[tokio::test]
     async fn a_replica_that_cannot_be_seen_is_a_remark_with_the_grant_that_shows_it() {
         let unseen = Server { replicates: None, ..server() };
@@ -291,6 +324,6 @@ mod tests {
         ]);
         let server = Server { log_bin: false, ..server() };
         let said = prove(&mut ScriptedDatabase::new(CallLog::new(), script), &server, SOON).await.unwrap();
-        assert_eq!(said, [""; 0]);
+        assert_eq!(said, []);
     }
 }

@@ -83,7 +83,7 @@ async fn a_replica_tells_its_source_and_how_far_it_is_under_the_lock() {
     assert_eq!(found.slave_parallel_mode.as_deref(), Some("optimistic"));
     let mut session = replica.open()(SOON).await.unwrap();
     let remarks = prove(&mut *session, &found, SOON).await.unwrap();
-    assert!(remarks.iter().any(|remark| remark.contains("optimistic")), "{remarks:?}");
+    assert!(remarks.iter().any(|remark| remark.text.contains("optimistic")), "{remarks:?}");
     assert_eq!(wait_for_synced(&mut *session, SOON).await.unwrap().filter(|state| !state.is_empty()), None);
 
     let lock = TablesLock::take(&replica.open(), &found, &TERMS).await.unwrap();
@@ -108,10 +108,10 @@ async fn an_account_that_may_not_see_replication_does_not_know_and_the_remark_me
     assert_eq!(found.replicates, None);
     let remarks = prove(&mut *open(SOON).await.unwrap(), &found, SOON).await.unwrap();
     let [remark] = &remarks[..] else { panic!("{remarks:?}") };
-    server.sql(remark.split_once("on the server: ").unwrap().1);
+    server.sql(remark.text.split_once("on the server: ").unwrap().1);
     let found = described(&open).await;
     assert_eq!(found.replicates.as_ref().unwrap().channels, []);
-    assert_eq!(prove(&mut *open(SOON).await.unwrap(), &found, SOON).await.unwrap(), [""; 0]);
+    assert_eq!(prove(&mut *open(SOON).await.unwrap(), &found, SOON).await.unwrap(), []);
 }
 
 #[tokio::test]

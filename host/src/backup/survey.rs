@@ -1,10 +1,11 @@
 //! The survey: what is there, on the host, in the guest and in the database. It changes nothing.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::blocking::blocking;
 use fsprobe::Kind;
-use guest_bridge::agent::{self, AgentError, AgentInfo, Filesystem, FreezeStatus};
+use guest_bridge::agent::{self, AgentError, AgentInfo, Filesystem, FreezeStatus, SharedAgent};
 use guest_bridge::database::privileges;
 use guest_bridge::database::server::{self, Server};
 use guest_bridge::places::{self, Places};
@@ -19,9 +20,9 @@ use image::device::Device;
 use lvm::{LvName, Origin};
 
 /// Needed to freeze, and to be sure of the thaw.
-const FREEZE_COMMANDS: [&str; 3] = ["guest-fsfreeze-freeze", "guest-fsfreeze-thaw", "guest-fsfreeze-status"];
+pub(crate) const FREEZE_COMMANDS: [&str; 3] = ["guest-fsfreeze-freeze", "guest-fsfreeze-thaw", "guest-fsfreeze-status"];
 /// Needed to run a client in the guest.
-const EXEC_COMMANDS: [&str; 2] = ["guest-exec", "guest-exec-status"];
+pub(crate) const EXEC_COMMANDS: [&str; 2] = ["guest-exec", "guest-exec-status"];
 
 /// What was found.
 #[derive(Debug)]
@@ -200,7 +201,9 @@ fn cluster_notes(server: &Server) -> Vec<String> {
 }
 
 impl DiskSurvey {
-    fn take(name: &LvName, world: &World) -> Result<Self, Cause> {
+    /// # Errors
+    /// Where it is not there, cannot be read, or is not fit for a backup.
+    pub(crate) fn take(name: &LvName, world: &World) -> Result<Self, Cause> {
         let origin = world.lvm.origin(name)?;
         let device = Device::open(&origin.device_path)?;
         let layout = fsprobe::layout(&device).map_err(|error| Cause::from(error).on(name))?;
@@ -224,7 +227,7 @@ async fn nobody_listens(job: &Job, world: &World) -> bool {
 
 /// A disk of EFI variables, one that is still empty or one with raw data is copied whole beside the others. A job of nothing else
 /// names the wrong volumes.
-fn refuse_without_filesystem(disks: &[DiskSurvey]) -> Result<(), Cause> {
+pub(crate) fn refuse_without_filesystem(disks: &[DiskSurvey]) -> Result<(), Cause> {
     if disks.iter().any(DiskSurvey::holds_something) {
         return Ok(());
     }
@@ -237,7 +240,7 @@ fn refuse_without_filesystem(disks: &[DiskSurvey]) -> Result<(), Cause> {
 }
 
 /// Where things lie in the guest. It reads, and writes nothing. That it fails makes a backup less proven, and is no reason to refuse it.
-async fn look(
+pub(crate) async fn look(
     job: &Job,
     world: &World,
     guest: Option<&GuestSurvey>,
@@ -267,37 +270,21 @@ impl GuestSurvey {
         let info = agent::info(&mut agent, deadline).await?;
         if job.freeze.value {
             // Asked first: while it is frozen an agent offers next to nothing.
-            if info.supports("guest-fsfreeze-status")
-                && agent::freeze_status(&mut agent, deadline).await? == FreezeStatus::Frozen
-            {
-                return Err(Cause::plain(
-                    failure::Kind::GuestFrozen,
-                    "the guest's filesystems are frozen already, by someone else or by a run that died",
-                ));
-            }
-            let missing = info.missing(&FREEZE_COMMANDS);
-            if !missing.is_empty() {
-                return Err(Cause::refused(
-                    format!("the guest agent {} does not offer {}", info.version, missing.join(", ")),
-                    "allow these commands in the guest's qemu-ga configuration, or use --no-freeze",
-                ));
-            }
+            refuse_frozen(&info, &mut agent, deadline).await?;
         }
-        if job.database.value.as_ref().is_some_and(|database| matches!(database.via, Via::Agent { .. })) {
-            let missing = info.missing(&EXEC_COMMANDS);
-            if !missing.is_empty() {
-                return Err(Cause::refused(
-                    format!("the guest agent blocks {}: no database session can go through it", missing.join(" and ")),
-                    "allow guest-exec and guest-exec-status in the guest (FILTER_RPC_ARGS, BLOCK_RPCS or BLACKLIST_RPC in \
-                     /etc/sysconfig/qemu-ga, block-rpcs or allow-rpcs in qemu-ga.conf), or reach the database with --db \
-                     unix:PATH or tcp:HOST:PORT",
-                ));
-            }
-        }
+        refuse_blocked(job, &info)?;
+        Self::list(info, &mut agent, deadline).await.map(Some)
+    }
+
+    /// What the agent says of the guest's mounts.
+    ///
+    /// # Errors
+    /// Where the guest is found frozen.
+    pub(crate) async fn list(info: AgentInfo, agent: &mut SharedAgent, deadline: Duration) -> Result<Self, Cause> {
         let (mut filesystems, mut unlisted) = (Vec::new(), None);
         if info.supports("guest-get-fsinfo") {
             // Only the plan's notes need them: an agent that stumbles over an odd device is backed up all the same.
-            match agent::fsinfo(&mut agent, deadline).await {
+            match agent::fsinfo(agent, deadline).await {
                 Ok(listed) => filesystems = listed,
                 // Also where we are not to freeze: somebody has to know.
                 Err(error @ AgentError::Frozen { .. }) => return Err(error.into()),
@@ -306,8 +293,46 @@ impl GuestSurvey {
         } else {
             unlisted = Some("the agent does not offer guest-get-fsinfo".to_owned());
         }
-        Ok(Some(Self { info, filesystems, unlisted }))
+        Ok(Self { info, filesystems, unlisted })
     }
+}
+
+/// # Errors
+/// Where the agent says that it is frozen, or gives no answer.
+pub(crate) async fn refuse_frozen(info: &AgentInfo, agent: &mut SharedAgent, deadline: Duration) -> Result<(), Cause> {
+    if info.supports("guest-fsfreeze-status") && agent::freeze_status(agent, deadline).await? == FreezeStatus::Frozen {
+        return Err(Cause::plain(
+            failure::Kind::GuestFrozen,
+            "the guest's filesystems are frozen already, by someone else or by a run that died",
+        ));
+    }
+    Ok(())
+}
+
+/// # Errors
+/// Where the agent does not offer what the job cannot do without.
+pub(crate) fn refuse_blocked(job: &Job, info: &AgentInfo) -> Result<(), Cause> {
+    if job.freeze.value {
+        let missing = info.missing(&FREEZE_COMMANDS);
+        if !missing.is_empty() {
+            return Err(Cause::refused(
+                format!("the guest agent {} does not offer {}", info.version, missing.join(", ")),
+                "allow these commands in the guest's qemu-ga configuration, or use --no-freeze",
+            ));
+        }
+    }
+    if job.database.value.as_ref().is_some_and(|database| matches!(database.via, Via::Agent { .. })) {
+        let missing = info.missing(&EXEC_COMMANDS);
+        if !missing.is_empty() {
+            return Err(Cause::refused(
+                format!("the guest agent blocks {}: no database session can go through it", missing.join(" and ")),
+                "allow guest-exec and guest-exec-status in the guest (FILTER_RPC_ARGS, BLOCK_RPCS or BLACKLIST_RPC in \
+                 /etc/sysconfig/qemu-ga, block-rpcs or allow-rpcs in qemu-ga.conf), or reach the database with --db \
+                 unix:PATH or tcp:HOST:PORT",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The server, and what its account may not. One that may not lock it is refused here, before anything is made or locked.
@@ -319,7 +344,7 @@ async fn survey_server(job: &Job, world: &World, stop: &Stop) -> Result<Option<(
     let surveyed = async {
         let server = server::identify(&mut *session, deadline).await?;
         let account = privileges::prove(&mut *session, &server, deadline).await?;
-        Ok::<_, Cause>((server, account))
+        Ok::<_, Cause>((server, account.into_iter().map(|remark| remark.text).collect()))
     };
     let surveyed = stop.or(surveyed).await;
     session.close().await;
