@@ -15,6 +15,7 @@ mod dm_tree;
 mod error;
 mod group;
 mod group_lock;
+mod habits;
 mod holders;
 mod lock_config;
 mod lock_file;
@@ -34,6 +35,7 @@ mod snapshot;
 mod snapshot_state;
 mod status;
 mod suspended;
+mod version;
 mod volume_list;
 
 use std::collections::BTreeMap;
@@ -46,6 +48,7 @@ pub use self::complaint::Complaint;
 pub use self::cow::CowVolume;
 pub use self::error::LvmError;
 pub use self::group::VolumeGroup;
+pub use self::habits::Monitoring;
 pub use self::holders::Holder;
 pub use self::name::{LvName, NameError};
 pub use self::origin::{ExistingSnapshot, Origin};
@@ -55,6 +58,7 @@ pub use self::refusal::NoOrigin;
 pub use self::size::{Bytes, Sectors};
 pub use self::snapshot::SnapshotVolume;
 pub use self::snapshot_state::SnapshotState;
+pub use self::version::LvmVersion;
 
 /// LVM on this host.
 #[derive(Clone)]

@@ -350,3 +350,24 @@ fn a_cow_that_filled_up_is_invalid_and_a_removed_one_missing() {
     host.lvm.remove(snapshot.name()).unwrap();
     assert_eq!(snapshot.state().unwrap(), SnapshotState::Missing);
 }
+
+#[test]
+fn a_host_tells_its_version_and_what_its_lvm_does_by_itself() {
+    let host = host();
+    let version = host.lvm.version().unwrap();
+    assert_eq!((&*version.lvm, version.driver.as_deref()), ("2.03.16(2) (2022-05-18)", Some("4.47.0")));
+    let monitoring = host.lvm.monitoring().unwrap();
+    assert_eq!((monitoring.is_on, monitoring.threshold_percent), (true, 100));
+    assert!(!host.lvm.scans_volumes().unwrap());
+    host.simulated.set_number("devices/scan_lvs", 1);
+    host.simulated.set_number("activation/snapshot_autoextend_threshold", 70);
+    assert!(host.lvm.scans_volumes().unwrap());
+    assert_eq!(host.lvm.monitoring().unwrap().threshold_percent, 70);
+}
+
+#[test]
+fn a_host_that_does_not_tell_is_not_taken_for_the_usual_one() {
+    let host = host();
+    host.simulated.fail_program("lvmconfig", 1, Fault::Refuses);
+    assert!(matches!(host.lvm.scans_volumes(), Err(LvmError::Program(ProgramError::Failed { .. }))));
+}

@@ -72,7 +72,8 @@ fn search_path(path: Option<&OsStr>) -> OsString {
 /// The Debian package of each program that stillpoint starts.
 fn package_of(program: &str) -> Option<&'static str> {
     Some(match program {
-        "lvs" | "vgs" | "pvs" | "lvcreate" | "lvconvert" | "lvremove" | "lvchange" | "lvextend" | "lvmconfig" => "lvm2",
+        "lvm" | "lvs" | "vgs" | "pvs" | "lvcreate" | "lvconvert" | "lvremove" | "lvchange" | "lvextend"
+        | "lvmconfig" => "lvm2",
         "dmsetup" => "dmsetup",
         "udevadm" => "udev",
         "qemu-img" => "qemu-utils",

@@ -66,6 +66,8 @@ pub(super) fn run(state: &mut State, invocation: &Invocation) -> Output {
         ("vgs", vg) => vgs(state, vg),
         ("lvmconfig", "activation/volume_list") => Ok(volume_list(state)),
         ("lvmconfig", "global/locking_dir") => Ok(locking(state)),
+        ("lvmconfig", _) => Ok(line.operands.iter().map(|name| setting(state, name)).collect()),
+        ("lvm", "version") => Ok("  LVM version:     2.03.16(2) (2022-05-18)\n  Driver version:  4.47.0\n".to_owned()),
         ("lvcreate", vg) => lvcreate(state, &line, vg),
         ("lvconvert", _) => lvconvert(state, &line),
         ("lvremove", _) => change(state, &line, State::remove),
@@ -151,6 +153,16 @@ fn vgs(state: &State, vg: &str) -> Result<String, String> {
 fn volume_list(state: &State) -> String {
     let list = state.volume_list.as_ref();
     list.map_or(String::new(), |entries| format!("volume_list=[\"{}\"]\n", entries.join("\",\"")))
+}
+
+/// As LVM has it where lvm.conf says nothing else.
+fn setting(state: &State, name: &str) -> String {
+    let value = state.settings.get(name).copied().unwrap_or(match name {
+        "activation/monitoring" => 1,
+        "activation/snapshot_autoextend_threshold" => 100,
+        _ => 0,
+    });
+    format!("{}={value}\n", name.rsplit('/').next().unwrap_or(name))
 }
 
 fn locking(state: &State) -> String {

@@ -99,6 +99,11 @@ impl SimulatedLvm {
         self.state().volume_list = Some(entries.iter().map(ToString::to_string).collect());
     }
 
+    /// Sets a number in the simulated lvm.conf, by its name with its section.
+    pub fn set_number(&self, name: &str, value: u32) {
+        self.state().settings.insert(name.to_owned(), value);
+    }
+
     /// Sets `global/wait_for_locks` of the simulated lvm.conf. Its locks are files in `.lock` beside the groups' folders.
     pub fn set_wait_for_locks(&self, waits: bool) {
         self.state().waits_for_locks = waits;

@@ -23,6 +23,8 @@ pub(super) struct State {
     pub told: Vec<(String, String, String)>,
     /// `activation/volume_list`.
     pub volume_list: Option<Vec<String>>,
+    /// Numbers in lvm.conf, by their names with their sections.
+    pub settings: BTreeMap<String, u32>,
     /// `global/wait_for_locks`.
     pub waits_for_locks: bool,
     calls_of: BTreeMap<&'static str, usize>,
@@ -45,8 +47,20 @@ pub(super) struct Volume {
 impl State {
     pub fn new(dev: &Path) -> Self {
         let (groups, volumes, calls_of) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let settings = BTreeMap::new();
         let (dev, faults, told) = (dev.to_owned(), Vec::new(), Vec::new());
-        Self { dev, groups, volumes, faults, calls: 0, told, volume_list: None, waits_for_locks: true, calls_of }
+        Self {
+            dev,
+            groups,
+            volumes,
+            faults,
+            calls: 0,
+            told,
+            volume_list: None,
+            settings,
+            waits_for_locks: true,
+            calls_of,
+        }
     }
 
     pub fn add_vg(&mut self, vg: &str, size: Bytes) {
