@@ -39,6 +39,12 @@ impl Clock {
         humantime::format_rfc3339_seconds(self.utc_time()).to_string().replace(['-', ':'], "").to_lowercase()
     }
 
+    /// How long ago 1970-01-01T00:00:00 UTC was.
+    #[must_use]
+    pub fn since_1970(&self) -> Duration {
+        self.utc_time().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+
     fn utc_time(&self) -> SystemTime {
         self.fixed_utc.unwrap_or_else(SystemTime::now)
     }

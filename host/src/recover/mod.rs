@@ -3,6 +3,7 @@
 
 mod boot;
 pub mod decide;
+mod look;
 mod one;
 mod report;
 
@@ -15,6 +16,7 @@ use guest_bridge::agent::SharedAgent;
 use lvm::{Lvm, RunId};
 
 pub use self::boot::this_boot;
+pub use self::look::{LeftRun, look};
 pub use self::one::{recover, recover_when_it_dies};
 pub use self::report::report;
 

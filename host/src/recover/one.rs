@@ -47,8 +47,7 @@ async fn recover_taken(path: &Path, log: &RunLog, reach: &Reach<'_>) -> Found {
     };
     let run = Some((record.begun.run.clone(), record.begun.vm.clone()));
     let rebooted = record.begun.boot_id != reach.boot_id;
-    // Runs of the first format did not lock their log.
-    if record.begun.format != FORMAT && !rebooted && is_stillpoint(record.begun.pid) {
+    if is_alive_without_lock(&record, &reach.boot_id) {
         return found(run, State::Alive);
     }
     let held: Vec<Held> = record.held().into_iter().filter(Held::may_be_there).collect();
@@ -83,6 +82,11 @@ async fn recover_taken(path: &Path, log: &RunLog, reach: &Reach<'_>) -> Found {
     }
     close(path, log, &record, reach, left.iter().map(|(held, _)| held.clone()).collect());
     found(run, State::Dead { freed, by_itself, left })
+}
+
+/// Runs of the first format did not lock their log.
+pub(super) fn is_alive_without_lock(record: &RunRecord, boot_id: &str) -> bool {
+    record.begun.format != FORMAT && record.begun.boot_id == boot_id && is_stillpoint(record.begun.pid)
 }
 
 fn is_stillpoint(pid: u32) -> bool {

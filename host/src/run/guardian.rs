@@ -12,6 +12,22 @@ use crate::failure::{Cause, Kind};
 /// It starts in milliseconds; through systemd, and on a busy host, it takes longer.
 const STARTS: Duration = Duration::from_secs(10);
 
+const SYSTEMD: &str = "systemd-run";
+
+/// The program that starts a guardian on this host.
+fn starter() -> &'static str {
+    if Path::new("/run/systemd/system").is_dir() { SYSTEMD } else { "setsid" }
+}
+
+/// Whether the program that starts a guardian is there, and which it is. None is started.
+///
+/// # Errors
+/// Where it does not run.
+pub fn can_start(programs: &dyn Programs) -> Result<&'static str, Cause> {
+    programs.run(&Invocation::new(starter(), STARTS).arg("--version")).map_err(LvmError::from)?;
+    Ok(starter())
+}
+
 /// Where a guardian says that it waits.
 #[must_use]
 pub fn ready_mark(log: &Path) -> PathBuf {
@@ -30,10 +46,10 @@ pub fn start(programs: &dyn Programs, program: &Path, log: &Path) -> Result<(), 
     let unit = format!("--unit=stillpoint-guardian-{name}");
     let words =
         [program.as_os_str(), "guardian".as_ref(), log.as_os_str()].map(|word| word.to_string_lossy().into_owned());
-    let starter = if Path::new("/run/systemd/system").is_dir() {
-        Invocation::new("systemd-run", STARTS).args(["--quiet", "--collect", "--property=Type=exec", &unit]).args(words)
-    } else {
-        Invocation::new("setsid", STARTS).args(["--fork"]).args(words)
+    let starter = Invocation::new(starter(), STARTS);
+    let starter = match starter.program() {
+        SYSTEMD => starter.args(["--quiet", "--collect", "--property=Type=exec", &unit]).args(words),
+        _ => starter.args(["--fork"]).args(words),
     };
     let began = Instant::now();
     programs.run(&starter).map_err(LvmError::from)?;
