@@ -1,8 +1,9 @@
 //! Lets the guest write out its dirty pages before the window, so that the freeze finds little to write.
 
+use std::time::Duration;
+
 use guest_bridge::agent::{self, Program};
 
-use super::plan::Plan;
 use crate::ask::connect::World;
 use crate::failure::{At, Cause, Failure, Kind};
 use crate::run::Run;
@@ -10,13 +11,13 @@ use crate::run::entry::Fact;
 use crate::step::Step;
 use crate::stop::Stop;
 
-/// Runs `sync` in the guest, where the plan says so. That it fails makes the window longer and the backup no worse: the
+/// Runs `sync` in the guest, which may take until `deadline`, where the plan says so. That it fails makes the window longer and the backup no worse: the
 /// freeze writes what is left.
 ///
 /// # Errors
 /// Only where the run was asked to stop, or the guest is found frozen by someone else.
-pub async fn sync_guest(plan: &Plan, world: &World, run: &Run, stop: &Stop) -> Result<(), Failure> {
-    let Some(deadline) = plan.guest_sync else { return Ok(()) };
+pub async fn sync_guest(deadline: Option<Duration>, world: &World, run: &Run, stop: &Stop) -> Result<(), Failure> {
+    let Some(deadline) = deadline else { return Ok(()) };
     let mut agent = world.agent_for("the guest's sync").at(Step::GuestSync)?;
     let sync = Program::new("sync", [""; 0]);
     let syncing = async {

@@ -78,7 +78,7 @@ pub async fn run(
 }
 
 /// Without a guardian a backup is as good, and its death not: that is said, and no reason to have none.
-fn guard(run: &Run, world: &World) {
+pub(crate) fn guard(run: &Run, world: &World) {
     let Some(Starter { programs, program }) = &world.guardian else { return };
     if let Err(cause) = blocking(|| guardian::start(&**programs, program, run.log_path())) {
         run.note(format!(
@@ -105,9 +105,9 @@ async fn pass(
     let (snapshots, disks) = Snapshots::prepare(disks, &means, run, stop).await?;
 
     let made = async {
-        sync_guest(plan, world, run, stop).await?;
+        sync_guest(plan.guest_sync, world, run, stop).await?;
         let markers = Markers::write(plan, &means, run, stop).await?;
-        let watchdog = Watchdog::arm(plan, &means, run, stop).await?;
+        let watchdog = Watchdog::arm(plan.watchdog.as_ref(), &means, run, stop).await?;
         let window = window::pass(&plan.window, disks, world, &means, run, stop).await;
         let watchdog = watchdog.disarm(run).await;
         let coordinates = window.as_ref().ok().and_then(|(window, _)| window.coordinates.as_ref());

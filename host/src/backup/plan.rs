@@ -190,12 +190,7 @@ impl Plan {
             filesystems,
             window: WindowPlan {
                 lock: survey.server.as_ref().map(|server| lock_plan(job, server, expiry.after)),
-                freeze: job.freeze_through().filter(|_| !survey.is_off).map(|freeze| FreezePlan {
-                    endpoint: freeze.to_string(),
-                    // A freeze that takes all of the window leaves nothing for the snapshots.
-                    deadline: policy.freeze.value.min(policy.window.value),
-                    first_thaw_deadline: policy.first_thaw.value,
-                }),
+                freeze: freeze_plan(job).filter(|_| !survey.is_off),
                 attach_deadline: policy.attach.value,
                 deadline: policy.window.value,
                 thaw_deadline: policy.thaw.value,
@@ -302,7 +297,22 @@ impl FreezePlan {
     }
 }
 
-fn watchdog_plan(job: &Job, survey: &Survey) -> Result<Option<WatchdogPlan>, Cause> {
+/// The freeze that `job` asks for.
+pub(crate) fn freeze_plan(job: &Job) -> Option<FreezePlan> {
+    let policy = &job.policy;
+    job.freeze_through().map(|freeze| FreezePlan {
+        endpoint: freeze.to_string(),
+        // A freeze that takes all of the window leaves nothing for the snapshots.
+        deadline: policy.freeze.value.min(policy.window.value),
+        first_thaw_deadline: policy.first_thaw.value,
+    })
+}
+
+/// The watchdog that `job` asks for, where it can be had.
+///
+/// # Errors
+/// Where it cannot, and is required.
+pub(crate) fn watchdog_plan(job: &Job, survey: &Survey) -> Result<Option<WatchdogPlan>, Cause> {
     let policy = &job.policy;
     let Some(agent) = job.freeze_through().filter(|_| !survey.is_off && policy.watchdog.value != WatchdogWish::None)
     else {
@@ -327,7 +337,8 @@ fn watchdog_plan(job: &Job, survey: &Survey) -> Result<Option<WatchdogPlan>, Cau
     }))
 }
 
-fn disk_plan(cow_size: CowSize, DiskSurvey { origin, layout }: &DiskSurvey) -> DiskPlan {
+/// What is done about a disk.
+pub(crate) fn disk_plan(cow_size: CowSize, DiskSurvey { origin, layout }: &DiskSurvey) -> DiskPlan {
     let (cow, cow_reason) = size_of_cow(cow_size, origin);
     let volume = |volume: &fsprobe::Volume| PlannedVolume {
         path: volume.path.clone(),
@@ -368,7 +379,10 @@ fn open_nowhere(DiskPlan { origin, .. }: &DiskPlan) -> String {
 }
 
 /// The COW volumes of all disks of a group have to fit into it together.
-fn refuse_without_room(disks: &[DiskPlan]) -> Result<(), Cause> {
+///
+/// # Errors
+/// Where they do not.
+pub(crate) fn refuse_without_room(disks: &[DiskPlan]) -> Result<(), Cause> {
     for DiskPlan { origin, .. } in disks {
         let vg = &origin.vg;
         let same_group = || disks.iter().filter(|other| other.origin.vg.name == vg.name);
@@ -387,7 +401,7 @@ fn refuse_without_room(disks: &[DiskPlan]) -> Result<(), Cause> {
 }
 
 /// Room that there is, and that nothing may be made in.
-fn barred(disks: &[DiskPlan]) -> Vec<String> {
+pub(crate) fn barred(disks: &[DiskPlan]) -> Vec<String> {
     let mut groups: Vec<_> = disks.iter().map(|disk| &disk.origin.vg).filter(|vg| vg.barred.0 > 0).collect();
     groups.dedup_by(|one, other| one.name == other.name);
     let note = |vg: &&lvm::VolumeGroup| {

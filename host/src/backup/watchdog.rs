@@ -3,7 +3,7 @@
 
 use guest_bridge::watchdog::{self, Armed, Disarmed, Programs, Token};
 
-use super::plan::{Plan, WatchdogPlan};
+use super::plan::WatchdogPlan;
 use crate::ask::policy::WatchdogWish;
 use crate::failure::{At, Cause, Failure, Kind};
 use crate::run::Run;
@@ -61,9 +61,9 @@ impl Watchdog {
     /// # Errors
     /// Where it is required and cannot be armed; where the run was asked to stop, the log cannot be written, or the guest is found
     /// frozen by someone else.
-    pub async fn arm(plan: &Plan, means: &Means, run: &Run, stop: &Stop) -> Result<Self, Failure> {
+    pub async fn arm(plan: Option<&WatchdogPlan>, means: &Means, run: &Run, stop: &Stop) -> Result<Self, Failure> {
         let mut watchdog = Self { waiting: None, means: means.clone() };
-        let Some(plan) = &plan.watchdog else { return Ok(watchdog) };
+        let Some(plan) = plan else { return Ok(watchdog) };
         let mut agent = means.agent().at(Step::Arm)?;
         let token = Token::new();
         let held = Held::Watchdog { agent: plan.endpoint.clone(), token: token.clone() };
