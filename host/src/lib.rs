@@ -8,6 +8,7 @@ pub(crate) mod blocking;
 pub mod cli;
 pub mod clock;
 pub mod cow;
+pub mod doctor;
 pub mod documents;
 pub mod failure;
 pub mod grade;

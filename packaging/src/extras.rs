@@ -18,6 +18,7 @@ pub fn examples(command: &str) -> &'static [Example] {
         "" => PROGRAM,
         "backup" => BACKUP,
         "plan" => PLAN,
+        "doctor" => DOCTOR,
         "recover" => RECOVER,
         "check" => CHECK,
         "ls" => LS,
@@ -45,6 +46,11 @@ const BACKUP: &[Example] = &[
     example("The disk of an artifact, without this program:", "zstd -dc db1-root.img.zst >/dev/vg/restored"),
 ];
 const PLAN: &[Example] = &[example("Whether a smaller COW would be refused:", "stillpoint plan db1 --cow-size 2G")];
+const DOCTOR: &[Example] = &[
+    example("What would keep a backup of `db1` from its grade, and what to do about it:", "stillpoint doctor db1"),
+    example("How long a freeze of it takes, too:", "stillpoint doctor db1 --freeze-test"),
+    example("For a script that runs before the night does:", "stillpoint doctor db1 --json"),
+];
 const RECOVER: &[Example] = &[
     example("What a backup left that was killed, or cut off by a power loss, is given back:", "stillpoint recover"),
     example("How each run ended:", "stillpoint recover --all"),

@@ -37,6 +37,11 @@ pub enum Command {
     Backup(BackupArgs),
     /// Show what `backup` would do, and change nothing.
     Plan(PlanArgs),
+    /// Say what on host and guest would keep a backup from its grade, and what to do about it; change nothing.
+    ///
+    /// Exit codes: 0 nothing that was looked at keeps a backup from the required grade; 3 something does; 1 a backup would fail; 6 the
+    /// guest is frozen, or may be, and a person is needed now.
+    Doctor(DoctorArgs),
     /// Give back what runs left behind that died: thaw, remove snapshots and unfinished files, by their logs.
     ///
     /// A run that lives is not touched. It can be called as often as wanted; `backup` does it first. Exit codes: 0 nothing is left;
@@ -100,6 +105,27 @@ pub struct PlanArgs {
     /// Show every setting with where it comes from, the built in ones too.
     #[arg(long)]
     pub settings: bool,
+    /// Print one JSON document on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `stillpoint doctor`.
+#[derive(Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// What would be backed up.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Folder that artifacts would go to: whether it can be written to, and has room.
+    #[arg(long, value_name = "FOLDER|-")]
+    pub to: Option<PathBuf>,
+    /// The grade that is to be reached: clean, application, filesystem or crash [default: application with a database, else
+    /// filesystem].
+    #[arg(long, value_name = "GRADE")]
+    pub require: Option<Grade>,
+    /// Freeze the guest and thaw it at once, through all that thaws it after a backup, and say how long each took.
+    #[arg(long, conflicts_with = "no_freeze")]
+    pub freeze_test: bool,
     /// Print one JSON document on stdout.
     #[arg(long)]
     pub json: bool,
@@ -249,6 +275,7 @@ impl Command {
         match self {
             Self::Backup(args) => args.job.what("backup"),
             Self::Plan(args) => args.job.what("plan"),
+            Self::Doctor(args) => args.job.what("doctor"),
             Self::Recover(_) => "recover".to_owned(),
             Self::Guardian(args) => about("guardian", &args.log),
             Self::Check(args) => about("check", &args.target),
@@ -264,6 +291,7 @@ impl Command {
         match self {
             Self::Backup(args) => args.json && args.to.as_deref() != Some(Path::new("-")),
             Self::Plan(args) => args.json,
+            Self::Doctor(args) => args.json,
             Self::Recover(args) => args.json,
             Self::Guardian(_) => false,
             Self::Check(args) => args.json,
@@ -279,6 +307,7 @@ impl Command {
         match self {
             Self::Backup(args) => args.progress,
             Self::Plan(_)
+            | Self::Doctor(_)
             | Self::Recover(_)
             | Self::Guardian(_)
             | Self::Check(_)
@@ -293,6 +322,7 @@ impl Command {
     pub fn may_hold(&self) -> bool {
         match self {
             Self::Backup(_) | Self::Recover(_) | Self::Guardian(_) => true,
+            Self::Doctor(args) => args.freeze_test,
             Self::Plan(_) | Self::Check(_) | Self::Ls(_) | Self::Cat(_) | Self::Cp(_) => false,
         }
     }

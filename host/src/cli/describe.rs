@@ -1,5 +1,6 @@
 //! A plan and a receipt in words.
 
+mod diagnosis;
 mod recovery;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use crate::show::amount::{counted, took_ms};
 use crate::show::printable::printable_text;
 use crate::show::wrap::hanging;
 
+pub use diagnosis::diagnosis;
 pub use recovery::recovery;
 
 /// A name, and what there is to say of it.

@@ -6,6 +6,7 @@ mod cat;
 mod check;
 mod cp;
 mod describe;
+mod doctor;
 mod guardian;
 pub mod listen;
 mod ls;
@@ -88,6 +89,7 @@ async fn run(command: Command) -> Exit {
     match command {
         Command::Backup(command) => backup::run(command).await,
         Command::Plan(command) => plan::run(command).await,
+        Command::Doctor(command) => doctor::run(command).await,
         Command::Recover(command) => recover::run(command).await,
         Command::Guardian(command) => guardian::run(&command).await,
         Command::Check(command) => check::run(&command),

@@ -39,13 +39,13 @@ impl Exit {
     #[must_use]
     pub fn means(self) -> &'static str {
         match self {
-            Self::Done => "done, at the required grade; `check`: consistent",
-            Self::Failed => "failed, nothing usable",
+            Self::Done => "done, at the required grade; `check`: consistent; `doctor`: nothing keeps a backup from it",
+            Self::Failed => "failed, nothing usable; `doctor`: a backup would fail",
             Self::Usage => {
                 "the command line or configuration asks for what cannot be, such as a target that is no disk"
             }
             Self::Weaker => {
-                "done, but below the required grade; `check`: sound only after a journal replay, or not to be judged (a \
+                "done, but below the required grade; `doctor`: a backup would be; `check`: sound only after a journal replay, or not to be judged (a \
                  kind that is not looked into, as LUKS or Btrfs, or that nobody recognised)"
             }
             Self::Damaged => "damage found",

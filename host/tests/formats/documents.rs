@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use stillpoint::documents::check::Checked;
+use stillpoint::documents::diagnosis::Diagnosis;
 use stillpoint::documents::plan::Plan;
 use stillpoint::documents::receipt::Receipt;
 use stillpoint::documents::recovery::Recovery;
@@ -48,6 +49,7 @@ fn a_document_of_the_present_format_is_written_again_in_the_same_bytes() {
     RECEIPTS.into_iter().for_each(assert_is_written_as_it_is_read::<Receipt>);
     assert_is_written_as_it_is_read::<Plan>("plan.json");
     assert_is_written_as_it_is_read::<Checked>("check.json");
+    assert_is_written_as_it_is_read::<Diagnosis>("diagnosis.json");
     assert_is_written_as_it_is_read::<Recovery>("recovery.json");
 }
 
@@ -63,6 +65,7 @@ fn names_may_be_added_anywhere() {
     RECEIPTS.into_iter().for_each(assert_names_may_be_added::<Receipt>);
     assert_names_may_be_added::<Plan>("plan.json");
     assert_names_may_be_added::<Checked>("check.json");
+    assert_names_may_be_added::<Diagnosis>("diagnosis.json");
     assert_names_may_be_added::<Recovery>("recovery.json");
 }
 
@@ -71,6 +74,7 @@ fn a_document_of_a_newer_format_is_refused_by_name_and_not_guessed_at() {
     assert_another_format_is_refused_by_name::<Receipt>("receipt.json", "receipt");
     assert_another_format_is_refused_by_name::<Plan>("plan.json", "plan");
     assert_another_format_is_refused_by_name::<Checked>("check.json", "check");
+    assert_another_format_is_refused_by_name::<Diagnosis>("diagnosis.json", "diagnosis");
     assert_another_format_is_refused_by_name::<Recovery>("recovery.json", "recovery");
 }
 

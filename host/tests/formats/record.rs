@@ -21,6 +21,8 @@ use stillpoint::backup::plan::Plan;
 use stillpoint::backup::survey::Survey;
 use stillpoint::backup::{self, Outcome};
 use stillpoint::clock::Clock;
+use stillpoint::doctor::examine;
+use stillpoint::documents::diagnosis::Diagnosis;
 use stillpoint::documents::plan;
 use stillpoint::documents::receipt::{Identity, Receipt};
 use stillpoint::failure::{Cause, Failure};
@@ -93,14 +95,17 @@ impl Setting {
     }
 
     fn job(&self) -> Job {
-        let asked = Asked {
+        Job::new(self.asked(), &Config::default()).unwrap()
+    }
+
+    fn asked(&self) -> Asked {
+        Asked {
             disks: vec!["vg/root".into(), "vg/data".into()],
             agent: Some("unix:/run/qga".into()),
             database: Some("agent".into()),
             state_dir: Some(self.path("state")),
             ..Asked::default()
-        };
-        Job::new(asked, &Config::default()).unwrap()
+        }
     }
 
     async fn back_up(&self) -> Result<Outcome, Failure> {
@@ -111,6 +116,12 @@ impl Setting {
         let destination = Destination::Folder { folder: self.path("backup"), name: "b".into() };
         let world = self.world(programs);
         backup::run(&self.job(), &destination, &world, Listeners::default(), &Stop::default()).await
+    }
+
+    async fn diagnosis(&self) -> Diagnosis {
+        let asked = Asked { database: Some("tcp:127.0.0.1:3306".into()), ..self.asked() };
+        let (job, world) = (Job::new(asked, &Config::default()).unwrap(), self.world(self.lvm.clone()));
+        examine(&job, &world, Some(Listeners::default()), &Stop::default()).await.unwrap().document()
     }
 
     async fn plan(&self) -> plan::Plan {
@@ -189,6 +200,21 @@ fn fixed_receipt(mut receipt: Receipt) -> Receipt {
     receipt
 }
 
+/// What depends on how fast this machine is.
+fn fixed_diagnosis(mut diagnosis: Diagnosis) -> Diagnosis {
+    for finding in &mut diagnosis.findings {
+        match &*finding.check {
+            "agent" => finding.what = "qemu-ga 7.2.22 at unix:/run/qga answers in 3 ms".to_owned(),
+            "freeze-test" => finding.what = "the guest froze 2 filesystems in 20 ms, and thawed in 3 ms".to_owned(),
+            _ => {}
+        }
+    }
+    if let Some(test) = &mut diagnosis.freeze_test {
+        (test.freeze_ms, test.thaw_ms) = (20, 3);
+    }
+    diagnosis
+}
+
 fn fixed_plan(mut plan: plan::Plan) -> plan::Plan {
     for setting in &mut plan.settings {
         if setting.name == "threads" {
@@ -248,6 +274,12 @@ async fn record() {
 
     let planned = Setting::new(None);
     keep("plan.json", planned.anywhere(&pretty(&fixed_plan(planned.plan().await))));
+
+    // An agent whose programs are blocked, and a clock that is a minute ahead.
+    let ill = Setting::new(None);
+    let guest = ill.guest.clone().blocks("guest-exec").whose_clock_says(1_795_291_223_250_000_000);
+    let ill = Setting { guest, ..ill };
+    keep("diagnosis.json", ill.anywhere(&pretty(&fixed_diagnosis(ill.diagnosis().await))));
 
     let good = Setting::new(None);
     let receipt = good.back_up().await.unwrap().receipt;

@@ -3,6 +3,7 @@
 
 mod backup;
 mod control_group;
+mod doctor;
 mod files;
 mod grade;
 mod identity;

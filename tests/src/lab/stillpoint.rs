@@ -118,13 +118,16 @@ impl Run {
         let (target, state, deadline) = (self.target(), self.state_dir(), self.window_deadline);
         let command = self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let verb = command.get_args().next().unwrap_or_default().to_owned();
-        if verb == "backup" || verb == "plan" {
+        if verb == "backup" || verb == "plan" || verb == "doctor" {
             command.arg("--state-dir").arg(state);
             // An emulated guest on a busy machine takes its time.
             command.args(["--window-deadline", deadline, "--freeze-deadline", deadline]);
         }
+        if verb == "backup" || verb == "doctor" {
+            command.arg("--to").arg(target);
+        }
         if verb == "backup" {
-            command.arg("--to").arg(target).args(["--name", "backup"]);
+            command.args(["--name", "backup"]);
         }
         command.spawn().unwrap()
     }
