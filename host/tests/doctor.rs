@@ -207,13 +207,13 @@ async fn each_question_to_the_guest_may_fail_without_an_end_of_the_others() {
         setting.examine().await;
         setting.guest.calls()
     };
-    for nth in 0..calls {
-        let setting = Setting::new().guest(|guest| guest.fails_at_call(nth, Fault::Refused));
+    for (nth, fault) in (0..calls).flat_map(|nth| Fault::ALL.map(|fault| (nth, fault))) {
+        let setting = Setting::new().guest(|guest| guest.fails_at_call(nth, fault));
         let examined = setting.examine().await;
         for check in ["agent", "database", "disks", "room", "lvm", "runs", "target", "state-dir"] {
-            assert!(!of(&examined, check).is_empty(), "call {nth}: {check}");
+            assert!(!of(&examined, check).is_empty(), "call {nth} {fault:?}: {check}");
         }
-        assert!(!setting.guest.is_frozen(), "call {nth}");
+        assert!(!setting.guest.is_frozen(), "call {nth} {fault:?}");
     }
 }
 
@@ -348,6 +348,19 @@ async fn mounts_of_servers_and_bind_mounts_are_named() {
     let notes: Vec<&str> = filesystems.iter().map(|finding| &*finding.what).collect();
     assert!(notes.contains(&"1 mount from servers or programs: /home (nfs4)"), "{notes:?}");
     assert!(notes.contains(&"1 bind mount of what is mounted elsewhere, too: /jail"), "{notes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_linux_cannot_freeze_is_named_and_costs_the_grade_only_where_the_database_is_on_it() {
+    let on_fat = |mountpoint: &'static str| {
+        Setting::new().guest(|guest| guest.with_places(|places| places.fs_type(mountpoint, "vfat")))
+    };
+    let examined = on_fat("/srv/data").examine().await;
+    let named = |finding: &Finding| finding.what == "Linux has no freeze for /srv/data (vfat)";
+    assert!(of(&examined, "filesystems").iter().any(named), "{:?}", of(&examined, "filesystems"));
+    assert_eq!(examined.exit(), Exit::Done);
+    let filesystems = worst(&on_fat("/").examine().await, "filesystems");
+    assert_eq!(filesystems.at_best, Some(Grade::Filesystem), "{filesystems:?}");
 }
 
 #[tokio::test(start_paused = true)]

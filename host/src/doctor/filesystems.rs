@@ -55,6 +55,7 @@ fn of_places(job: &Job, places: &Places, placed: &[Placed]) -> Vec<Finding> {
         let what = format!("`ignore_mounts` names {}, and nothing is mounted there", path.escape_default());
         found.push(Finding::note(Check::Filesystems, what).remedy("take it out of the configuration"));
     }
+    found.extend(without_freeze(placed));
     found.extend(beside(places));
     let here: Vec<String> = placed
         .iter()
@@ -116,6 +117,26 @@ fn directory(place: &Place, placed: &[Placed]) -> Option<Finding> {
             .because(why)
             .remedy("move it onto a filesystem of the guest's own disks"),
     )
+}
+
+/// Those that Linux cannot freeze, as FAT; nothing of the database is on them.
+fn without_freeze(placed: &[Placed]) -> Option<Finding> {
+    let is_one = |one: &&Placed| {
+        let Placed { mount, seems, holds } = one;
+        let takes_none = !mount.takes_marker() && !mount.read_only && !mount.is_loop();
+        takes_none && holds.is_empty() && *seems != Seems::LeftOut
+    };
+    let all: Vec<String> = placed
+        .iter()
+        .filter(is_one)
+        .map(|Placed { mount, .. }| {
+            format!("{} ({})", mount.mountpoint.escape_default(), mount.fs_type.escape_default())
+        })
+        .collect();
+    (!all.is_empty()).then(|| {
+        Finding::note(Check::Filesystems, format!("Linux has no freeze for {}", named(&all)))
+            .because("what is written there during a backup may be half in it; the grade does not speak of it")
+    })
 }
 
 /// What is mounted beside them.

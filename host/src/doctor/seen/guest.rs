@@ -25,6 +25,7 @@ impl GuestSeen {
     pub(super) async fn take(job: &Job, world: &World) -> Self {
         let Some(mut agent) = world.agent.clone() else { return Self::silent(None, "the job has no agent", true) };
         let deadline = job.policy.survey_agent.value;
+        let opening = world.clock.now();
         let info = match agent::info(&mut agent, deadline).await {
             Ok(info) => info,
             Err(error) => {
@@ -32,13 +33,13 @@ impl GuestSeen {
                 return Self::silent(Some(Cause::from(error)), "the agent does not answer", is_nobody_there);
             }
         };
-        let began = world.clock.now();
+        let (opened_in, began) = (opening.elapsed(), world.clock.now());
         let thawed = answer(survey::refuse_frozen(&info, &mut agent, deadline).await);
-        let thawed = match info.supports("guest-fsfreeze-status") {
-            true => thawed,
-            false => not_asked("the agent does not offer guest-fsfreeze-status"),
+        let (thawed, answers_in) = match info.supports("guest-fsfreeze-status") {
+            true => (thawed, began.elapsed()),
+            // Nothing was asked: what is left is the first answer, with the opening of the channel.
+            false => (not_asked("the agent does not offer guest-fsfreeze-status"), opened_in),
         };
-        let answers_in = began.elapsed();
         let can_exec = info.missing(&EXEC_COMMANDS).is_empty();
         let watchdog = match (&thawed, can_exec) {
             (Err(Unseen::Failed(_)), _) => not_asked("the guest is frozen, or may be"),

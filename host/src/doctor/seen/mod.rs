@@ -84,7 +84,7 @@ pub struct Seen {
 pub struct AgentSeen {
     /// Version and commands.
     pub info: AgentInfo,
-    /// How long one answer took, of a channel that is open.
+    /// How long one answer took.
     pub answers_in: Duration,
 }
 
