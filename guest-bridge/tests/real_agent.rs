@@ -11,15 +11,15 @@ use std::{
     os::unix::net::UnixStream,
     path::PathBuf,
     process::{Child, Command},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use guest_bridge::{
     agent::{
         AgentError, Endpoint, Exit, FreezeScope, FreezeStatus, Mountpoints, Program, QgaTransport, exec, exec_status,
-        freeze, freeze_status, fsinfo, info, ping, read_file, run, thaw, thaw_until_sure,
+        freeze, freeze_status, fsinfo, info, ping, read_file, run, thaw, thaw_until_sure, time,
     },
-    watchdog::{Disarmed, Token, WatchdogError, arm, disarm},
+    watchdog::{Disarmed, Token, WatchdogError, arm, disarm, probe},
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -367,4 +367,17 @@ async fn where_no_program_may_be_started_no_watchdog_is_armed() {
     let error = arm(&mut guest.transport(), &Token::new(), &[guest.mountpoint()], LATER, PLENTY).await.unwrap_err();
     assert!(matches!(error, WatchdogError::Agent(AgentError::Unavailable { .. })), "{error}");
     assert!(error.hint().unwrap().contains("guest-exec"));
+}
+
+#[tokio::test]
+async fn it_tells_its_time_and_whether_a_watchdog_could_be_armed() {
+    let guest = Guest::start().await;
+    let mut agent = guest.transport();
+    let now = || i64::try_from(SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos()).unwrap();
+    let before = now();
+    let told = time(&mut agent, PLENTY).await.unwrap();
+    // It is this machine's own clock, in nanoseconds.
+    assert!((before..=now()).contains(&told), "{before} {told}");
+    let possible = probe(&mut agent, PLENTY).await.unwrap();
+    assert!(possible.fsfreeze.ends_with("fsfreeze"), "{possible:?}");
 }

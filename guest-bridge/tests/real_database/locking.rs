@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use guest_bridge::database::{
     Credentials, DatabaseError, OpenSession,
+    holder::before_a_lock,
     lock::{LetGo, LockLost, LockTerms, TablesLock},
     lock_method::LockMethod,
     net::{Address, NetSession},
@@ -215,4 +216,20 @@ async fn dropping_the_lock_frees_it() {
     drop(TablesLock::take(&open, &described(&open).await, &TERMS).await.unwrap());
     let mut writer = open(SOON).await.unwrap();
     writer.query("INSERT INTO shop.orders VALUES (1)", SOON).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_has_a_transaction_open_is_named_before_a_lock_is_asked_for_and_nothing_is_locked() {
+    let server = PrivateServer::start();
+    server.sql("CREATE TABLE shop.held (i INT) ENGINE=InnoDB");
+    let mut session = server.open()(SOON).await.unwrap();
+    let found = before_a_lock(&mut *session, LockMethod::BackupStage, SOON).await.unwrap();
+    assert_eq!(found, [], "nobody does anything");
+    let _visitor = server.visitor("START TRANSACTION; INSERT INTO shop.held VALUES (1); DO SLEEP(20);");
+    wait_until_runs(&server, "SLEEP(20)");
+    let found = before_a_lock(&mut *session, LockMethod::BackupStage, SOON).await.unwrap();
+    let [holder] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((holder.reason.as_str(), holder.is_idle), ("holds SHARED_WRITE on TABLE shop.held", false));
+    server.sql("CREATE TABLE shop.other (i INT)");
+    session.close().await;
 }
