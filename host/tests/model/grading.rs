@@ -132,6 +132,7 @@ fn identity(origin: &LvName) -> Identity {
         fs_type: fs_type.clone(),
         source: "/dev/vda1".into(),
         read_only: false,
+        synchronous: false,
         uuid: None,
     };
     let fate = Fate::Found(OnVolume { origin: origin.clone(), volume: "1".into() });
@@ -141,5 +142,6 @@ fn identity(origin: &LvName) -> Identity {
         database_unseen: Vec::new(),
         on_untold_devices: Vec::new(),
         marker_age: Some(Duration::from_secs(1)),
+        marker_stays: Duration::from_secs(29),
     })
 }
