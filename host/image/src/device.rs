@@ -3,16 +3,21 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Seek, SeekFrom},
-    os::unix::fs::{FileExt, FileTypeExt},
+    os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use fsprobe::ReadAt;
-use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
 use thiserror::Error;
 
 /// Reads shorter than this leave the page cache alone: metadata is read again, bulk data is not.
 const DROP_BEHIND_BYTES: usize = 256 * 1024;
+
+/// To what `O_DIRECT` wants offset, length and memory aligned, at most: no block device has larger logical blocks than a page.
+const DIRECT_ALIGNMENT_BYTES: usize = 4096;
+/// A direct read is done in pieces of this at most: what goes past the page cache is for a few blocks.
+const DIRECT_PIECE_BYTES: usize = 64 * 1024;
 
 /// A block device or image file, opened for reading only; the descriptor does not pass to child processes.
 #[derive(Debug)]
@@ -22,6 +27,7 @@ pub struct Device {
     size_bytes: u64,
     is_file: bool,
     drop_behind: bool,
+    direct: bool,
 }
 
 impl Device {
@@ -30,16 +36,32 @@ impl Device {
     /// # Errors
     /// [`DeviceError`], where it cannot be opened, or is neither a block device nor a regular file.
     pub fn open(path: &Path) -> Result<Self, DeviceError> {
+        Self::open_with(path, OFlag::empty())
+    }
+
+    /// Opens `path` so that every read asks the disk, and no page cache (`O_DIRECT`): somebody else writes to it, past this host's
+    /// page cache. A file has no other truth than its pages, and is read as ever.
+    ///
+    /// # Errors
+    /// As [`Device::open`].
+    pub fn open_direct(path: &Path) -> Result<Self, DeviceError> {
+        Self::open_with(path, OFlag::O_DIRECT)
+    }
+
+    fn open_with(path: &Path, flags: OFlag) -> Result<Self, DeviceError> {
         // The standard library opens with O_CLOEXEC. The kind is looked at before the open, which a FIFO would block.
         let failed = |source| DeviceError::Open { path: path.to_owned(), source };
         let kind = std::fs::metadata(path).map_err(failed)?.file_type();
         if !kind.is_file() && !kind.is_block_device() {
             return Err(DeviceError::NotADisk { path: path.to_owned() });
         }
-        let mut file = OpenOptions::new().read(true).open(path).map_err(failed)?;
+        let is_file = kind.is_file();
+        let flags = if is_file { OFlag::empty() } else { flags };
+        let mut file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path).map_err(failed)?;
         let size_bytes =
             file.seek(SeekFrom::End(0)).map_err(|source| DeviceError::Size { path: path.to_owned(), source })?;
-        Ok(Self { file, path: path.to_owned(), size_bytes, is_file: kind.is_file(), drop_behind: false })
+        let direct = flags.contains(OFlag::O_DIRECT);
+        Ok(Self { file, path: path.to_owned(), size_bytes, is_file, drop_behind: false, direct })
     }
 
     /// Opens `path` to be read once from end to end: what long reads bring into the page cache is given back at once,
@@ -65,6 +87,33 @@ impl Device {
         self.is_file
     }
 
+    /// As `read_exact_at`, through memory that is aligned.
+    fn read_direct(&self, buf: &mut [u8], offset_bytes: u64) -> io::Result<()> {
+        let mut memory = vec![0; DIRECT_PIECE_BYTES + DIRECT_ALIGNMENT_BYTES];
+        let skipped = memory.as_ptr().align_offset(DIRECT_ALIGNMENT_BYTES);
+        let aligned = skipped..skipped.saturating_add(DIRECT_PIECE_BYTES);
+        let piece = memory.get_mut(aligned).ok_or_else(|| io::Error::other("memory that cannot be aligned"))?;
+        let (mut buf, mut at) = (buf, offset_bytes);
+        while !buf.is_empty() {
+            let start = at - at % DIRECT_ALIGNMENT_BYTES as u64;
+            let before = (at - start) as usize;
+            let wanted = (before + buf.len()).next_multiple_of(DIRECT_ALIGNMENT_BYTES).min(piece.len());
+            let read = match self.file.read_at(piece.get_mut(..wanted).unwrap_or_default(), start) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            let fresh = piece.get(before..read).unwrap_or_default();
+            let count = fresh.len().min(buf.len());
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let (now, later) = buf.split_at_mut(count);
+            now.copy_from_slice(fresh.get(..count).unwrap_or_default());
+            (buf, at) = (later, at + count as u64);
+        }
+        Ok(())
+    }
+
     /// Advice only: a medium that does not take it is read all the same.
     fn advise(&self, offset_bytes: u64, size_bytes: usize, advice: PosixFadviseAdvice) {
         let (Ok(offset), Ok(size)) = (i64::try_from(offset_bytes), i64::try_from(size_bytes)) else { return };
@@ -80,6 +129,9 @@ impl ReadAt for Device {
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset_bytes: u64) -> io::Result<()> {
+        if self.direct {
+            return self.read_direct(buf, offset_bytes);
+        }
         self.file.read_exact_at(buf, offset_bytes)?;
         if self.drop_behind && buf.len() >= DROP_BEHIND_BYTES {
             self.advise(offset_bytes, buf.len(), PosixFadviseAdvice::POSIX_FADV_DONTNEED);
@@ -138,7 +190,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("disk");
         fs::write(&path, [7; 1000]).unwrap();
-        for device in [Device::open(&path).unwrap(), Device::open_for_copy(&path).unwrap()] {
+        for device in [Device::open, Device::open_for_copy, Device::open_direct].map(|open| open(&path).unwrap()) {
             let mut buf = [0; 10];
             device.read_exact_at(&mut buf, 990).unwrap();
             assert_eq!((device.size_bytes(), buf), (1000, [7; 10]));
