@@ -60,3 +60,4 @@ pub use orphans::{Orphans, orphans};
 pub use overlay::Overlay;
 pub use piece::{Piece, Run};
 pub use superblock::Superblock;
+pub(crate) use superblock::{PRIMARY_OFFSET_BYTES, SIZE_BYTES as SUPERBLOCK_BYTES};

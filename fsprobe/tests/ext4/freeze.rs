@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use fsprobe::Verdict;
+use fsprobe::{Liveness, Verdict, layout};
 
 use crate::image::Made;
 use crate::{FLAVOURS, check, codes};
@@ -65,4 +65,35 @@ fn a_mounted_ext2_cannot_be_judged() {
     assert_eq!((live.verdict, codes(&live)), (Verdict::Unknown, vec!["not-cleanly-unmounted"]));
     drop(mounted);
     assert_eq!(check(&made.open()).verdict, Verdict::Consistent);
+}
+
+#[test]
+fn an_ext_with_a_journal_shows_at_once_that_it_is_live_frozen_thawed_and_unmounted() {
+    for options in [["-t", "ext4", "-O", "orphan_file"], ["-t", "ext3", "-O", "large_file"]] {
+        let made = Made::mke2fs(64, &options);
+        let shown = || layout(&made.open()).unwrap().volumes[0].liveness(&made.open()).unwrap();
+        assert_eq!(shown(), Liveness::Still, "{options:?}: made");
+        let mounted = made.mount("rw");
+        assert_eq!(shown(), Liveness::Live, "{options:?}: mounted, and nothing written");
+        for round in 0..3 {
+            mounted.freeze();
+            assert_eq!(shown(), Liveness::Still, "{options:?}: frozen, round {round}");
+            mounted.thaw();
+            assert_eq!(shown(), Liveness::Live, "{options:?}: thawed, round {round}, and nothing written");
+        }
+        drop(mounted);
+        assert_eq!(shown(), Liveness::Still, "{options:?}: unmounted");
+        let mounted = made.mount("ro");
+        assert_eq!(shown(), Liveness::Still, "{options:?}: mounted read-only");
+        drop(mounted);
+    }
+}
+
+#[test]
+fn an_ext_without_a_journal_tells_nothing_of_a_freeze() {
+    for options in [&["-t", "ext2"][..], &["-t", "ext4", "-O", "^has_journal"]] {
+        let made = Made::mke2fs(16, options);
+        let volume = layout(&made.open()).unwrap().volumes.remove(0);
+        assert!(matches!(volume.liveness(&made.open()).unwrap(), Liveness::Untold(_)), "{options:?}");
+    }
 }
