@@ -52,6 +52,8 @@ pub struct Refused {
 pub struct Unmarked {
     /// The paths of markers that may still be there, each with the reason.
     pub left: Vec<(String, String)>,
+    /// The devices of the filesystems that one was removed from: they were written to, and so are not frozen.
+    pub removed: Vec<DeviceNumber>,
     /// Where the files are that were asked about, in their order.
     pub files: Vec<FilePlace>,
 }
@@ -126,10 +128,16 @@ pub async fn unmark(
     let parts = ask(agent, &["unmark", name.as_str(), &patience_s(deadline)], input, deadline).await?;
     let [said, told] = parts.as_slice() else { return Err(wrong_parts(parts.len(), 2)) };
 
-    let mut left = Vec::new();
-    for ((mount, _), answer) in asked.iter().zip(answers(said, asked.len())?) {
+    let (mut left, mut removed) = (Vec::new(), Vec::new());
+    for ((mount, line), answer) in asked.iter().zip(answers(said, asked.len())?) {
         let why = match answer {
-            Some(Ok(_)) => continue,
+            Some(Ok(0)) => continue,
+            // Of two mounts at one place only the upper one was reached, and which that is nobody says.
+            Some(Ok(_)) if asked.iter().filter(|(_, other)| other == line).count() > 1 => continue,
+            Some(Ok(_)) => {
+                removed.push(mount.device);
+                continue;
+            }
             Some(Err(why)) => why,
             None => NO_ANSWER.to_owned(),
         };
@@ -143,7 +151,7 @@ pub async fn unmark(
     let place = |path: &PathBuf| FilePlace { path: path.clone(), at: at.get(path).copied().flatten() };
     let files = files.iter().map(place).collect();
     match told.next() {
-        None => Ok(Unmarked { left, files }),
+        None => Ok(Unmarked { left, removed, files }),
         Some(more) => Err(PlacesError::line("this is of no path", more)),
     }
 }
@@ -191,7 +199,7 @@ fn patience_s(deadline: Duration) -> String {
     (deadline / 2).min(PATIENCE_MAX).as_secs().max(1).to_string()
 }
 
-/// `ok NUMBER INODE` or `no NUMBER WHY`, each at most once.
+/// `ok NUMBER INODE` or `no NUMBER WHY`, each at most once. Of a removal, `INODE` is 1 where there was something to remove, else 0.
 fn answers(lines: &[Vec<u8>], asked: usize) -> Result<Vec<Option<Result<u64, String>>>, PlacesError> {
     let mut answers = vec![None; asked];
     for line in lines {

@@ -5,8 +5,8 @@
 #   mark NAME SECONDS               input: DEVICE ST_DEV MOUNTPOINT. Prints `keeps CENTISECONDS` for each setting of how long what is written
 #                                   may stay in memory; writes a marker NAME into each, and prints `ok NUMBER INODE` or `no NUMBER WHY`, in
 #                                   any order; nothing of one that gives no answer in time. ST_DEV is - where it tells nothing.
-#   unmark NAME SECONDS             input: mountpoints, an empty line, paths. Removes the markers, and prints the same; then --, what each
-#                                   path is, end.
+#   unmark NAME SECONDS             input: mountpoints, an empty line, paths. Removes the markers, and prints the same, INODE 1 where one was
+#                                   there and 0 where none was; then --, what each path is, end.
 # What a path is: `at ST_DEV INODE KIND REAL_PATH`, KIND d or -, symlinks followed; or `not WHY`.
 set -u
 umask 077
@@ -135,10 +135,12 @@ mark() {
 
 unmark() {
     file=${2%/}/$name
-    if { [ -e "$file" ] || [ -L "$file" ]; } && ! why=$(rm -f -- "$file" 2>&1); then
-        reason "$why" "no $1"
-    else
+    if ! { [ -e "$file" ] || [ -L "$file" ]; }; then
         echo "ok $1 0"
+    elif why=$(rm -f -- "$file" 2>&1); then
+        echo "ok $1 1"
+    else
+        reason "$why" "no $1"
     fi
 }
 

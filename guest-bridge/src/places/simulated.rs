@@ -30,6 +30,7 @@ pub struct SimulatedPlaces {
     stays_unwritten_cs: Option<u32>,
     loop_files: BTreeMap<String, String>,
     also_mounted: Vec<String>,
+    hanging: BTreeSet<String>,
     /// Paths of the markers that are there.
     markers: BTreeSet<String>,
 }
@@ -48,6 +49,11 @@ impl SimulatedPlaces {
     /// The filesystem at `mountpoint` takes no marker.
     pub fn refuse(&mut self, mountpoint: &str, reason: &str) {
         self.refusals.insert(mountpoint.to_owned(), reason.to_owned());
+    }
+
+    /// The filesystem at `mountpoint` gives no answer to whoever removes something from it, as one that is frozen.
+    pub fn hang(&mut self, mountpoint: &str) {
+        self.hanging.insert(mountpoint.to_owned());
     }
 
     /// The inode of what `path` leads to. Given a mountpoint, that of the marker there.
@@ -154,8 +160,11 @@ impl SimulatedPlaces {
     fn unmark(&mut self, name: &str, input: &str, mountpoints: &[String], said: &mut String) -> std::fmt::Result {
         let mut lines = input.lines();
         for (number, mountpoint) in lines.by_ref().take_while(|line| !line.is_empty()).enumerate() {
-            self.markers.remove(&path(mountpoint, name));
-            writeln!(said, "ok {number} 0")?;
+            if self.hanging.contains(mountpoint) {
+                continue;
+            }
+            let was_there = self.markers.remove(&path(mountpoint, name));
+            writeln!(said, "ok {number} {}", u8::from(was_there))?;
         }
         said.push_str("--\n");
         self.tell(lines, mountpoints, said)
@@ -250,6 +259,8 @@ mod tests {
         let files = ["no/path".into(), "/srv/ibdata1".into(), "/a\nb".into()];
         let unmarked = unmark(&mut guest, &name, &files, SOON).await.unwrap();
         assert_eq!((unmarked.left, guest.markers()), (vec![], vec![]));
+        assert_eq!(unmarked.removed, [0, 1].map(|minor| DeviceNumber { major: MAJOR, minor }));
+        assert_eq!(unmark(&mut guest, &name, &[], SOON).await.unwrap().removed, [], "it is gone already");
         let at = unmarked.files.iter().map(|file| file.at).collect::<Vec<_>>();
         assert_eq!(at, [None, Some((DeviceNumber { major: MAJOR, minor: 1 }, 8)), None]);
         assert!(log.entries().contains(&format!("agent: guest-exec places mark {name} 2")));

@@ -54,10 +54,13 @@ async fn each_filesystem_gets_a_marker_of_its_own_and_loses_it_again() {
         assert_eq!(on_tree.device.major, 0);
 
         let (file, missing) = (data.join("file"), data.join("missing"));
-        for _ in 0..2 {
-            let unmarked =
+        // What is gone already was not written to.
+        for was_there in [vec![on_data.device, on_tree.device], vec![]] {
+            let mut unmarked =
                 unmark(&mut agent, &name, &[file.clone(), missing.clone(), tree.clone()], SOON).await.unwrap();
             assert_eq!(unmarked.left, []);
+            unmarked.removed.sort_by_key(|device| *device == on_tree.device);
+            assert_eq!(unmarked.removed, was_there, "{shell}");
             let place = |path: &Path, at| FilePlace { path: path.to_owned(), at };
             let in_tree = (on_tree.device, at(&tree).1);
             let expected = [place(&file, Some(at(&file))), place(&missing, None), place(&tree, Some(in_tree))];
@@ -106,6 +109,30 @@ async fn a_filesystem_that_refuses_keeps_no_other_and_holds_nothing() {
         assert_eq!(unmarked.left, [left], "{shell}");
         run("mount", &["-o", "remount,rw", text(&data)]);
         assert_eq!(unmark(&mut agent, &name, &[], SOON).await.unwrap().left, []);
+    }
+}
+
+#[tokio::test]
+async fn a_marker_stays_on_a_filesystem_that_is_frozen_and_nothing_was_written_to_it() {
+    if !there_are_disks() {
+        return;
+    }
+    for shell in SHELLS {
+        let mut mounts = Mounts::new();
+        let (data, frozen) = (mounts.disk("data", EXT4), mounts.disk("frozen", EXT4));
+        let mut agent = LocalAgent::new(shell, mounts.folder());
+        let name = MarkerName::new();
+        assert_eq!(mark(&mut agent, &name, SOON).await.unwrap().markers.len(), 2, "{shell}");
+
+        run("fsfreeze", &["-f", text(&frozen)]);
+        let unmarked = unmark(&mut agent, &name, &[], SOON).await.unwrap();
+        assert_eq!(unmarked.removed, [at(&data).0], "{shell}");
+        assert_eq!(unmarked.left.len(), 1, "{shell}: {:?}", unmarked.left);
+        run("fsfreeze", &["-u", text(&frozen)]);
+        // The removal that waited has gone on.
+        while frozen.join(name.as_str()).exists() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 
