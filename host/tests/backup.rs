@@ -3,6 +3,8 @@
 //! Time is tokio's and stands still until everybody waits, so that deadlines of a minute cost nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,10 +29,11 @@ use stillpoint::ask::policy::WatchdogWish;
 use stillpoint::backup::destination::Destination;
 use stillpoint::backup::{self, Outcome};
 use stillpoint::clock::Clock;
+use stillpoint::documents::receipt::Receipt;
 use stillpoint::failure::exit::Exit;
 use stillpoint::failure::{Failure, Kind};
 use stillpoint::grade::{Grade, Indication};
-use stillpoint::run::event::Listeners;
+use stillpoint::run::event::{Event, Listener, Listeners};
 use stillpoint::run::record::RunRecord;
 use stillpoint::stop::Stop;
 use stillpoint_tests::machine::guest_image::{BINLOG_INODE, GuestImage, MARKER_INODE};
@@ -66,6 +69,51 @@ fn live() -> &'static GuestImage {
 
 /// The disks of the guest's mountpoints, as the simulated guest numbers them.
 const DISKS: [(&str, &str, u32); 2] = [("/", "vg/root", 0), ("/srv/data", "vg/data", 1)];
+
+/// A guest that shows on its disks whether it is frozen, as ext4 does: `needs_recovery` is set when it is mounted and when it is thawed,
+/// and cleared by a freeze. Of its thaws the first `lies` do nothing but say so.
+struct Shown {
+    guest: SimulatedGuest,
+    dev: PathBuf,
+    lies: usize,
+}
+
+impl Shown {
+    /// Its disks are live.
+    fn new(setting: &Setting, lies: usize) -> Self {
+        let shown = Self { guest: setting.guest.clone(), dev: setting.path("dev"), lies };
+        shown.show(live());
+        shown
+    }
+
+    /// The superblock of each disk is that of `image`.
+    fn show(&self, image: &GuestImage) {
+        for (_, disk, _) in DISKS {
+            let disk = File::options().write(true).open(self.dev.join(disk)).unwrap();
+            disk.write_all_at(&image.bytes[1024..2048], 1024).unwrap();
+        }
+    }
+}
+
+impl Agent for Shown {
+    fn call(&mut self, request: Request, deadline: Duration) -> BoxFuture<'_, Result<Value, AgentError>> {
+        Box::pin(async move {
+            let command = request.command;
+            let answer = self.guest.call(request, deadline).await;
+            match command {
+                "guest-fsfreeze-freeze" if self.guest.is_frozen() => self.show(frozen()),
+                "guest-fsfreeze-thaw" if self.lies == 0 => self.show(live()),
+                "guest-fsfreeze-thaw" => self.lies -= 1,
+                _ => {}
+            }
+            answer
+        })
+    }
+
+    fn release(&mut self) -> BoxFuture<'_, ()> {
+        self.guest.release()
+    }
+}
 
 /// What a freeze does: what the guest wrote before comes onto its disks.
 fn flush(guest: &SimulatedGuest, image: &GuestImage, dev: &Path) {
@@ -147,6 +195,15 @@ impl Setting {
     }
 
     async fn back_up_of(&self, otherwise: impl FnOnce(&mut Asked), world: World) -> Result<Outcome, Failure> {
+        self.back_up_told(otherwise, world, Listeners::default()).await
+    }
+
+    async fn back_up_told(
+        &self,
+        otherwise: impl FnOnce(&mut Asked),
+        world: World,
+        listeners: Listeners,
+    ) -> Result<Outcome, Failure> {
         let mut asked = Asked {
             disks: vec!["vg/root".into(), "vg/data".into()],
             agent: Some("unix:/run/qga".into()),
@@ -157,7 +214,7 @@ impl Setting {
         otherwise(&mut asked);
         let job = Job::new(asked, &Config::default()).unwrap();
         let destination = Destination::Folder { folder: self.path("to"), name: "b".into() };
-        backup::run(&job, &destination, &world, Listeners::default(), &self.stop).await
+        backup::run(&job, &destination, &world, listeners, &self.stop).await
     }
 
     fn files(&self) -> Vec<String> {
@@ -518,6 +575,123 @@ async fn a_freeze_that_succeeds_and_freezes_nothing_is_caught_on_disk() {
     assert_eq!(outcome.exit(), Exit::Weaker);
     setting.assert_nothing_is_held("froze nothing");
     setting.assert_no_marker_is_left("froze nothing");
+}
+
+/// What the receipt says of each thaw: where, and what proves it.
+fn thaws(receipt: Receipt) -> Vec<(String, String)> {
+    let receipt = serde_json::to_value(receipt).unwrap();
+    let thaws = receipt["window"]["thaw"].as_array().unwrap().iter();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    thaws.map(|one| (text(&one["mountpoint"]), text(&one["proof"]["state"]))).collect()
+}
+
+fn both_are(state: &str) -> Vec<(String, String)> {
+    DISKS.iter().map(|(mountpoint, ..)| ((*mountpoint).to_owned(), state.to_owned())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_is_seen_live_on_its_disks_after_the_thaw() {
+    let setting = Setting::new();
+    let agent = SharedAgent::new(Shown::new(&setting, 0));
+    let outcome = setting.back_up_in(World { agent: Some(agent), ..setting.world() }).await.unwrap();
+    assert_eq!((outcome.receipt.grade, outcome.exit()), (Grade::Application, Exit::Done));
+    assert_eq!(thaws(outcome.receipt), both_are("seen-live"));
+    assert_eq!(setting.steps().iter().filter(|step| *step == "thaw").count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thaw_of_what_no_disk_shows_is_proven_by_the_removal_of_the_markers() {
+    let setting = Setting::new();
+    assert_eq!(thaws(setting.back_up().await.unwrap().receipt), both_are("written"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thaw_that_nothing_shows_is_said_to_be_unproven_and_costs_no_grade() {
+    let setting = Setting::new();
+    let hangs = |places: &mut SimulatedPlaces| places.hang("/srv/data");
+    let setting = Setting { guest: setting.guest.clone().with_places(hangs), ..setting };
+    let outcome = setting.back_up().await.unwrap();
+    assert_eq!((outcome.receipt.grade, outcome.exit()), (Grade::Application, Exit::Done));
+    let states: Vec<_> = thaws(outcome.receipt).into_iter().map(|(_, state)| state).collect();
+    assert_eq!(states, ["written", "not-proven"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_looks_frozen_after_its_thaw_is_thawed_again() {
+    let setting = Setting::new();
+    let agent = SharedAgent::new(Shown::new(&setting, 1));
+    let outcome = setting.back_up_in(World { agent: Some(agent), ..setting.world() }).await.unwrap();
+    assert_eq!((outcome.receipt.grade, outcome.exit()), (Grade::Application, Exit::Done));
+    assert_eq!(thaws(outcome.receipt), both_are("seen-live"));
+    assert_eq!(setting.steps().iter().filter(|step| *step == "thaw").count(), 2);
+    setting.assert_no_marker_is_left("thawed again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_its_disk_says_is_frozen_needs_a_person_and_keeps_its_watchdog() {
+    let setting = Setting::new();
+    let setting = Setting { guest: setting.guest.clone().with_places(|places| places.hang("/srv/data")), ..setting };
+    let agent = SharedAgent::new(Shown::new(&setting, usize::MAX));
+    let failure = setting.back_up_in(World { agent: Some(agent), ..setting.world() }).await.unwrap_err();
+    assert_eq!((failure.cause.kind, failure.exit()), (Kind::GuestMayBeFrozen, Exit::NeedsPerson), "{failure}");
+    let said = failure.to_string();
+    assert!(said.contains("the agent says") && said.contains("vg/data volume 0"), "{said}");
+    assert_eq!(setting.guest.watchdogs().len(), 1, "nothing else thaws it");
+    assert_eq!(setting.files(), [""; 0]);
+    let runs = setting.path("state/runs");
+    let record = RunRecord::read(&runs.join(&names(&runs)[0])).unwrap();
+    let left: Vec<String> = record.held().iter().map(ToString::to_string).collect();
+    assert!(left.iter().any(|held| held.contains("the guest's filesystems, frozen")), "{left:?}");
+    assert!(!left.iter().any(|held| held.contains("watchdog")), "whoever recovers would disarm it: {left:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_writes_to_all_its_filesystems_is_thawed_whatever_its_disks_show() {
+    let setting = Setting::new();
+    let agent = SharedAgent::new(Shown::new(&setting, usize::MAX));
+    let outcome = setting.back_up_in(World { agent: Some(agent), ..setting.world() }).await.unwrap();
+    assert_eq!((outcome.receipt.grade, outcome.exit()), (Grade::Application, Exit::Done));
+    assert_eq!(thaws(outcome.receipt), both_are("written"));
+    let runs = setting.path("state/runs");
+    assert_eq!(RunRecord::read(&runs.join(&names(&runs)[0])).unwrap().held(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_that_fails_does_not_hide_a_guest_that_looks_frozen() {
+    let setting = Setting::new();
+    setting.lvm.fail_program("lvconvert", 2, LvmFault::Refuses);
+    let agent = SharedAgent::new(Shown::new(&setting, usize::MAX));
+    let failure = setting.back_up_in(World { agent: Some(agent), ..setting.world() }).await.unwrap_err();
+    assert_eq!((failure.cause.kind, failure.exit()), (Kind::ProgramFailed, Exit::NeedsPerson), "{failure}");
+    assert!(failure.to_string().contains("its disk says that it is frozen"), "{failure}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_freeze_that_the_disks_do_not_show_is_said_at_once() {
+    let setting = Setting::new();
+    let setting = Setting { guest: setting.guest.clone().freezes_nothing(), ..setting };
+    let agent = SharedAgent::new(Shown::new(&setting, 0));
+    let notes = Arc::new(Notes::default());
+    let world = World { agent: Some(agent), ..setting.world() };
+    let outcome = setting.back_up_told(|_| (), world, Listeners::default().with(notes.clone())).await.unwrap();
+    assert_eq!((outcome.receipt.grade, outcome.exit()), (Grade::Crash, Exit::Weaker));
+    let notes = notes.0.lock().unwrap();
+    for disk in ["vg/root", "vg/data"] {
+        let said = |note: &&String| note.contains(disk) && note.contains("not frozen");
+        assert_eq!(notes.iter().filter(said).count(), 1, "{disk}: {notes:?}");
+    }
+}
+
+/// The notes of a run.
+#[derive(Default)]
+struct Notes(Mutex<Vec<String>>);
+
+impl Listener for Notes {
+    fn hear(&self, event: &Event) {
+        if let Event::Note { text } = event {
+            self.0.lock().unwrap().push(text.clone());
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

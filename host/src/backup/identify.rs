@@ -126,13 +126,13 @@ impl<'m> Sought<'m> {
             Some([on]) => return Fate::Found(on.clone()),
             // All but one have to be copies of it.
             Some(several) => {
-                let several: Vec<String> = several.iter().map(named).collect();
+                let several: Vec<String> = several.iter().map(ToString::to_string).collect();
                 return Fate::Unseen(format!("its marker is on several volumes: {}", several.join(", ")));
             }
             None if ignored.contains(&mount.mountpoint) => return Fate::LeftOut,
             None if is_marked && self.blind.is_empty() => return Fate::Missing,
             None if is_marked => {
-                let blind: Vec<String> = self.blind.iter().map(|(on, why)| format!("{} ({why})", named(on))).collect();
+                let blind: Vec<String> = self.blind.iter().map(|(on, why)| format!("{on} ({why})")).collect();
                 return Fate::Unseen(format!("no volume shows its marker, and it may be on {}", blind.join(" or ")));
             }
             None => {}
@@ -144,10 +144,6 @@ impl<'m> Sought<'m> {
             (None, None) => Fate::Refused("it took no marker".to_owned()),
         }
     }
-}
-
-fn named(on: &OnVolume) -> String {
-    format!("{} volume {}", on.origin, on.volume)
 }
 
 /// Why a marker may be in `volume` without being found there: it cannot be read, or may not have been written out yet.

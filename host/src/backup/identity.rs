@@ -4,6 +4,7 @@
 //! its device in it, not synced. A volume in whose snapshot that very inode holds that very marker *is* that filesystem, and was
 //! written out after the marker was. UUIDs prove less: clones of one template share them.
 
+use std::fmt;
 use std::time::Duration;
 
 use guest_bridge::places::{DeviceNumber, Mount, Place};
@@ -73,6 +74,12 @@ pub struct OnVolume {
     pub origin: LvName,
     /// As `check` names it.
     pub volume: String,
+}
+
+impl fmt::Display for OnVolume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} volume {}", self.origin, self.volume)
+    }
 }
 
 impl Identity {

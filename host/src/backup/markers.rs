@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use guest_bridge::places::{self, FilePlace, Marked, MarkerName, Places};
+use guest_bridge::places::{self, DeviceNumber, FilePlace, Marked, MarkerName, Places, Unmarked};
 
 use super::plan::{MarkerPlan, Plan};
 use crate::failure::{At, Cause, Failure, Kind};
@@ -41,6 +41,8 @@ pub struct Told {
     pub places: Result<Places, String>,
     /// Where the files lie that were asked for; empty where that was not told.
     pub files: Vec<FilePlace>,
+    /// The devices of the filesystems that a marker was removed from, after the thaw.
+    pub removed: Vec<DeviceNumber>,
 }
 
 impl Markers {
@@ -87,7 +89,7 @@ impl Markers {
     pub async fn remove(mut self, files: &[PathBuf], directories: &[PathBuf], run: &Run) -> Option<Told> {
         let Written { plan, name, held, at, marked } = self.written.take()?;
         let places = Err("the guest gave no answer after the window".to_owned());
-        let mut told = Told { name: name.clone(), marked, at, places, files: Vec::new() };
+        let mut told = Told { name: name.clone(), marked, at, places, files: Vec::new(), removed: Vec::new() };
         let remove = async || {
             let mut agent = self.means.agent()?;
             Ok::<_, Cause>(places::unmark(&mut agent, &name, files, plan.deadline).await?)
@@ -98,14 +100,14 @@ impl Markers {
             removed => removed,
         };
         match removed.at(Step::Unmark) {
-            Ok(unmarked) if unmarked.left.is_empty() => {
-                run.done(Step::Unmark, vec![held], Some(Fact::Unmarked));
-                told.files = unmarked.files;
-            }
-            Ok(unmarked) => {
-                let left: Vec<String> = unmarked.left.iter().map(|(path, why)| format!("{path}: {why}")).collect();
-                run.note(format!("markers stay in the guest, to be removed by hand: {}", left.join("; ")));
-                told.files = unmarked.files;
+            Ok(Unmarked { left, removed, files }) => {
+                (told.files, told.removed) = (files, removed);
+                if left.is_empty() {
+                    run.done(Step::Unmark, vec![held], Some(Fact::Unmarked));
+                } else {
+                    let left: Vec<String> = left.iter().map(|(path, why)| format!("{path}: {why}")).collect();
+                    run.note(format!("markers stay in the guest, to be removed by hand: {}", left.join("; ")));
+                }
             }
             Err(failure) => {
                 run.note(format!(

@@ -13,6 +13,7 @@ pub mod identity;
 pub mod lost;
 pub mod markers;
 pub mod off;
+pub mod origins;
 pub mod output;
 pub mod placement;
 pub mod plan;
@@ -20,6 +21,7 @@ pub mod proof;
 pub mod receipt;
 pub mod snapshots;
 pub mod survey;
+pub mod thaw_proof;
 mod told;
 pub mod watchdog;
 pub mod window;
@@ -34,9 +36,11 @@ use self::identify::identify;
 use self::identity::Identity;
 use self::markers::Markers;
 use self::off::{Off, grade_off};
+use self::origins::Origins;
 use self::plan::Plan;
 use self::snapshots::Snapshots;
 use self::survey::Survey;
+use self::thaw_proof::Thawed;
 use self::watchdog::{Watchdog, WatchdogFacts};
 use self::window::WindowReport;
 use crate::ask::connect::{Starter, World};
@@ -44,7 +48,7 @@ use crate::ask::job::Job;
 use crate::blocking::blocking;
 use crate::documents::receipt::Receipt;
 use crate::failure::exit::Exit;
-use crate::failure::{At, Failure};
+use crate::failure::{At, Failure, Kind};
 use crate::grade::Grade;
 use crate::run::event::Listeners;
 use crate::run::held::Means;
@@ -106,21 +110,24 @@ async fn pass(
 
     let made = async {
         sync_guest(plan.guest_sync, world, run, stop).await?;
+        let origins = plan.window.freeze.as_ref().map(|_| Origins::open(&survey.disks)).unwrap_or_default();
         let markers = Markers::write(plan, &means, run, stop).await?;
         let watchdog = Watchdog::arm(plan.watchdog.as_ref(), &means, run, stop).await?;
-        let window = window::pass(&plan.window, disks, world, &means, run, stop).await;
-        let watchdog = watchdog.disarm(run).await;
+        let window = window::pass(&plan.window, disks, origins, world, &means, run, stop).await;
+        let watchdog = if may_be_frozen(&window) { watchdog.leave(run) } else { watchdog.disarm(run).await };
         let coordinates = window.as_ref().ok().and_then(|(window, _)| window.coordinates.as_ref());
         let files = database_state::files(survey.server.as_ref(), coordinates);
         let told = markers.remove(&files, &survey.data_directories(), run).await;
         world.release_agent().await;
         let (window, disks) = window?;
+        window::refuse_frozen(&window.seen, told.as_ref(), plan.window.freeze.as_ref(), run)?;
         let disks = evidence::read_all(disks, plan.node_deadline, run).await?;
         let identity = identify(survey, plan, told.as_ref(), window.frozen_at, &disks);
+        let thaw = thaw_proof::proofs(&window.seen, &identity, told.as_ref());
         let database = database_state::look(survey, &window, told.as_ref(), &identity, &disks);
         let off = plan.is_off.then(|| off::look(plan, world, &disks));
         let disks = copy_disks::copy_all(disks, plan.copy, run, stop).await?;
-        Ok((Proof { window, watchdog, identity, database, off }, disks))
+        Ok((Proof { window, thaw, watchdog, identity, database, off }, disks))
     }
     .await;
 
@@ -140,11 +147,21 @@ async fn pass(
     }
 }
 
+/// Whether the guest may be frozen still, by its agent or by a disk.
+fn may_be_frozen<T>(window: &Result<(WindowReport, T), Failure>) -> bool {
+    match window {
+        Ok((window, _)) => thaw_proof::look_frozen(&window.seen).next().is_some(),
+        Err(failure) => failure.causes().any(|cause| cause.kind == Kind::GuestMayBeFrozen),
+    }
+}
+
 /// What is known of a backup besides the bytes of each disk.
 #[derive(Debug)]
 pub struct Proof {
     /// What happened in the window.
     pub window: WindowReport,
+    /// What proves that the guest runs again.
+    pub thaw: Vec<Thawed>,
     /// What the watchdog in the guest did.
     pub watchdog: WatchdogFacts,
     /// Which volume is which filesystem of the guest.
@@ -157,7 +174,7 @@ pub struct Proof {
 
 impl Proof {
     fn grade(&self, disks: &[Evidence<'_>]) -> Graded {
-        let Self { window, watchdog, identity, database, off } = self;
+        let Self { window, watchdog, identity, database, off, .. } = self;
         match off {
             Some(off) => grade_off(disks, off),
             None => grade(Case { disks, freeze: &window.freeze, watchdog, lock: &window.lock, identity, database }),

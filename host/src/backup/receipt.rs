@@ -12,6 +12,7 @@ use super::identity::{Fate, Filesystem, Identity};
 use super::lost::would_be_lost;
 use super::plan::Plan;
 use super::survey::Survey;
+use super::thaw_proof::{ThawProof, Thawed};
 use super::watchdog::WatchdogFacts;
 use super::window::{FreezeFacts, LockFacts, WindowReport};
 use crate::clock::millis;
@@ -41,7 +42,7 @@ pub fn receipt(
         reasons: graded.reasons,
         indications: graded.indications,
         required: plan.require,
-        window: window(proof.window, &proof.watchdog),
+        window: window(proof.window, &proof.watchdog, &proof.thaw),
         identity: Some(proof.identity.into()),
         database: Some(proof.database.into()),
         disks: disks.iter().map(document::Disk::from).collect(),
@@ -53,13 +54,29 @@ pub fn receipt(
     }
 }
 
-fn window(window: WindowReport, watchdog: &WatchdogFacts) -> document::Window {
+fn window(window: WindowReport, watchdog: &WatchdogFacts, thaw: &[Thawed]) -> document::Window {
     let watchdog = match watchdog {
         WatchdogFacts::InTime => Some(document::Watchdog::InTime),
         WatchdogFacts::Broke(_) => Some(document::Watchdog::Broke),
         WatchdogFacts::None | WatchdogFacts::NotTold => None,
     };
-    document::Window { watchdog, ..window.into() }
+    document::Window { watchdog, thaw: thaw.iter().map(document::Thawed::from).collect(), ..window.into() }
+}
+
+impl From<&Thawed> for document::Thawed {
+    fn from(Thawed { mountpoint, on, proof }: &Thawed) -> Self {
+        let proof = match proof {
+            ThawProof::SeenLive { after } => document::ThawProof::SeenLive { after_ms: millis(*after) },
+            ThawProof::Written => document::ThawProof::Written,
+            ThawProof::NotProven { why } => document::ThawProof::NotProven { why: why.clone() },
+        };
+        Self {
+            mountpoint: mountpoint.clone(),
+            disk: on.as_ref().map(|on| on.origin.to_string()),
+            volume: on.as_ref().map(|on| on.volume.clone()),
+            proof,
+        }
+    }
 }
 
 impl From<WindowReport> for document::Window {
@@ -86,6 +103,7 @@ impl From<WindowReport> for document::Window {
             lock,
             freeze,
             watchdog: None,
+            thaw: Vec::new(),
         }
     }
 }

@@ -109,6 +109,17 @@ impl Watchdog {
         }
     }
 
+    /// Leaves it armed: the guest may be frozen still, and nobody else may be there to thaw it. It ends by itself.
+    pub fn leave(mut self, run: &Run) -> WatchdogFacts {
+        let Some(Waiting { held, is_armed, .. }) = self.waiting.take() else { return WatchdogFacts::None };
+        if is_armed {
+            run.note("the watchdog in the guest is left to thaw it");
+        }
+        // It is nobody's any more: who gives back what this run held must not disarm it.
+        run.done(Step::Disarm, vec![held], None);
+        WatchdogFacts::NotTold
+    }
+
     /// Disarms it. One that stays thaws what is not frozen, once, and ends: that is said, and no reason to fail.
     pub async fn disarm(mut self, run: &Run) -> WatchdogFacts {
         let Some(Waiting { plan, token, held, is_armed }) = self.waiting.take() else { return WatchdogFacts::None };

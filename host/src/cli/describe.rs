@@ -8,7 +8,7 @@ use std::time::Duration;
 use lvm::Bytes;
 
 use crate::documents::plan::{Filesystem, Plan, Seems, Setting};
-use crate::documents::receipt::{DatabaseState, Disk, Fate, Identity, Receipt};
+use crate::documents::receipt::{DatabaseState, Disk, Fate, Identity, Receipt, ThawProof, Thawed};
 use crate::show::amount::{counted, took_ms};
 use crate::show::printable::printable_text;
 use crate::show::wrap::hanging;
@@ -106,6 +106,31 @@ fn identity(identity: &Identity) -> String {
     said.collect::<Vec<_>>().join(", ")
 }
 
+/// What proves that the guest runs again; `None` where nothing was frozen.
+fn thaw(thaw: &[Thawed]) -> Option<String> {
+    let (mut live, mut slowest_ms, mut written, mut rest) = (0, 0, 0, Vec::new());
+    for Thawed { mountpoint, disk, volume, proof } in thaw {
+        match proof {
+            ThawProof::SeenLive { after_ms } => (live, slowest_ms) = (live + 1, slowest_ms.max(*after_ms)),
+            ThawProof::Written => written += 1,
+            ThawProof::NotProven { why } => {
+                let volume = disk.iter().zip(volume).map(|(disk, volume)| format!("{disk} volume {volume}")).next();
+                let what = mountpoint.clone().or(volume).unwrap_or_else(|| "a filesystem".to_owned());
+                rest.push(format!("not proven of {what}: {why}"));
+            }
+        }
+    }
+    let mut said = Vec::new();
+    if live > 0 {
+        said.push(format!("{} seen live on disk within {}", counted(live, "filesystem"), took_ms(slowest_ms)));
+    }
+    if written > 0 {
+        said.push(format!("{} proven by a write", counted(written, "filesystem")));
+    }
+    said.extend(rest);
+    (!said.is_empty()).then(|| said.join("; "))
+}
+
 /// The receipt, a row for each thing to know, in `columns`, where that is a terminal.
 pub fn receipt(receipt: &Receipt, columns: Option<usize>) -> String {
     let time = |ms: Option<u64>| ms.map_or("none".to_owned(), took_ms);
@@ -134,8 +159,9 @@ pub fn receipt(receipt: &Receipt, columns: Option<usize>) -> String {
     rows.extend(receipt.lost.iter().map(|lost| ("lost", lost.clone())));
     rows.extend(receipt.identity.iter().map(|it| ("volumes", identity(it))));
     rows.extend(receipt.database.iter().map(|state| ("database", database(state))));
+    rows.push(("window", time(receipt.window.window_ms)));
+    rows.extend(thaw(&receipt.window.thaw).map(|said| ("thaw", said)));
     rows.extend([
-        ("window", time(receipt.window.window_ms)),
         ("stall", time(receipt.window.stall_ms)),
         ("binlog", coordinates),
         ("size", size),

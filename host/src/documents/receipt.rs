@@ -86,6 +86,42 @@ pub struct Window {
     /// before 0.2.
     #[serde(default)]
     pub watchdog: Option<Watchdog>,
+    /// What proves that each filesystem is thawed; empty where nothing was frozen, and in receipts before 0.2.
+    #[serde(default)]
+    pub thaw: Vec<Thawed>,
+}
+
+/// A filesystem that was to be thawed, and what proves that it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Thawed {
+    /// Where the guest has it mounted; `null` where that is not known.
+    pub mountpoint: Option<String>,
+    /// `vg/lv`; `null` where it is on no disk that is known.
+    pub disk: Option<String>,
+    /// Its volume there, as `check` names it.
+    pub volume: Option<String>,
+    /// What proves it.
+    pub proof: ThawProof,
+}
+
+/// What proves that a filesystem is thawed. That the agent says so does not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum ThawProof {
+    /// Its disk shows it live again.
+    SeenLive {
+        /// From the agent's answer until it was seen.
+        after_ms: u64,
+    },
+    /// The guest removed a marker from it after the thaw, which nothing can do to a frozen filesystem.
+    Written,
+    /// Nothing does.
+    NotProven {
+        /// Why.
+        why: String,
+    },
 }
 
 /// What a watchdog in the guest had done.

@@ -50,6 +50,12 @@ impl Failure {
         table::row(self.cause.kind, !self.clean_up.is_empty()).exit
     }
 
+    /// Why, and why each clean-up failed.
+    pub fn causes(&self) -> impl Iterator<Item = &Cause> {
+        let clean_up = self.clean_up.iter().map(|(_, cause)| &**cause);
+        std::iter::once(&*self.cause).chain(clean_up)
+    }
+
     /// Keeps a failed clean-up beside the cause.
     #[must_use]
     pub fn and(mut self, later: Self) -> Self {

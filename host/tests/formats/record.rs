@@ -24,7 +24,7 @@ use stillpoint::clock::Clock;
 use stillpoint::doctor::examine;
 use stillpoint::documents::diagnosis::Diagnosis;
 use stillpoint::documents::plan;
-use stillpoint::documents::receipt::{Identity, Receipt};
+use stillpoint::documents::receipt::{Identity, Receipt, ThawProof};
 use stillpoint::failure::{Cause, Failure};
 use stillpoint::recover::{Reach, recover_all, report, this_boot};
 use stillpoint::run::entry::{Entry, Fact, Mark};
@@ -187,6 +187,11 @@ fn fixed_receipt(mut receipt: Receipt) -> Receipt {
     receipt.window.stall_ms = receipt.window.stall_ms.map(|_| 23);
     if let Some(Identity::LookedFor { marker_age_ms, .. }) = &mut receipt.identity {
         *marker_age_ms = marker_age_ms.map(|_| 12);
+    }
+    for thawed in &mut receipt.window.thaw {
+        if let ThawProof::SeenLive { after_ms } = &mut thawed.proof {
+            *after_ms = 8;
+        }
     }
     for (number, disk) in (1..).zip(&mut receipt.disks) {
         // A marker is random.

@@ -132,18 +132,23 @@ impl Armed {
         if heard.releases(self.frozen) {
             return Ok(agent::Thawed { count: heard.add_to(Some(0)), attempts: 1, complaint: None });
         }
-        let again = match self.held.release(&self.means).await? {
-            Released::Thawed(again) => again,
-            Released::Gone | Released::ByItself(_) => {
-                let what = "the release of a freeze did not say that the guest is thawed";
-                return Err(Cause::plain(Kind::GuestMayBeFrozen, what));
-            }
-        };
+        let again = thaw_until_sure(&self.held, &self.means).await?;
         if let Some(complaint) = &again.complaint {
             tracing::warn!("the guest is thawed, and its agent complains: {complaint}");
         }
         let count = heard.add_to(again.count);
         Ok(agent::Thawed { count, attempts: again.attempts.saturating_add(1), ..again })
+    }
+}
+
+/// The release of a freeze: thaws until the agent says `thawed`, and stays so.
+pub(super) async fn thaw_until_sure(held: &Held, means: &Means) -> Result<agent::Thawed, Cause> {
+    match held.release(means).await? {
+        Released::Thawed(thawed) => Ok(thawed),
+        Released::Gone | Released::ByItself(_) => {
+            let what = "the release of a freeze did not say that the guest is thawed";
+            Err(Cause::plain(Kind::GuestMayBeFrozen, what))
+        }
     }
 }
 

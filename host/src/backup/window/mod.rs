@@ -25,6 +25,7 @@
 //! }
 //! ```
 
+mod after_thaw;
 mod facts;
 mod frozen;
 mod tables_locked;
@@ -34,13 +35,17 @@ use std::time::Instant;
 use guest_bridge::database::engine_logs::EngineLogs;
 use guest_bridge::database::server::{Coordinates, GaleraState, LsnBounds, Replicates};
 
+pub use after_thaw::refuse_frozen;
 pub use facts::{FreezeFacts, LockFacts};
 pub use frozen::{Freeze, Frozen, Thawed};
 pub use tables_locked::{TablesLocked, Unlocked};
 
+use self::after_thaw::{AfterThaw, after_thaw};
 use super::disk::{Disk, Prepared};
+use super::origins::Origins;
 use super::plan::WindowPlan;
 use super::snapshots::Ready;
+use super::thaw_proof::Seen;
 use crate::ask::connect::World;
 use crate::clock::millis;
 use crate::cow::attached::Attached;
@@ -75,6 +80,8 @@ pub struct WindowReport {
     pub freeze: FreezeFacts,
     /// When the freeze was sent; `None` where none was.
     pub frozen_at: Option<Instant>,
+    /// What the filesystems showed on their disks after the thaw.
+    pub seen: Vec<Seen>,
 }
 
 /// Passes the window: on return, also with an error, the guest is thawed and its tables are unlocked, or the error says
@@ -85,6 +92,7 @@ pub struct WindowReport {
 pub async fn pass(
     plan: &WindowPlan,
     disks: Vec<Disk<Prepared>>,
+    origins: Origins,
     world: &World,
     means: &Means,
     run: &Run,
@@ -116,30 +124,46 @@ pub async fn pass(
     }
     // Before anybody waits for us: the volume groups may be another command's for a while.
     let ready = Ready::make(disks, means, plan.attach_deadline, run).inspect_err(not_taken)?;
-    let _held_back = run.hold_back();
+    let held_back = run.hold_back();
 
     let mut tables = TablesLocked::take(database, world.session.as_ref(), run, stop).await.inspect_err(not_frozen)?;
     let (coordinates, engine_logs) = (tables.coordinates().cloned(), tables.engine_logs().cloned());
     let (replicates, galera) = (tables.replicates().cloned(), tables.galera().cloned());
 
+    let mut watch = None;
     let stood_still = async {
         stop.check().at(Step::Freeze).inspect_err(not_frozen)?;
         let began = Instant::now();
         let frozen = tables.freeze(freeze, run).await?;
+        let look = origins.look();
         // What the freeze has taken of it is gone.
         let left = plan.deadline.saturating_sub(began.elapsed());
         let attached = ready.attach(left, run, stop).await;
         let snapshot_at = world.clock.utc();
+        // What has not answered by now may answer of a guest that is thawed.
+        let unfrozen = look.live_so_far();
         let thawed = frozen.thaw(run).await;
-        both(attached, thawed).map(|(attached, thawed)| (attached, thawed, snapshot_at))
+        watch = thawed.as_ref().ok().map(|thawed| (origins.watch(|_| true), thawed.frozen_at));
+        both(attached, thawed).map(|(attached, thawed)| (attached, thawed, snapshot_at, unfrozen))
     }
     .await;
     let unlocked = tables.unlock(run).await;
-    let ((attached, thawed, snapshot_at), unlocked) = both(stood_still, unlocked)?;
+    // Nobody stands still any more, if the agent is right.
+    drop(held_back);
+    let after = match watch.zip(freeze) {
+        Some(((watch, frozen_at), freeze)) => after_thaw(&origins, watch, freeze, frozen_at, run).await,
+        None => Ok(AfterThaw::default()),
+    };
+    let passed = both(stood_still, unlocked);
+    let after = if passed.is_ok() { after } else { after.and_then(AfterThaw::refuse_frozen) };
+    let (((attached, thawed, snapshot_at, unfrozen), unlocked), after) = both(passed, after)?;
+    for on in unfrozen {
+        run.note(format!("the guest has answered the freeze, and {on} shows on its disk that it is not frozen"));
+    }
 
     let report = WindowReport {
         snapshot_at,
-        window_ms: thawed.window.map(millis),
+        window_ms: after.window.or(thawed.window).map(millis),
         stall_ms: unlocked.stall.map(millis),
         coordinates,
         replicates,
@@ -149,6 +173,7 @@ pub async fn pass(
         lock: unlocked.lock,
         freeze: if world.agent.is_none() { FreezeFacts::NoAgent } else { thawed.facts },
         frozen_at: thawed.frozen_at,
+        seen: after.seen,
     };
     Ok((report, attached))
 }

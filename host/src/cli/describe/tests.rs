@@ -63,6 +63,10 @@ fn a_receipt() -> Receipt {
             "cow": { "origin": format!("vg0/{name}"), "total_bytes": cow, "peak_bytes": peak, "points": [] },
         })
     };
+    let thawed = |mountpoint: &str, disk: Option<&str>, proof: &Value| {
+        let volume = disk.map(|_| "1");
+        json!({ "mountpoint": mountpoint, "disk": disk, "volume": volume, "proof": proof })
+    };
     serde_json::from_value(json!({
         "format": 1, "version": "0.1.0", "run": "20261121t195923z4f1a09c2d7e3", "vm": "db1",
         "started_at": "2026-11-21T19:59:23.000Z", "ended_at": "2026-11-21T20:04:25.000Z",
@@ -78,6 +82,12 @@ fn a_receipt() -> Receipt {
                 "gtid": "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-90210,7a3bfa47-71ca-11e1-9e33-c80aa9429562:1-5",
             },
             "lock": { "state": "held-through" }, "freeze": { "state": "counted", "frozen": 2, "thawed": 2 },
+            "thaw": [
+                thawed("/", Some("vg0/db1-root"), &json!({ "state": "seen-live", "after_ms": 8 })),
+                thawed("/home", Some("vg0/db1-root"), &json!({ "state": "seen-live", "after_ms": 14 })),
+                thawed("/srv", Some("vg0/db1-data"), &json!({ "state": "written" })),
+                thawed("/mnt", None, &json!({ "state": "not-proven", "why": "which volume it is, is not known" })),
+            ],
         },
         "disks": [
             disk("db1-root", 8 << 30, 3 << 30, 1288490188, 14 << 20, 1717986918),
