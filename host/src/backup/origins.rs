@@ -184,3 +184,26 @@ impl Watch {
         watched.into_iter().map(told).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on(disk: &str) -> OnVolume {
+        OnVolume { origin: disk.parse().unwrap(), volume: "1".to_owned() }
+    }
+
+    /// A read of a disk that is gone does not come back, and neither does its thread.
+    #[test]
+    fn a_disk_that_gives_no_answer_tells_nothing_and_keeps_no_other() {
+        let (tell, told) = channel();
+        let live = Seen { on: on("vg/data"), shows: Shows::Live { after: Duration::ZERO } };
+        tell.send(live.clone()).unwrap();
+        let watched = vec![on("vg/root"), on("vg/data")];
+        let seen = Watch { watched, told, until: Instant::now() }.end();
+        let [silent, other] = &seen[..] else { panic!("{seen:?}") };
+        assert!(matches!(&silent.shows, Shows::Untold(why) if why.contains("no answer")), "{silent:?}");
+        assert_eq!(*other, live);
+        drop(tell);
+    }
+}
