@@ -32,7 +32,7 @@ fn a_backup_of_both_disks_through_the_agent_is_of_grade_application_and_holds_wh
         assert_eq!(receipt["grade"], "application", "{receipt}");
         assert_eq!(receipt["window"]["freeze"]["frozen"], 2);
         assert_eq!(receipt["window"]["freeze"]["thawed"], 2);
-        assert_eq!(ended.stdout.lines().count(), 13, "{}", ended.stdout);
+        assert_eq!(ended.stdout.lines().count(), 14, "{}", ended.stdout);
         assert_eq!(run.files(), ["backup-db-data.img.zst", "backup-db-root.img.zst", "backup.json"]);
         assert_the_window_was_in_order(&run);
         assert_the_receipt_says_where_everything_is(&receipt);

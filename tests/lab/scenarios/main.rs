@@ -13,4 +13,5 @@ mod overflow;
 mod plan_and_check;
 mod refusals;
 mod signals;
+mod thaw;
 mod the_lab;

@@ -13,6 +13,15 @@ use crate::machine::program::run;
 /// QEMU's own socket.
 const QMP_SOCKET: &str = "/run/lab/qmp.sock";
 
+/// How QEMU writes to a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cache {
+    /// `cache=none`: past the page cache of this host.
+    None,
+    /// `cache=writeback`: into it, and to the disk when the guest flushes.
+    Writeback,
+}
+
 /// A volume of the lab's group that the guest has as a disk, mounted. It is unplugged with the value.
 #[derive(Debug)]
 pub struct ExtraDisk<'g> {
@@ -26,13 +35,26 @@ impl<'g> ExtraDisk<'g> {
     /// Makes the volume `vg/NAME` of `size`, plugs it in, and mounts it at `mountpoint` after `mkfs` (a program and its options) has
     /// made a filesystem of the whole of it, here on the host.
     pub fn plug(guest: &'g Guest, name: &str, size: &str, mkfs: &[&str], mountpoint: &str) -> Self {
+        Self::plug_through(Cache::None, guest, name, size, mkfs, mountpoint)
+    }
+
+    /// The same, QEMU writing to it through `cache`.
+    pub fn plug_through(
+        cache: Cache,
+        guest: &'g Guest,
+        name: &str,
+        size: &str,
+        mkfs: &[&str],
+        mountpoint: &str,
+    ) -> Self {
         let volume = OwnVolume::make(name, size);
         let device = volume.device();
         run(mkfs[0], &[&mkfs[1..], &[device.as_str()]].concat());
         let disk = Self { guest, mountpoint: mountpoint.to_owned(), volume };
         let id = disk.id();
-        let node = json!({"driver": "raw", "node-name": id, "cache": {"direct": true},
-            "file": {"driver": "host_device", "filename": device, "cache": {"direct": true}}});
+        let direct = json!({"direct": cache == Cache::None});
+        let node = json!({"driver": "raw", "node-name": id, "cache": direct,
+            "file": {"driver": "host_device", "filename": device, "cache": direct}});
         qmp("blockdev-add", &node);
         qmp("device_add", &json!({"driver": "virtio-blk-pci", "id": id, "drive": id, "serial": id}));
         guest.sh(&format!(

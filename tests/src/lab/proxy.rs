@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use tempfile::TempDir;
@@ -52,6 +53,38 @@ impl AgentWithAnEvent {
                         event();
                     }
                     (&mut &*agent).write_all(command.as_bytes()).unwrap();
+                });
+            }
+        });
+        Self { folder }
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("agent")
+    }
+}
+
+/// The guest's agent, behind one that answers the first thaw by itself: two filesystems, and none of it true.
+#[derive(Debug)]
+pub struct AgentThatThawsTheSecondTime {
+    folder: TempDir,
+}
+
+impl AgentThatThawsTheSecondTime {
+    /// Starts it.
+    pub fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let listener = UnixListener::bind(folder.path().join("agent")).unwrap();
+        let has_lied = AtomicBool::new(false);
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                pass_on(&client.unwrap(), |command, agent, client| {
+                    if command.contains("\"guest-fsfreeze-thaw\"") && !has_lied.swap(true, Ordering::Relaxed) {
+                        (&mut &*client).write_all(b"{\"return\": 2}\n").unwrap();
+                    } else {
+                        (&mut &*agent).write_all(command.as_bytes()).unwrap();
+                    }
                 });
             }
         });
