@@ -19,7 +19,10 @@ fn seen(disk: &str, shows: Shows) -> Seen {
 
 fn filesystem(mountpoint: &str, device: DeviceNumber, fate: Fate) -> Filesystem {
     let (mountpoint, fs_type, source) = (mountpoint.to_owned(), "xfs".to_owned(), "/dev/vda1".to_owned());
-    Filesystem { mount: Mount { device, mountpoint, fs_type, source, read_only: false, uuid: None }, fate }
+    Filesystem {
+        mount: Mount { device, mountpoint, fs_type, source, read_only: false, synchronous: false, uuid: None },
+        fate,
+    }
 }
 
 fn guests(filesystems: Vec<Filesystem>) -> Identity {
@@ -29,6 +32,7 @@ fn guests(filesystems: Vec<Filesystem>) -> Identity {
         database_unseen: Vec::new(),
         on_untold_devices: Vec::new(),
         marker_age: None,
+        marker_stays: Duration::from_secs(29),
     })
 }
 
@@ -43,7 +47,7 @@ fn told(removed: &[DeviceNumber]) -> Told {
     let marker = |device| Marker { device, mountpoint: "/srv".to_owned(), inode: 12 };
     Told {
         name: MarkerName::new(),
-        marked: Ok(Marked { markers: vec![marker(ROOT), marker(DATA)], refused: Vec::new() }),
+        marked: Ok(Marked { markers: vec![marker(ROOT), marker(DATA)], ..Marked::default() }),
         at: Instant::now(),
         places: Err("nobody asked".to_owned()),
         files: Vec::new(),
