@@ -2,16 +2,15 @@
 
 use super::line;
 use crate::documents::diagnosis::{Diagnosis, Finding, Level};
-use crate::show::amount::counted;
 
 /// A row for each finding, worst first, and below it what follows and what to do. In `columns`, where that is a terminal.
 pub fn diagnosis(diagnosis: &Diagnosis, columns: Option<usize>) -> String {
-    let of = |level| diagnosis.findings.iter().filter(|finding| finding.level == level).count() as u64;
+    let of = |level| diagnosis.findings.iter().filter(|finding| finding.level == level).count();
     let outlook = match diagnosis.at_best {
-        None => format!(
-            "it would fail: {}",
-            counted(of(Level::Stops), "thing stops it").replace("things stops", "things stop")
-        ),
+        None => match of(Level::Stops) {
+            1 => "it would fail: 1 thing stops it".to_owned(),
+            several => format!("it would fail: {several} things stop it"),
+        },
         Some(grade) if grade < diagnosis.require => format!("it would be of grade {grade} at best"),
         Some(grade) => format!("nothing that was looked at keeps it from grade {grade}"),
     };
@@ -108,6 +107,16 @@ mod tests {
                 "Backup of db1, required grade application: it would be of grade crash at best",
                 "Backup of db1, required grade application: nothing that was looked at keeps it from grade application",
             ]
+        );
+    }
+
+    #[test]
+    fn several_things_stop_it_together() {
+        let findings = [a_diagnosis().findings, a_diagnosis().findings].concat();
+        let shown = diagnosis(&Diagnosis { findings, ..a_diagnosis() }, None);
+        assert!(
+            shown.starts_with("Backup of db1, required grade application: it would fail: 2 things stop it\n"),
+            "{shown}"
         );
     }
 
