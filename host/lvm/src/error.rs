@@ -145,6 +145,9 @@ pub enum LvmError {
         /// What lvremove said.
         cause: Box<ProgramError>,
     },
+    /// Another volume has the name, or it is a snapshot no more.
+    #[error("{0} is not the snapshot any more that it was: it is left alone")]
+    Replaced(LvName),
     /// The volume was not made by this program.
     #[error("{0} was not made by stillpoint (no tag or another name): it is left alone")]
     NotOurs(LvName),

@@ -60,7 +60,8 @@ pub enum Holder {
 
 impl Holder {
     /// Whether it lets go by itself: udev and LVM look at every new device for a moment.
-    pub(super) fn is_transient(&self) -> bool {
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
         matches!(self, Self::Process { program, .. } if PROBERS.contains(&program.as_str()))
     }
 }

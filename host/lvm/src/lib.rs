@@ -2,7 +2,9 @@
 //!
 //! The order that keeps the guest's window short: [`Lvm::origin`] surveys, [`Lvm::create_cow`] makes and wipes the COW volume
 //! before anything is locked, [`Lvm::make_ready`] has the snapshots a moment away, [`Ready::attach`] is all that happens inside the
-//! window, [`SnapshotVolume::wait_for_device`] and everything else come after it. [`Lvm::remove`] takes away, by its name, what this program made, and nothing else.
+//! window, [`SnapshotVolume::wait_for_device`] and everything else come after it. [`Lvm::remove`]
+//! takes away, by its name, what this program made, and nothing else. [`Lvm::inventory`]
+//! and [`Lvm::mapped`] look at everything, and [`Lvm::remove_snapshot`] takes away what a person has named.
 //!
 //! All calls block the thread.
 
@@ -17,9 +19,11 @@ mod group;
 mod group_lock;
 mod habits;
 mod holders;
+mod inventory;
 mod lock_config;
 mod lock_file;
 mod lock_holders;
+mod mapped;
 mod name;
 mod origin;
 mod owned;
@@ -50,11 +54,14 @@ pub use self::error::LvmError;
 pub use self::group::VolumeGroup;
 pub use self::habits::Monitoring;
 pub use self::holders::Holder;
+pub use self::inventory::{Inventory, Unseen, Volume};
+pub use self::mapped::Mapped;
 pub use self::name::{LvName, NameError};
 pub use self::origin::{ExistingSnapshot, Origin};
 pub use self::owned::{RunId, RunIdError};
 pub use self::ready::Ready;
 pub use self::refusal::NoOrigin;
+pub use self::remove::lvremove_command;
 pub use self::size::{Bytes, Sectors};
 pub use self::snapshot::SnapshotVolume;
 pub use self::snapshot_state::SnapshotState;

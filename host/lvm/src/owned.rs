@@ -25,6 +25,13 @@ pub struct RunId(String);
 pub struct RunIdError(String);
 
 impl RunId {
+    /// The run that a volume of this name is of, where it is a name that [`RunId::volume`] makes. The name alone proves nothing.
+    #[must_use]
+    pub fn of_volume(name: &LvName) -> Option<Self> {
+        let (run, number) = name.lv().strip_prefix(PREFIX)?.split_once('-')?;
+        number.parse::<u32>().ok().and_then(|_| run.parse().ok())
+    }
+
     /// The run's `number`th volume, in the group `vg`: `stillpoint-RUN-NUMBER`.
     ///
     /// # Errors
@@ -65,6 +72,5 @@ impl TryFrom<String> for RunId {
 
 /// Whether a name is one that [`RunId::volume`] makes.
 pub(super) fn is_ours(name: &LvName) -> bool {
-    let parts = name.lv().strip_prefix(PREFIX).and_then(|rest| rest.split_once('-'));
-    parts.is_some_and(|(run, number)| number.parse::<u32>().is_ok() && run.parse::<RunId>().is_ok())
+    RunId::of_volume(name).is_some()
 }

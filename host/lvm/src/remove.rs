@@ -27,12 +27,33 @@ impl Lvm {
         if !is_ours(name) || !row.has_tag(TAG) {
             return Err(LvmError::NotOurs(name.clone()));
         }
-        let origin = LvName::new(name.vg(), &row.origin).ok();
+        let lvremove =
+            Invocation::new("lvremove", DEADLINE).args(["--yes", "--force", "--config", QUIET, &name.to_string()]);
+        self.lvremove(&lvremove, name, LvName::new(name.vg(), &row.origin).ok())
+    }
+
+    /// Removes a thick snapshot, or a thin one, that anybody made and that a person has named; one that is gone already counts as
+    /// removed.
+    ///
+    /// # Errors
+    /// [`LvmError::Replaced`] where another volume has that name, or it is a snapshot no more. Otherwise as [`Lvm::remove`].
+    pub fn remove_snapshot(&self, name: &LvName, lv_uuid: &str) -> Result<(), LvmError> {
+        let Some(volume) = self.volume(name)? else { return Ok(()) };
+        let is_it = volume.lv_uuid == lv_uuid && (volume.is_thick_snapshot() || volume.is_thin_snapshot());
+        if !is_it || volume.is_merging() {
+            return Err(LvmError::Replaced(name.clone()));
+        }
+        // What a thin snapshot comes from stands by itself, and is not suspended for it.
+        let origin = volume.origin.filter(|_| volume.attr.starts_with('s'));
+        let origin = origin.and_then(|origin| LvName::new(name.vg(), &origin).ok());
+        self.lvremove(&lvremove_command(name, lv_uuid), name, origin)
+    }
+
+    /// Runs `lvremove`, again for as long as only what heals by itself is in its way, and no more than some times.
+    fn lvremove(&self, lvremove: &Invocation, name: &LvName, origin: Option<LvName>) -> Result<(), LvmError> {
         let mut attempt = 1;
         loop {
-            let lvremove =
-                Invocation::new("lvremove", DEADLINE).args(["--yes", "--force", "--config", QUIET, &name.to_string()]);
-            let Err(cause) = self.programs.run(&lvremove) else { return Ok(()) };
+            let Err(cause) = self.programs.run(lvremove) else { return Ok(()) };
             if let Some(origin) = &origin {
                 self.resume_if_suspended(origin, &cause)?;
             }
@@ -70,6 +91,13 @@ impl Lvm {
             tracing::debug!(%error, "udev did not settle");
         }
     }
+}
+
+/// What [`Lvm::remove_snapshot`] runs. LVM itself looks at the UUID, under its lock: a volume that got the name meanwhile stays.
+#[must_use]
+pub fn lvremove_command(name: &LvName, lv_uuid: &str) -> Invocation {
+    let select = format!("lv_uuid={lv_uuid}");
+    Invocation::new("lvremove", DEADLINE).args(["--yes", "--select", &select, &name.to_string()])
 }
 
 /// LVM has one exit code for everything. These are its words for a device that is open, and seed 001's for a removal that stopped

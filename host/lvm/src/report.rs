@@ -132,7 +132,7 @@ impl Lvm {
     }
 
     /// LVM has one exit code for everything: whether the group is missing is asked for by listing those that there are.
-    fn explain_missing_vg(&self, vg: Option<&str>, error: LvmError) -> LvmError {
+    pub(super) fn explain_missing_vg(&self, vg: Option<&str>, error: LvmError) -> LvmError {
         let (Some(vg), LvmError::Program(ProgramError::Failed { said, .. })) = (vg, &error) else { return error };
         // A list of the groups leaves out those that are another host's.
         if said.contains(NO_ACCESS) {

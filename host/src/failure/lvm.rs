@@ -40,6 +40,9 @@ fn judge(error: &LvmError) -> (Kind, Option<String>) {
         LvmError::Suspended { origin, .. } => (Kind::OriginSuspended, Some(resume(origin))),
         LvmError::SnapshotGone { .. } => (Kind::SnapshotGone, None),
         LvmError::Busy { name, .. } => (Kind::VolumesLeft, Some(remove(&[name]))),
+        LvmError::Replaced(name) => {
+            (Kind::Refused, Some(format!("`lvs -o +lv_uuid,lv_time {name}` shows what it is now")))
+        }
         LvmError::NotOurs(name) => {
             let hint =
                 format!("`lvs -o +lv_tags,lv_time {name}` shows what it is; if nobody needs it, `lvremove {name}`");
