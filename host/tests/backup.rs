@@ -34,6 +34,7 @@ use stillpoint::failure::exit::Exit;
 use stillpoint::failure::{Failure, Kind};
 use stillpoint::grade::{Grade, Indication};
 use stillpoint::run::event::{Event, Listener, Listeners};
+use stillpoint::run::claim::Claim;
 use stillpoint::run::record::RunRecord;
 use stillpoint::stop::Stop;
 use stillpoint_tests::machine::guest_image::{BINLOG_INODE, GuestImage, MARKER_INODE};
@@ -278,6 +279,52 @@ async fn a_backup_of_a_healthy_guest_is_of_grade_application() {
     setting.assert_nothing_is_held("healthy");
     setting.assert_no_marker_is_left("healthy");
     assert_eq!(setting.files(), ["b-data.img.zst", "b-root.img.zst", "b.json"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_another_run_has_one_of_its_origins_a_backup_ends_before_anybody_is_asked() {
+    let setting = Setting::new();
+    let other = Claim::take(&setting.path("state"), Some("other"), &["vg/data".parse().unwrap()]).unwrap();
+    other.name(&"r1".parse().unwrap());
+    let failure = setting.back_up().await.unwrap_err();
+    assert_eq!((failure.cause.kind, failure.exit()), (Kind::AlreadyRunning, Exit::Failed));
+    assert!(failure.to_string().contains("run r1, pid "), "{failure}");
+    assert_eq!(setting.log.entries(), [""; 0]);
+    drop(other);
+    setting.back_up().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_run_of_the_same_vm_lives_a_backup_of_other_disks_of_it_ends_before_anybody_is_asked() {
+    let setting = Setting::new();
+    let named = |asked: &mut Asked| asked.vm = Some("db1".to_owned());
+    let other = Claim::take(&setting.path("state"), Some("db1"), &["vg/elsewhere".parse().unwrap()]).unwrap();
+    let failure = setting.back_up_as(named).await.unwrap_err();
+    assert_eq!(failure.cause.kind, Kind::AlreadyRunning);
+    assert_eq!(setting.log.entries(), [""; 0]);
+    drop(other);
+    setting.back_up_as(named).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn snapshots_that_an_origin_has_already_are_named_in_the_plan() {
+    let setting = Setting::new();
+    let lvm = setting.world().lvm;
+    for (number, origin) in ["vg/root", "vg/root", "vg/data"].into_iter().enumerate() {
+        let name = "r1".parse::<lvm::RunId>().unwrap().volume("vg", number).unwrap();
+        let cow = lvm.create_cow(&lvm.origin(&origin.parse().unwrap()).unwrap(), name, Bytes(8 << 20)).unwrap();
+        cow.attach(Duration::from_secs(5)).unwrap();
+    }
+    setting.lvm.report("vg/stillpoint-r1-1", "lv_tags", "");
+    setting.lvm.fill_cow(&"vg/stillpoint-r1-1".parse().unwrap(), Bytes(1 << 30));
+    let notes = setting.back_up().await.unwrap().receipt.plan.notes.join("\n");
+    for words in [
+        "vg/root has 2 snapshots already (vg/stillpoint-r1-0, of another run of stillpoint, vg/stillpoint-r1-1, full): each that \
+         is not full makes every write of the guest slower; `stillpoint clean`",
+        "vg/data has 1 snapshot already (vg/stillpoint-r1-2, of another run of stillpoint): each makes every write of the guest slower",
+    ] {
+        assert!(notes.contains(words), "{notes}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

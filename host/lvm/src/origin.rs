@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::owned::{TAG, is_ours};
 use super::report::{LvRow, NO_ACCESS};
 use super::{Bytes, LvName, Lvm, LvmError, NoOrigin, VolumeGroup};
 use crate::programs::ProgramError;
@@ -34,6 +35,8 @@ pub struct ExistingSnapshot {
     pub name: LvName,
     /// Its COW is full: nothing is copied to it any more, so that it costs the origin's writes nothing, and is good for nothing.
     pub is_dead: bool,
+    /// It has the name and the tag of this program's.
+    pub is_ours: bool,
 }
 
 impl Origin {
@@ -114,7 +117,8 @@ fn snapshot_of(origin: &LvName, row: &LvRow) -> Option<ExistingSnapshot> {
         return None;
     }
     let name = LvName::new(&row.vg_name, &row.lv_name).ok()?;
-    Some(ExistingSnapshot { name, is_dead: matches!(row.attr(5), 'I' | 'S') })
+    let is_ours = is_ours(&name) && row.has_tag(TAG);
+    Some(ExistingSnapshot { name, is_dead: matches!(row.attr(5), 'I' | 'S'), is_ours })
 }
 
 /// Why a group is not for this host, where that is what LVM says.

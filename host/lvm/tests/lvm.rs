@@ -124,7 +124,7 @@ fn a_snapshot_whose_answer_was_lost_is_found_and_removed() {
     let cow = cow_of(&host.lvm, "vg/data", 0).unwrap();
     let error = cow.attach(DEADLINE).unwrap_err();
     assert!(matches!(error, LvmError::Program(ProgramError::TimedOut { .. })), "{error}");
-    let attached = ExistingSnapshot { name: volume(0), is_dead: false };
+    let attached = ExistingSnapshot { name: volume(0), is_dead: false, is_ours: true };
     assert_eq!(host.lvm.origin(&name("vg/data")).unwrap().snapshots, [attached], "it was attached all the same");
     host.lvm.remove(&volume(0)).unwrap();
     host.lvm.remove(&volume(0)).expect("what is gone is as good as removed");
@@ -280,7 +280,8 @@ fn an_origin_names_its_snapshots_and_which_of_them_are_dead() {
     }
     host.simulated.fill_cow(&volume(1), Bytes(COW.0 + 1));
     let origin = host.lvm.origin(&name("vg/data")).unwrap();
-    let [whole, dead] = [(0, false), (1, true)].map(|(n, is_dead)| ExistingSnapshot { name: volume(n), is_dead });
+    let snapshot = |(n, is_dead)| ExistingSnapshot { name: volume(n), is_dead, is_ours: true };
+    let [whole, dead] = [(0, false), (1, true)].map(snapshot);
     assert_eq!((origin.dead_snapshots(), &origin.snapshots[..]), (1, &[whole, dead][..]));
 }
 

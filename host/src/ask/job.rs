@@ -20,6 +20,8 @@ pub use crate::ask::asked::Asked;
 pub struct Job {
     /// The VM's name: the configuration's, or the first disk's where flags alone describe it.
     pub vm: String,
+    /// Whether that name was given: a first disk's may be that of several VMs.
+    pub is_named: bool,
     /// Its disks, in the order in which they are attached.
     pub disks: Setting<Vec<LvName>>,
     /// Mountpoints of the guest whose disks are left out on purpose.
@@ -93,6 +95,7 @@ impl Job {
         let state_dir = state_dir(asked.state_dir, config);
         let first_disk = disks.value.first().map(|disk| disk.lv().to_owned()).unwrap_or_default();
         Ok(Self {
+            is_named: asked.vm.is_some(),
             vm: asked.vm.unwrap_or(first_disk),
             disks,
             ignore_mounts,

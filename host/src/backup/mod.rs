@@ -14,6 +14,7 @@ pub mod lost;
 pub mod markers;
 pub mod off;
 pub mod origins;
+mod other_snapshots;
 pub mod output;
 pub mod placement;
 pub mod plan;
@@ -50,6 +51,7 @@ use crate::documents::receipt::Receipt;
 use crate::failure::exit::Exit;
 use crate::failure::{At, Failure, Kind};
 use crate::grade::Grade;
+use crate::run::claim::Claim;
 use crate::run::event::Listeners;
 use crate::run::held::Means;
 use crate::run::{Run, guardian};
@@ -70,9 +72,12 @@ pub async fn run(
     listeners: Listeners,
     stop: &Stop,
 ) -> Result<Outcome, Failure> {
+    let claim =
+        Claim::take(&job.state_dir.value, job.is_named.then_some(&*job.vm), &job.disks.value).at(Step::Survey)?;
     let survey = Survey::take(job, world, stop).await?;
     let plan = Plan::make(job, &survey).at(Step::Plan)?;
     let run = Run::begin(&job.state_dir.value, &job.vm, world.clock, listeners).at(Step::Plan)?;
+    claim.name(run.id());
     guard(&run, world);
     plan.notes.iter().for_each(|note| run.note(note));
     let outcome = pass(&survey, &plan, destination, world, &run, stop).await;

@@ -13,6 +13,7 @@ use guest_bridge::places::{self, Places};
 use crate::ask::connect::World;
 use crate::ask::database::Via;
 use crate::ask::job::Job;
+use crate::backup::other_snapshots;
 use crate::failure::{self, At, Cause, Failure};
 use crate::step::Step;
 use crate::stop::Stop;
@@ -130,19 +131,7 @@ impl Survey {
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        for DiskSurvey { origin, .. } in &self.disks {
-            let (all, dead) = (origin.snapshots.len(), origin.dead_snapshots());
-            if all > 0 {
-                notes.push(match dead {
-                    0 => format!("{} has {all} snapshots already; each makes every write of the guest slower", origin.name),
-                    _ => format!(
-                        "{} has {all} snapshots already, {dead} of them full and good for nothing; each of the others makes \
-                         every write of the guest slower",
-                        origin.name
-                    ),
-                });
-            }
-        }
+        notes.extend(self.disks.iter().filter_map(|disk| other_snapshots::note(&disk.origin)));
         if let Some(server) = &self.server {
             if !server.log_bin {
                 notes.push("the database writes no binlog: the receipt will have no coordinates".to_owned());

@@ -91,6 +91,8 @@ kinds! {
     SnapshotGone = "snapshot-gone",
     /// The run log cannot be written, and nothing is taken without it.
     RunLog = "run-log",
+    /// Another backup of the same VM, or of the same origin, is under way.
+    AlreadyRunning = "already-running",
     /// A disk or an image cannot be read.
     Unreadable = "unreadable",
     /// The file is no artifact, or a damaged one.

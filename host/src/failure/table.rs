@@ -56,6 +56,9 @@ fn alone(kind: Kind) -> Row {
         Kind::RunLog => {
             failed("name a folder that can be written to with --state-dir, or state_dir in the configuration")
         }
+        Kind::AlreadyRunning => {
+            failed("wait for its end, or stop it (SIGTERM): it gives back what it holds; stagger the timers")
+        }
         Kind::Unreadable => failed("`dmesg` says whether the disk fails; `stillpoint check` what can be read of it"),
         Kind::NotAnArtifact => failed("copy it again from where it was made; `zstd -t` says whether it is whole"),
         Kind::File => failed("`stillpoint ls` shows what is there"),

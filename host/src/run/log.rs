@@ -192,6 +192,14 @@ impl Lines {
     }
 }
 
+/// A program that is just being started has a copy of every open file until it runs, and would keep a lock that is only closed.
+impl Drop for Lines {
+    fn drop(&mut self) {
+        // Where that fails, it is let go with the last copy.
+        drop(self.file.unlock());
+    }
+}
+
 /// Lines are kept in memory for as long as this lives.
 #[must_use = "dropping it writes the lines at once"]
 #[derive(Debug)]
@@ -208,7 +216,7 @@ impl Drop for HeldBack<'_> {
 }
 
 /// Makes a folder and all above it, for the owner only, each durable in the one that it is in.
-fn create_synced(folder: &Path) -> io::Result<()> {
+pub(super) fn create_synced(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 //!
 //! A run knows steps and what they take. It does not know in which order a backup passes them.
 
+pub mod claim;
 pub mod entry;
 pub mod event;
 mod format1;

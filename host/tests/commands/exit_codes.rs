@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::started::{Ended, PLAN, stillpoint};
+use stillpoint::run::claim::Claim;
+
+use crate::started::{Ended, FakeLvm, PLAN, stillpoint};
 
 /// The user and group that may do nothing.
 const NOBODY: u32 = 65534;
@@ -46,6 +48,21 @@ fn without_rights_or_without_lvm_it_ends_with_1() {
         "program-missing" => ended.assert_failed(1, "program-missing", "lvm2"),
         _ => ended.assert_failed(1, "not-permitted", "as root"),
     }
+}
+
+#[test]
+fn a_second_backup_of_an_origin_ends_with_1_and_has_asked_nobody() {
+    let (lvm, state_dir) = (FakeLvm::new(), tempfile::tempdir().unwrap());
+    let claim = Claim::take(state_dir.path(), None, &["vg/db".parse().unwrap()]).unwrap();
+    let mut backup = stillpoint();
+    backup.args(["backup", "--json", "--config", "/dev/null", "--disk", "vg/db", "--no-freeze", "--state-dir"]);
+    backup.arg(state_dir.path()).arg("--to").arg(state_dir.path()).env("PATH", lvm.folder());
+    let second = Ended::of(&mut backup);
+    second.assert_failed(1, "already-running", "wait for its end");
+    let named = format!("another backup of vg/db is under way: pid {}\n", std::process::id());
+    assert!(second.stderr.contains(&named) && !lvm.was_started(), "{}", second.stderr);
+    drop(claim);
+    Ended::of(&mut backup).assert_failed(1, "lvm-locked", "lslocks");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod alive;
+mod claim;
 mod drop_net;
 mod held;
 mod log;
