@@ -5,6 +5,7 @@
 pub mod ask;
 pub mod backup;
 pub(crate) mod blocking;
+pub mod clean;
 pub mod cli;
 pub mod clock;
 pub mod cow;

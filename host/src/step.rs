@@ -51,6 +51,8 @@ pub enum Step {
     Publish,
     /// Giving back what a run left that died.
     Recover,
+    /// Looking for what is stale on the host, and taking it down.
+    Clean,
     /// Looking at a disk, outside of a backup.
     Check,
     /// Reading files of a filesystem.
@@ -84,6 +86,7 @@ impl fmt::Display for Step {
             Self::Remove => "remove",
             Self::Publish => "publish",
             Self::Recover => "recover",
+            Self::Clean => "clean",
             Self::Check => "check",
             Self::Files => "files",
             Self::Unknown => "unknown",

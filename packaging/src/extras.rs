@@ -20,6 +20,7 @@ pub fn examples(command: &str) -> &'static [Example] {
         "plan" => PLAN,
         "doctor" => DOCTOR,
         "recover" => RECOVER,
+        "clean" => CLEAN,
         "check" => CHECK,
         "ls" => LS,
         "cat" => CAT,
@@ -55,6 +56,13 @@ const RECOVER: &[Example] = &[
     example("What a backup left that was killed, or cut off by a power loss, is given back:", "stillpoint recover"),
     example("How each run ended:", "stillpoint recover --all"),
 ];
+const CLEAN: &[Example] = &[
+    example("What is stale on this host, who holds it, and what takes it down in which order:", "stillpoint clean"),
+    example(
+        "Take down a snapshot that a backup tool forgot, with what is mapped from it and mounted:",
+        "stillpoint clean vg/backup-7",
+    ),
+];
 const CHECK: &[Example] = &[
     example("A disk of a VM that is off, every inode of it:", "stillpoint check --deep vg/db1-root"),
     example("How to mount what an image holds:", "stillpoint check --mount-hints disk.img"),
@@ -80,14 +88,18 @@ pub fn files(command: &str) -> Vec<(&'static str, &'static str)> {
         "The run log of a backup: one JSON object a line, written before anything is taken and after it was given back. \
          After an end by `kill -9` or a power loss it says what may still be held, and `stillpoint recover` gives that back.",
     );
+    let locks = (
+        "/var/lib/stillpoint/vm-NAME.lock, origin-VG-LV.lock",
+        "The locks by which one run a VM and an origin goes on at a time. They end with their run; what is in them says which.",
+    );
     let artifact = ("FOLDER/NAME-LV.img.zst", "An artifact: the whole disk LV, in the seekable zstd format.");
     let receipt = ("FOLDER/NAME.json", "Its receipt. Where there is one, the artifact is whole.");
     let causes = ("/usr/share/doc/stillpoint/exit-codes.md", "The exit code of each kind of cause, and what helps.");
     match command {
         "" => vec![configuration, run_logs, causes],
-        "backup" => vec![configuration, run_logs, artifact, receipt, causes],
+        "backup" => vec![configuration, run_logs, locks, artifact, receipt, causes],
         "plan" => vec![configuration, causes],
-        "recover" => vec![configuration, run_logs, causes],
+        "recover" | "clean" => vec![configuration, run_logs, causes],
         // They take any disk; a backup's is what they are mostly called for.
         _ => vec![artifact, causes],
     }
@@ -113,6 +125,7 @@ pub fn see_also(command: &str) -> &'static [(&'static str, &'static str)] {
     match command {
         "" | "backup" | "plan" => &[("lvm", "8"), ("qemu-ga", "8"), ("zstd", "1")],
         "recover" => &[("lvm", "8"), ("qemu-ga", "8")],
+        "clean" => &[("lvm", "8"), ("dmsetup", "8"), ("losetup", "8"), ("umount", "8")],
         "check" => &[("blkid", "8"), ("e2fsck", "8")],
         _ => &[("debugfs", "8")],
     }

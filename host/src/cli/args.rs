@@ -47,6 +47,13 @@ pub enum Command {
     /// A run that lives is not touched. It can be called as often as wanted; `backup` does it first. Exit codes: 0 nothing is left;
     /// 6 something is, or a log cannot be read, and a person is needed now.
     Recover(RecoverArgs),
+    /// List what is stale on this host, with who holds it; take down what is named.
+    ///
+    /// Listed are snapshots of any tool, partitions and loop devices mapped from volumes, mounts of these, and device-mapper nodes
+    /// that LVM knows nothing of, each with the steps that take it down in their order. Nothing is changed without a name. No
+    /// process is ended, and nothing unmounted lazily or by force. Exit codes: 0 listed, or gone; 1 something is left, or a volume
+    /// group could not be looked at; 2 what is named is not for `clean`, or nobody can be asked, and nothing was done.
+    Clean(CleanArgs),
     /// Wait for the end of a run, and give back what it did not: `backup` starts it for itself.
     #[command(hide = true)]
     Guardian(GuardianArgs),
@@ -143,6 +150,29 @@ pub struct RecoverArgs {
     /// Show runs that hold nothing, too.
     #[arg(long)]
     pub all: bool,
+    /// Print one JSON document on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `stillpoint clean`.
+#[derive(Debug, clap::Args)]
+pub struct CleanArgs {
+    /// Snapshots to take down, with all that lies on them.
+    #[arg(value_name = "VG/LV")]
+    pub names: Vec<String>,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+    /// Take named thin snapshots, too: each is a whole volume, and may be a guest's disk.
+    #[arg(long)]
+    pub thin: bool,
+    /// The configuration [default: /etc/stillpoint.toml, where there is one].
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where run logs are kept [default: /var/lib/stillpoint].
+    #[arg(long, value_name = "FOLDER")]
+    pub state_dir: Option<PathBuf>,
     /// Print one JSON document on stdout.
     #[arg(long)]
     pub json: bool,
@@ -277,6 +307,7 @@ impl Command {
             Self::Plan(args) => args.job.what("plan"),
             Self::Doctor(args) => args.job.what("doctor"),
             Self::Recover(_) => "recover".to_owned(),
+            Self::Clean(_) => "clean".to_owned(),
             Self::Guardian(args) => about("guardian", &args.log),
             Self::Check(args) => about("check", &args.target),
             Self::Ls(args) => about("ls", &args.target),
@@ -293,6 +324,7 @@ impl Command {
             Self::Plan(args) => args.json,
             Self::Doctor(args) => args.json,
             Self::Recover(args) => args.json,
+            Self::Clean(args) => args.json,
             Self::Guardian(_) => false,
             Self::Check(args) => args.json,
             Self::Ls(args) => args.json,
@@ -309,6 +341,7 @@ impl Command {
             Self::Plan(_)
             | Self::Doctor(_)
             | Self::Recover(_)
+            | Self::Clean(_)
             | Self::Guardian(_)
             | Self::Check(_)
             | Self::Ls(_)
@@ -323,7 +356,7 @@ impl Command {
         match self {
             Self::Backup(_) | Self::Recover(_) | Self::Guardian(_) => true,
             Self::Doctor(args) => args.freeze_test,
-            Self::Plan(_) | Self::Check(_) | Self::Ls(_) | Self::Cat(_) | Self::Cp(_) => false,
+            Self::Plan(_) | Self::Clean(_) | Self::Check(_) | Self::Ls(_) | Self::Cat(_) | Self::Cp(_) => false,
         }
     }
 }

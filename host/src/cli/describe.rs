@@ -1,6 +1,7 @@
 //! A plan and a receipt in words.
 
 mod diagnosis;
+mod clean;
 mod recovery;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::show::printable::printable_text;
 use crate::show::wrap::hanging;
 
 pub use diagnosis::diagnosis;
+pub use clean::clean;
 pub use recovery::recovery;
 
 /// A name, and what there is to say of it.

@@ -4,6 +4,7 @@ mod args;
 mod backup;
 mod cat;
 mod check;
+mod clean;
 mod cp;
 mod describe;
 mod doctor;
@@ -92,6 +93,7 @@ async fn run(command: Command) -> Exit {
         Command::Doctor(command) => doctor::run(command).await,
         Command::Recover(command) => recover::run(command).await,
         Command::Guardian(command) => guardian::run(&command).await,
+        Command::Clean(command) => clean::run(command).await,
         Command::Check(command) => check::run(&command),
         Command::Ls(command) => ls::run(&command),
         Command::Cat(command) => cat::run(&command),

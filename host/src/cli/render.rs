@@ -2,7 +2,7 @@
 //!
 //! A terminal or reader that went away changes nothing of what was done, so no write here may panic, as `eprintln!` does.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use serde::Serialize;
 use serde_json::json;
@@ -14,6 +14,9 @@ use super::voice::{self, Form};
 use crate::documents::receipt::Receipt;
 use crate::failure::Failure;
 use crate::failure::exit::Exit;
+
+/// An answer is a word.
+const MAX_ANSWER: u64 = 64;
 
 /// One JSON document on stdout. Returns what the command ends with, which was to be `exit`.
 #[must_use]
@@ -33,6 +36,18 @@ pub fn text(text: &str, exit: Exit) -> Exit {
 /// Text on stderr, after all that was said there. Not for `backup`, which may have to say documents.
 pub fn note(text: &str) {
     voice::stderr().last_words(Level::WARN, &harmless(text));
+}
+
+/// Asks on the terminal, after all that was said there; whether the answer was yes.
+#[must_use]
+pub fn confirmed(question: &str) -> bool {
+    voice::stderr().settle();
+    let mut stderr = io::stderr().lock();
+    let asked = stderr.write_all(harmless(question).as_bytes()).and_then(|()| stderr.flush());
+    drop(stderr);
+    let mut answer = String::new();
+    let read = asked.and_then(|()| io::stdin().lock().take(MAX_ANSWER).read_line(&mut answer));
+    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 /// The receipt on stderr, where stdout has the image.

@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod diagnosis;
+pub mod clean;
 pub mod plan;
 pub mod receipt;
 pub mod recovery;

@@ -60,6 +60,8 @@ kinds! {
     Target = "target",
     /// The name of the artifact is taken.
     TargetTaken = "target-taken",
+    /// What is named is nothing that `clean` takes down.
+    NotForClean = "not-for-clean",
 
     /// Host, guest, database or disk are in no state for it.
     Refused = "refused",

@@ -36,6 +36,7 @@ fn alone(kind: Kind) -> Row {
         Kind::AccessDenied => usage("check the account in the file of --db-credentials"),
         Kind::Target => usage("name a folder that exists and may be written to with --to"),
         Kind::TargetTaken => usage("give another --name; without it the name has the time in it"),
+        Kind::NotForClean => usage("`stillpoint clean` lists what is stale, with who holds it and what takes it down"),
 
         Kind::Refused => failed("`stillpoint plan` shows what was found"),
         Kind::NotPermitted => failed("run it as root; in a container, with the rights and devices of its host"),
@@ -180,7 +181,7 @@ mod tests {
         assert_eq!(
             of(Exit::Usage),
             "usage configuration no-such-disk no-such-vg no-such-lv not-an-origin wrong-socket credentials access-denied \
-             target target-taken"
+             target target-taken not-for-clean"
         );
         assert_eq!(of(Exit::NeedsPerson), "guest-frozen guest-may-be-frozen origin-suspended volumes-left run-broken");
         assert_eq!(of(Exit::Damaged), "damaged");

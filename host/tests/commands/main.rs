@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod doctor;
+mod clean;
 mod exit_codes;
 mod inherited;
 mod output;

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use stillpoint::documents::check::Checked;
 use stillpoint::documents::diagnosis::Diagnosis;
+use stillpoint::documents::clean::Clean;
 use stillpoint::documents::plan::Plan;
 use stillpoint::documents::receipt::Receipt;
 use stillpoint::documents::recovery::Recovery;
@@ -51,6 +52,7 @@ fn a_document_of_the_present_format_is_written_again_in_the_same_bytes() {
     assert_is_written_as_it_is_read::<Checked>("check.json");
     assert_is_written_as_it_is_read::<Diagnosis>("diagnosis.json");
     assert_is_written_as_it_is_read::<Recovery>("recovery.json");
+    assert_is_written_as_it_is_read::<Clean>("clean.json");
 }
 
 #[test]
@@ -67,6 +69,7 @@ fn names_may_be_added_anywhere() {
     assert_names_may_be_added::<Checked>("check.json");
     assert_names_may_be_added::<Diagnosis>("diagnosis.json");
     assert_names_may_be_added::<Recovery>("recovery.json");
+    assert_names_may_be_added::<Clean>("clean.json");
 }
 
 #[test]
@@ -76,6 +79,7 @@ fn a_document_of_a_newer_format_is_refused_by_name_and_not_guessed_at() {
     assert_another_format_is_refused_by_name::<Checked>("check.json", "check");
     assert_another_format_is_refused_by_name::<Diagnosis>("diagnosis.json", "diagnosis");
     assert_another_format_is_refused_by_name::<Recovery>("recovery.json", "recovery");
+    assert_another_format_is_refused_by_name::<Clean>("clean.json", "clean");
 }
 
 /// What a newer form looks like is not known: its version is looked at before anything else.

@@ -23,6 +23,9 @@ use stillpoint::backup::{self, Outcome};
 use stillpoint::clock::Clock;
 use stillpoint::doctor::examine;
 use stillpoint::documents::diagnosis::Diagnosis;
+use stillpoint::documents::clean::{
+    Clean, CleanOutcome, HoldingProcess, NotLookedAt, OnTop, RunLife, RunOfVolume, Stale, StaleKind,
+};
 use stillpoint::documents::plan;
 use stillpoint::documents::receipt::{Identity, Receipt, ThawProof};
 use stillpoint::failure::{Cause, Failure};
@@ -322,6 +325,7 @@ async fn record() {
     let recovered = recovery(&[&failed, &cut_off], &log).await;
     keep("recovery.json", recovered.replace(&failed_run, RUN).replace(&cut_off_run, CUT_OFF_RUN));
 
+    keep("clean.json", pretty(&cleaned()));
     keep("check.json", pretty(&checked()));
     crate::schema::record();
     crate::manual::record();
@@ -355,4 +359,62 @@ fn run_of(setting: &Setting) -> String {
     let first: Entry = serde_json::from_str(log.lines().next().unwrap()).unwrap();
     let Mark::Begun(begun) = first.mark else { panic!("{log}") };
     begun.run.to_string()
+}
+
+/// A host with one of each: of its words and forms, not of what such a host would be.
+fn cleaned() -> Clean {
+    let process =
+        |pid| HoldingProcess { pid, command: "rsync".to_owned(), since: Some("2026-11-21T20:01:02Z".to_owned()) };
+    let [name, on] = ["backup-7X1", "vg-backup--7"].map(str::to_owned);
+    let mount = |within| OnTop::Mount {
+        mountpoint: "/mnt/backup".to_owned(),
+        fs_type: "ext4".to_owned(),
+        on: name.clone(),
+        within,
+    };
+    let on_top = vec![
+        OnTop::Loop { name: "loop0".to_owned(), on: on.clone() },
+        OnTop::Partition { name: "loop0p1".to_owned(), on: "loop0".to_owned() },
+        OnTop::Device { name: "md0".to_owned(), on: "loop0p1".to_owned() },
+        OnTop::Mapping { name: name.clone(), on },
+        mount(None),
+        mount(Some(process(88))),
+        OnTop::Process { process: process(77), on: "/mnt/backup".to_owned() },
+    ];
+    let command = |line: &str| line.split(' ').map(str::to_owned).collect();
+    let lines = ["umount --no-canonicalize /mnt/backup", "dmsetup remove --retry backup-7X1", "lvremove vg/backup-7"];
+    let snapshot = Stale {
+        name: "vg/backup-7".to_owned(),
+        what: StaleKind::Snapshot,
+        uuid: "LVM-7eJ8sAdKUBSo2rVmkZWvXQpTn1cYhG0f5LbZqRwEuIiOoPaSdFgHjKlZxCvBnM12".to_owned(),
+        origin: Some("vg/db".to_owned()),
+        size_bytes: Some(20 << 30),
+        cow_used_bytes: Some(12 << 30),
+        cow_total_bytes: Some(20 << 30),
+        made_at: Some("2026-11-21T19:59:23Z".to_owned()),
+        run: None,
+        on_top,
+        order: lines.map(command).to_vec(),
+        refused: None,
+        in_the_way: vec!["rsync (pid 77) works in /mnt/backup: end it, or let it leave that folder".to_owned()],
+        outcome: None,
+    };
+    let gone = Stale { outcome: Some(CleanOutcome::Gone), ..snapshot.clone() };
+    let run = RunOfVolume { run: RUN.to_owned(), state: RunLife::Dead };
+    let (why, hint) = ("it is held, and nothing was done".to_owned(), "end rsync (pid 77)".to_owned());
+    let left = Stale {
+        what: StaleKind::LeftoverNodes,
+        origin: None,
+        size_bytes: None,
+        cow_used_bytes: None,
+        cow_total_bytes: None,
+        made_at: None,
+        run: Some(run),
+        refused: Some("LVM sees no group that it is of".to_owned()),
+        outcome: Some(CleanOutcome::Left { why, hint }),
+        ..snapshot.clone()
+    };
+    let stuck = NotLookedAt { vg: Some("guests".to_owned()), why: "`lvs` did not end within 20s".to_owned() };
+    let findings = vec![snapshot, gone, left];
+    Clean { format: stillpoint::documents::clean::FORMAT, findings, not_looked_at: vec![stuck] }
 }

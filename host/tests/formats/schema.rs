@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 use stillpoint::documents::check::{self, Checked};
 use stillpoint::documents::diagnosis::{self, Diagnosis};
+use stillpoint::documents::clean::{self, Clean};
 use stillpoint::documents::plan::{self, Plan};
 use stillpoint::documents::receipt::{self, Receipt};
 use stillpoint::documents::recovery::{self, Recovery};
@@ -30,6 +31,7 @@ pub fn schemas() -> [(&'static str, Schema); 7] {
         ("check.json", schema::<Checked>(title("check", check::FORMAT))),
         ("diagnosis.json", schema::<Diagnosis>(title("diagnosis", diagnosis::FORMAT))),
         ("recovery.json", schema::<Recovery>(title("recovery", recovery::FORMAT))),
+        ("clean.json", schema::<Clean>(title("clean", clean::FORMAT))),
         ("run-log.json", schema::<Entry>(title("run log, one line", entry::FORMAT))),
         ("failure.json", schema::<report::Document<'static>>("stillpoint failure".to_owned())),
     ]
@@ -67,7 +69,7 @@ fn the_schemas_are_those_of_the_code() {
 fn every_document_of_the_present_format_fits_its_schema() {
     let receipt = validator("receipt.json");
     RECEIPTS.iter().for_each(|name| assert_fits(&receipt, name, &value(&present(name))));
-    for name in ["plan.json", "check.json", "diagnosis.json", "failure.json"] {
+    for name in ["plan.json", "check.json", "diagnosis.json", "clean.json", "failure.json"] {
         assert_fits(&validator(name), name, &value(&present(name)));
     }
 }
@@ -83,7 +85,7 @@ fn every_line_of_a_run_log_of_the_present_format_fits_its_schema() {
 /// A schema that takes everything would fit as well.
 #[test]
 fn a_document_that_lacks_a_name_or_has_another_kind_of_value_does_not_fit() {
-    for name in ["receipt.json", "plan.json", "check.json", "diagnosis.json", "failure.json"] {
+    for name in ["receipt.json", "plan.json", "check.json", "diagnosis.json", "clean.json", "failure.json"] {
         let (validator, whole) = (validator(name), value(&present(name)));
         // What not every disk has, or was added later, may be left out.
         let may_lack = ["mount_hints", "table_uuid"];
