@@ -4,6 +4,7 @@
 mod backup;
 mod control_group;
 mod doctor;
+mod clean;
 mod files;
 mod grade;
 mod identity;
