@@ -76,6 +76,7 @@ fn package_of(program: &str) -> Option<&'static str> {
         | "lvmconfig" => "lvm2",
         "dmsetup" => "dmsetup",
         "udevadm" => "udev",
+        "umount" | "losetup" => "mount",
         "qemu-img" => "qemu-utils",
         "innochecksum" | "mariadbd" | "mariadb-install-db" => "mariadb-server",
         "mariadb" | "mariadb-dump" => "mariadb-client",
