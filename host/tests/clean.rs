@@ -154,7 +154,7 @@ impl Programs for Host {
             }
             ("dmsetup", "info") => {
                 return prints(
-                    self.listed(|(name, uuid, number, lies_on, _)| format!("{name}|{uuid}|{number}|{lies_on}")),
+                    self.listed(|(name, uuid, number, lies_on, _)| format!("{name}|{uuid}|Active|{number}|{lies_on}")),
                 );
             }
             ("dmsetup", "table") => return prints(self.listed(|(name, .., table)| format!("{name}: {table}"))),

@@ -35,11 +35,13 @@ pub struct Inventory {
     pub unseen: Vec<Unseen>,
 }
 
-/// A group that could not be looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What could not be looked at: a group, what lies on a device, or all of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unseen {
-    /// The group; `None` where not even their names are known.
+    /// The group; `None` where not even its name is known.
     pub vg: Option<String>,
+    /// The mapped device that was passed over, and with it a group that lies on it.
+    pub device: Option<String>,
     /// Why.
     pub why: String,
 }
@@ -153,7 +155,7 @@ impl Lvm {
         let groups = match self.group_names() {
             Ok(groups) => groups,
             Err(error) => {
-                inventory.unseen.push(Unseen { vg: None, why: error.to_string() });
+                inventory.unseen.push(Unseen { why: error.to_string(), ..Unseen::default() });
                 return inventory;
             }
         };
@@ -165,7 +167,9 @@ impl Lvm {
                     inventory.uuids.extend(rows.iter().map(Row::uuid));
                     inventory.volumes.extend(rows.into_iter().filter_map(Row::volume));
                 }
-                Err(error) => inventory.unseen.push(Unseen { vg: Some(group.vg_name), why: error.to_string() }),
+                Err(error) => {
+                    inventory.unseen.push(Unseen { vg: Some(group.vg_name), device: None, why: error.to_string() })
+                }
             }
         }
         inventory
@@ -264,7 +268,7 @@ mod tests {
     #[test]
     fn a_group_that_hangs_is_named_and_keeps_no_other_from_being_looked_at() {
         let inventory = Lvm::new(Arc::new(Host)).inventory();
-        let [Unseen { vg: Some(vg), why }] = &inventory.unseen[..] else { panic!("{:?}", inventory.unseen) };
+        let [Unseen { vg: Some(vg), why, .. }] = &inventory.unseen[..] else { panic!("{:?}", inventory.unseen) };
         assert!(vg == "stuck" && why.contains("did not end within"), "{why}");
         assert_eq!(inventory.groups.into_iter().collect::<Vec<_>>(), ["7eJ8sAdKUBSo2rVmkZWvXQpTn1cYhG0f"]);
         assert_eq!(inventory.volumes.len(), 3);

@@ -22,6 +22,8 @@ pub struct Mapped {
     pub name: String,
     /// Its UUID, which says who made it: `LVM-…`, `part1-LVM-…` (kpartx), `CRYPT-…`. Empty where nobody gave one.
     pub uuid: String,
+    /// Whether everybody who reads or writes it waits.
+    pub is_suspended: bool,
     /// Its number, `254:6`.
     pub number: String,
     /// The numbers of the devices that it lies on, mapped ones or others.
@@ -33,7 +35,7 @@ pub struct Mapped {
 }
 
 impl Mapped {
-    /// Whether it is the very same device, with the same table; how full it is may differ.
+    /// Whether it is the very same device, with the same table; how full or suspended it is may differ.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
         let this = |device: &Self| {
@@ -79,7 +81,7 @@ impl Mapped {
 impl Lvm {
     /// Every mapped device. Asks the kernel and no disk, so that nothing of LVM's can hang it.
     pub fn mapped(&self) -> Result<Vec<Mapped>, LvmError> {
-        let options = "name,uuid,devno,devnos_used";
+        let options = "name,uuid,suspended,devno,devnos_used";
         let info = dmsetup(["info", "--columns", "--noheadings", "--separator", SEPARATOR, "--options", options]);
         let mut devices = parsed(&info, &self.looked(&info)?, read_info)?;
         let table = dmsetup(["table"]);
@@ -121,14 +123,19 @@ fn lines(said: &str) -> impl Iterator<Item = &str> {
     said.lines().map(str::trim).filter(|line| !line.is_empty() && *line != NONE)
 }
 
-/// Lines like `vg-snap|LVM-…|254:6|254:4,254:5`.
+/// Lines like `vg-snap|LVM-…|Active|254:6|254:4,254:5`.
 fn read_info(said: &str) -> Result<Vec<Mapped>, String> {
     let device = |line: &str| {
         let fields: Vec<&str> = line.split(SEPARATOR).map(str::trim).collect();
-        let [name, uuid, number, lies_on] = fields[..] else { return None };
+        let [name, uuid, state, number, lies_on] = fields[..] else { return None };
+        let is_suspended = match state {
+            "Suspended" => true,
+            "Active" => false,
+            _ => return None,
+        };
         let lies_on = lies_on.split(',').filter(|number| !number.is_empty()).map(str::to_owned).collect();
         let [name, uuid, number] = [name, uuid, number].map(str::to_owned);
-        Some(Mapped { name, uuid, number, lies_on, table: Vec::new(), snapshot: None })
+        Some(Mapped { name, uuid, is_suspended, number, lies_on, table: Vec::new(), snapshot: None })
     };
     lines(said).map(|line| device(line).ok_or_else(|| format!("`{}` is no device", line.escape_debug()))).collect()
 }
@@ -156,7 +163,8 @@ mod tests {
     use crate::programs::{Reply, ScriptedPrograms};
 
     const UUID: &str = "LVM-7eJ8sAdKUBSo2rVmkzWvXQpTn1cYhG0f5LbZqRwEuIiOoPaSdFgHjKlZxCvBnM12";
-    const INFO: &str = "dmsetup info --columns --noheadings --separator '|' --options name,uuid,devno,devnos_used";
+    const INFO: &str =
+        "dmsetup info --columns --noheadings --separator '|' --options name,uuid,suspended,devno,devnos_used";
 
     fn mapped(info: &str, table: &str, status: &str) -> Result<Vec<Mapped>, LvmError> {
         let prints = |text: &str| Reply::Prints(text.to_owned());
@@ -169,8 +177,9 @@ mod tests {
 
     #[test]
     fn a_snapshot_and_a_partition_of_it_are_read_with_what_they_are() {
-        let info =
-            format!("vg-snap|{UUID}|254:6|254:4,254:5\nvg-snap-cow|{UUID}-cow|254:5|8:0\nvg-snap1||254:7|254:6\n");
+        let info = format!(
+            "vg-snap|{UUID}|Active|254:6|254:4,254:5\nvg-snap-cow|{UUID}-cow|Active|254:5|8:0\nvg-snap1||Suspended|254:7|254:6\n"
+        );
         let table = "vg-snap: 0 614400 snapshot 254:4 254:5 P 8\nvg-snap-cow: 0 40960 linear 8:0 616448\nvg-snap1: 0 2048 linear 254:6 2048\n";
         let found = mapped(&info, table, "vg-snap: 0 614400 snapshot 16/40960 16\n").unwrap();
         let [snapshot, cow, piece] = &found[..] else { panic!("{found:?}") };
@@ -179,6 +188,7 @@ mod tests {
         assert_eq!((snapshot.snapshot, snapshot.is_piece()), (Some(active), false));
         assert_eq!((cow.lv_uuid(), cow.lv_part(), cow.is_piece()), (Some(UUID), Some("-cow"), false));
         assert_eq!((&*piece.lies_on, piece.is_piece()), (&["254:6".to_owned()][..], true));
+        assert!(piece.is_suspended && !snapshot.is_suspended);
     }
 
     #[test]
@@ -191,10 +201,10 @@ mod tests {
             ("", "0 8 crypt aes 0 0 254:6 0"),
             ("", ""),
         ] {
-            let found = mapped(&format!("x|{uuid}|254:7|254:6\n"), &format!("x: {table}\n"), "").unwrap();
+            let found = mapped(&format!("x|{uuid}|Active|254:7|254:6\n"), &format!("x: {table}\n"), "").unwrap();
             assert!(!found[0].is_piece(), "{uuid} {table}");
         }
-        let kpartx = mapped("x|part1-mpath|254:7|254:6\n", "x: 0 8 linear 254:6 0\n", "").unwrap();
+        let kpartx = mapped("x|part1-mpath|Active|254:7|254:6\n", "x: 0 8 linear 254:6 0\n", "").unwrap();
         assert!(kpartx[0].is_piece());
     }
 
@@ -205,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_is_no_list_of_devices_is_an_error() {
-        for info in ["x", "x||254:7", "x||254:7|254:6|more"] {
+        for info in ["x", "x||Active|254:7", "x||Gone|254:7|254:6", "x||Active|254:7|254:6|more"] {
             let script = ScriptedPrograms::new(drop).expect(INFO, Reply::Prints(info.to_owned()));
             let error = Lvm::new(Arc::new(script)).mapped().unwrap_err();
             assert!(matches!(error, LvmError::Answer { .. }), "{error}");

@@ -65,9 +65,10 @@ fn none(name: &LvName, seen: &Seen) -> Cause {
     }
     let unseen = |unseen: &&Unseen| unseen.vg.as_deref().is_none_or(|vg| vg == name.vg());
     match inventory.unseen.iter().find(unseen) {
-        Some(Unseen { why, .. }) => {
+        Some(Unseen { device, why, .. }) => {
             let hint = "`dmsetup info -c` shows what is suspended, and `dmesg` whether a disk fails";
-            Cause::refused(format!("{name}: its volume group could not be looked at: {why}"), hint)
+            let on = device.as_ref().map(|device| format!("perhaps it lies on {device}: ")).unwrap_or_default();
+            Cause::refused(format!("{name}: its volume group could not be looked at: {on}{why}"), hint)
         }
         None => LvmError::NoSuchLv { name: name.clone(), near: Vec::new() }.into(),
     }
@@ -124,7 +125,7 @@ mod tests {
     fn what_is_not_there_is_told_from_what_could_not_be_looked_at() {
         let mut seen = host();
         assert_eq!(chosen(&seen, "vg/nothing", false).unwrap_err().0, Exit::Usage);
-        seen.inventory.unseen.push(Unseen { vg: Some("stuck".to_owned()), why: "no answer".to_owned() });
+        seen.inventory.unseen.push(Unseen { vg: Some("stuck".to_owned()), device: None, why: "no answer".to_owned() });
         assert_eq!(chosen(&seen, "vg/nothing", false).unwrap_err().0, Exit::Usage);
         let (exit, why) = chosen(&seen, "stuck/snap", false).unwrap_err();
         assert_eq!((exit, &*why), (Exit::Failed, "stuck/snap: its volume group could not be looked at: no answer"));

@@ -34,6 +34,7 @@ pub fn mapped(name: &str, uuid: &str, number: &str, lies_on: &str, table: &str) 
     Mapped {
         name: name.to_owned(),
         uuid: uuid.to_owned(),
+        is_suspended: false,
         number: number.to_owned(),
         lies_on: lies_on.split(' ').filter(|number| !number.is_empty()).map(str::to_owned).collect(),
         table: vec![table.to_owned()],

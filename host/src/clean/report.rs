@@ -2,6 +2,8 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use lvm::Unseen;
+
 use super::act::{Done, Outcome};
 use super::finding::{Finding, OnTop, Step, What};
 use super::processes::Process;
@@ -13,7 +15,11 @@ use crate::documents::clean as document;
 #[must_use]
 pub fn listing(found: &[Finding], seen: &Seen) -> document::Clean {
     let unseen = seen.inventory.unseen.iter();
-    let not_looked_at = unseen.map(|unseen| document::NotLookedAt { vg: unseen.vg.clone(), why: unseen.why.clone() });
+    let not_looked_at = unseen.map(|Unseen { vg, device, why }| document::NotLookedAt {
+        vg: vg.clone(),
+        device: device.clone(),
+        why: why.clone(),
+    });
     document::Clean {
         format: document::FORMAT,
         findings: found.iter().map(|finding| stale(finding, None)).collect(),

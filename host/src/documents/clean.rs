@@ -180,8 +180,11 @@ pub enum CleanOutcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NotLookedAt {
-    /// The volume group; `null` where it is all of them.
+    /// The volume group; `null` where its name is not known.
     pub vg: Option<String>,
+    /// The device that LVM passed over, and with it a group that lies on it; `null` where it is not that. Where both are `null`, LVM
+    /// did not answer at all.
+    pub device: Option<String>,
     /// Why.
     pub why: String,
 }

@@ -414,7 +414,10 @@ fn cleaned() -> Clean {
         outcome: Some(CleanOutcome::Left { why, hint }),
         ..snapshot.clone()
     };
-    let stuck = NotLookedAt { vg: Some("guests".to_owned()), why: "`lvs` did not end within 20s".to_owned() };
+    let not_looked_at = vec![
+        NotLookedAt { vg: Some("guests".to_owned()), device: None, why: "`lvs` did not end within 20s".to_owned() },
+        NotLookedAt { vg: None, device: Some("mpatha".to_owned()), why: "it is suspended".to_owned() },
+    ];
     let findings = vec![snapshot, gone, left];
-    Clean { format: stillpoint::documents::clean::FORMAT, findings, not_looked_at: vec![stuck] }
+    Clean { format: stillpoint::documents::clean::FORMAT, findings, not_looked_at }
 }

@@ -186,7 +186,7 @@ fn whether_nodes_are_leftovers_is_not_said_of_a_group_that_could_not_be_looked_a
     leftover(&mut seen);
     seen.inventory.groups.clear();
     assert_eq!(only(&seen).refusal, Some(Refusal::UnseenGroup), "LVM has answered, and has no such group");
-    seen.inventory.unseen.push(Unseen { vg: Some("vg".to_owned()), why: String::new() });
+    seen.inventory.unseen.push(Unseen { vg: Some("vg".to_owned()), ..Unseen::default() });
     assert_eq!(find(&seen), []);
 }
 

@@ -103,9 +103,13 @@ fn words(command: &[String]) -> String {
     command.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
-fn not_looked_at(NotLookedAt { vg, why }: &NotLookedAt) -> Vec<String> {
-    let what = vg.as_ref().map_or("LVM's volume groups".to_owned(), |vg| format!("volume group {vg}"));
-    vec![format!("NOT LOOKED AT: {what}, which may have more: {why}")]
+fn not_looked_at(NotLookedAt { vg, device, why }: &NotLookedAt) -> Vec<String> {
+    let what = match (vg, device) {
+        (Some(vg), _) => format!("volume group {vg}, which may have more"),
+        (None, Some(device)) => format!("what lies on {device}"),
+        (None, None) => "LVM's volume groups, which may have more".to_owned(),
+    };
+    vec![format!("NOT LOOKED AT: {what}: {why}")]
 }
 
 #[cfg(test)]
@@ -168,7 +172,8 @@ mod tests {
             in_the_way: Vec::new(),
             ..snapshot()
         };
-        let stuck = NotLookedAt { vg: Some("guests".to_owned()), why: "`lvs` did not end within 20s".to_owned() };
+        let stuck =
+            NotLookedAt { vg: Some("guests".to_owned()), device: None, why: "`lvs` did not end within 20s".to_owned() };
         let found = Clean { format: FORMAT, findings: vec![snapshot(), full], not_looked_at: vec![stuck] };
         assert_snapshot!("clean", clean(&found));
     }
@@ -186,12 +191,14 @@ mod tests {
     fn that_nothing_was_found_is_said_of_what_was_looked_at() {
         let none = Clean { format: FORMAT, findings: Vec::new(), not_looked_at: Vec::new() };
         assert_eq!(clean(&none), "Nothing stale was found.\n");
-        let all = NotLookedAt { vg: None, why: "no answer".to_owned() };
-        let some = Clean { not_looked_at: vec![all], ..none };
+        let all = NotLookedAt { vg: None, device: None, why: "no answer".to_owned() };
+        let stuck = NotLookedAt { device: Some("stuck".to_owned()), why: "it is suspended".to_owned(), ..all.clone() };
+        let some = Clean { not_looked_at: vec![all, stuck], ..none };
         assert_eq!(
             clean(&some),
             "Nothing stale was found in what could be looked at.\n\n\
-             NOT LOOKED AT: LVM's volume groups, which may have more: no answer\n"
+             NOT LOOKED AT: LVM's volume groups, which may have more: no answer\n\n\
+             NOT LOOKED AT: what lies on stuck: it is suspended\n"
         );
     }
 }
