@@ -107,11 +107,10 @@ fn again(listed: &Finding, reach: &Reach) -> Result<Option<Finding>, LvmError> {
 fn take(step: &Step, reach: &Reach) -> Result<(), Cause> {
     tracing::info!("{}", step.command());
     match step {
-        Step::Umount { .. } | Step::Unmap { .. } => {
-            reach.programs.run(&step.command()).map_err(LvmError::from)?;
-        }
+        Step::Umount { mountpoint, .. } => run(step, reach, &mountpoint.to_string_lossy())?,
+        Step::Unmap { device, .. } => run(step, reach, &format!("/dev/mapper/{}", device.name))?,
         Step::Detach { name, .. } => {
-            reach.programs.run(&step.command()).map_err(LvmError::from)?;
+            run(step, reach, &format!("/dev/{name}"))?;
             // Of one that somebody has open, the kernel says yes and waits for its end.
             for _ in 0..LOOKS {
                 if still(step, reach)? != Still::Same {
@@ -127,6 +126,16 @@ fn take(step: &Step, reach: &Reach) -> Result<(), Cause> {
         Step::Remove { name, lv_uuid } => reach.lvm.remove_snapshot(name, lv_uuid)?,
     }
     Ok(())
+}
+
+/// Runs the command of a step that takes `what` away.
+fn run(step: &Step, reach: &Reach, what: &str) -> Result<(), Cause> {
+    let failed = |error| {
+        let cause = Cause::from(LvmError::from(error));
+        let hint = format!("`fuser -vm {what}` and `lsblk` show who uses it; a container or an overlay may, too");
+        Cause::new(cause.kind, cause.to_string(), hint)
+    };
+    reach.programs.run(&step.command()).map(drop).map_err(failed)
 }
 
 /// What failed, with who is seen to hold it now.
