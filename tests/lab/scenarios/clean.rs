@@ -4,6 +4,7 @@ use std::fs::{File, create_dir};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
+use stillpoint_tests::lab::guest::until;
 use stillpoint_tests::lab::scenario::scenario;
 use stillpoint_tests::lab::stillpoint::{Ended, Run};
 use stillpoint_tests::lab::volume::{OwnVolume, ROOT, VG, foreign};
@@ -126,6 +127,82 @@ fn a_snapshot_under_a_loop_device_that_a_process_holds_is_explained_and_stays_un
         clean(&["--yes", "vg/held"]).0.with_code(0);
         assert_eq!(names(), ["own"]);
         assert_eq!(run("losetup", &["--associated", "/dev/vg/held"]), "");
+    });
+}
+
+#[test]
+fn a_mount_in_another_namespace_is_found_and_left_to_a_person() {
+    scenario(|_| {
+        snapshot(ROOT, "backup-7", "64m");
+        map_first_partition("vg/backup-7", "backup-7X1");
+        let folder = TempDir::new().unwrap();
+        let (point, ready) = (folder.path().join("there"), folder.path().join("ready"));
+        create_dir(&point).unwrap();
+        let point = point.to_str().unwrap();
+        let script =
+            format!("mount -o ro,noload /dev/mapper/backup-7X1 {point}; touch {}; exec sleep 600", ready.display());
+        let unshare = ["--mount", "--propagation", "private", "sh", "-c", &script];
+        let mut other = Command::new("unshare").args(unshare).spawn().unwrap();
+        until("the mount in the other namespace", || ready.exists());
+        let (ended, document) = clean(&["--yes", "vg/backup-7"]);
+        other.kill().unwrap();
+        other.wait().unwrap();
+        ended.with_code(1);
+        let hint = document["findings"][0]["outcome"]["hint"].as_str().unwrap();
+        assert!(hint.contains(&format!("nsenter --target {} --mount umount {point}", other.id())), "{hint}");
+        assert!(is_mapped("backup-7X1") && names() == ["backup-7"]);
+        clean(&["--yes", "vg/backup-7"]).0.with_code(0);
+        assert!(!is_mapped("backup-7X1") && names().is_empty());
+    });
+}
+
+/// A group on a device of its own that is suspended, so that whoever reads it hangs. Resumed and removed with the value.
+struct StuckGroup;
+
+impl StuckGroup {
+    fn on(volume: &OwnVolume) -> Self {
+        run("dmsetup", &["create", "stuck", "--table", &format!("0 65536 linear {} 0", volume.device())]);
+        let stuck = Self;
+        run("pvcreate", &["-q", "/dev/mapper/stuck"]);
+        run("vgcreate", &["-q", "stuckvg", "/dev/mapper/stuck"]);
+        run("dmsetup", &["suspend", "stuck"]);
+        stuck
+    }
+}
+
+impl Drop for StuckGroup {
+    fn drop(&mut self) {
+        for command in
+            [&["dmsetup", "resume", "stuck"][..], &["vgremove", "-f", "stuckvg"], &["dmsetup", "remove", "stuck"]]
+        {
+            try_run(command[0], &command[1..]);
+        }
+    }
+}
+
+#[test]
+fn what_hangs_is_named_and_keeps_nothing_else_from_being_listed() {
+    scenario(|_| {
+        let own = OwnVolume::make("own", "64m");
+        snapshot(ROOT, "backup-7", "64m");
+        let stuck = StuckGroup::on(&own);
+        let (ended, document) = clean(&[]);
+        drop(stuck);
+        ended.with_code(1);
+        assert_eq!(document["not_looked_at"][0]["device"], "stuck", "{document:#}");
+        assert_eq!(document["findings"][0]["name"], "vg/backup-7", "{document:#}");
+
+        let mut holder =
+            Command::new("flock").args(["--no-fork", "/run/lock/lvm/V_vg", "sleep", "600"]).spawn().unwrap();
+        until("the lock of the group is held", || {
+            !try_run("flock", &["-n", "/run/lock/lvm/V_vg", "true"]).status.success()
+        });
+        let (ended, document) = clean(&[]);
+        holder.kill().unwrap();
+        holder.wait().unwrap();
+        ended.with_code(1);
+        assert_eq!(document["not_looked_at"][0]["vg"], VG, "{document:#}");
+        clean(&["--yes", "vg/backup-7"]).0.with_code(0);
     });
 }
 
