@@ -14,6 +14,7 @@ use lvm::{Bytes, Lvm};
 use stillpoint::ask::config::Config;
 use stillpoint::ask::connect::World;
 use stillpoint::ask::job::{Asked, Job};
+use stillpoint::ask::policy::WatchdogWish;
 use stillpoint::clock::Clock;
 use stillpoint::doctor::{Examination, examine};
 use stillpoint::documents::diagnosis::{Finding, Level};
@@ -474,6 +475,47 @@ async fn a_freeze_that_nobody_counts_makes_a_backup_of_grade_crash() {
     let setting = Setting::new().guest(SimulatedGuest::freezes_nothing);
     let examined = setting.test_freeze().await.unwrap();
     assert_eq!((examined.exit(), examined.at_best()), (Exit::Weaker, Some(Grade::Crash)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watchdog_that_cannot_be_armed_stops_a_backup_only_where_it_is_required() {
+    let examined = |wish| async move {
+        let setting = Setting::new().guest(|guest| guest.blocks("guest-exec"));
+        let examined = setting
+            .examine_as(|asked| {
+                asked.database = Some("tcp:127.0.0.1:3306".into());
+                asked.watchdog = Some(wish);
+            })
+            .await;
+        worst(&examined, "watchdog").level
+    };
+    assert_eq!(examined(WatchdogWish::Auto).await, Level::Note);
+    assert_eq!(examined(WatchdogWish::Require).await, Level::Stops);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vm_that_runs_is_never_clean() {
+    let examined = Setting::new().examine_as(|asked| asked.require = Some(Grade::Clean)).await;
+    assert_eq!((examined.exit(), examined.at_best()), (Exit::Weaker, Some(Grade::Application)));
+    assert!(worst(&examined, "agent").remedy.unwrap().contains("shut it down"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn snapshots_that_the_disks_have_are_named_with_whose_they_are() {
+    let setting = Setting::new();
+    for (name, origin) in [("vg/nightly", "root"), ("vg/stillpoint-r1-0", "data")] {
+        setting.lvm.add_lv(&name.parse().unwrap(), &[0; 4096]);
+        setting.lvm.report(name, "lv_attr", "swi-a-s---");
+        setting.lvm.report(name, "origin", origin);
+    }
+    let snapshots = of(&setting.examine().await, "snapshots");
+    let whats: Vec<&str> = snapshots.iter().map(|finding| &*finding.what).collect();
+    let expected = [
+        "vg/root has the snapshot vg/nightly, of another tool or person",
+        "vg/data has the snapshot vg/stillpoint-r1-0, of a run of stillpoint",
+    ];
+    assert_eq!(whats, expected);
+    assert!(snapshots.iter().all(|finding| finding.level == Level::Note), "{snapshots:?}");
 }
 
 #[tokio::test(start_paused = true)]
