@@ -1,7 +1,7 @@
 //! A plan and a receipt in words.
 
-mod diagnosis;
 mod clean;
+mod diagnosis;
 mod recovery;
 
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::show::amount::{counted, took_ms};
 use crate::show::printable::printable_text;
 use crate::show::wrap::hanging;
 
-pub use diagnosis::diagnosis;
 pub use clean::clean;
+pub use diagnosis::diagnosis;
 pub use recovery::recovery;
 
 /// A name, and what there is to say of it.

@@ -4,8 +4,8 @@
 //! The run log's lines are [`run::entry`](crate::run::entry), a failure is [`failure::report`](crate::failure::report).
 
 pub mod check;
-pub mod diagnosis;
 pub mod clean;
+pub mod diagnosis;
 pub mod plan;
 pub mod receipt;
 pub mod recovery;

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 use stillpoint::documents::check::Checked;
-use stillpoint::documents::diagnosis::Diagnosis;
 use stillpoint::documents::clean::Clean;
+use stillpoint::documents::diagnosis::Diagnosis;
 use stillpoint::documents::plan::Plan;
 use stillpoint::documents::receipt::Receipt;
 use stillpoint::documents::recovery::Recovery;

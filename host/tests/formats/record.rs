@@ -22,10 +22,10 @@ use stillpoint::backup::survey::Survey;
 use stillpoint::backup::{self, Outcome};
 use stillpoint::clock::Clock;
 use stillpoint::doctor::examine;
-use stillpoint::documents::diagnosis::Diagnosis;
 use stillpoint::documents::clean::{
     Clean, CleanOutcome, HoldingProcess, NotLookedAt, OnTop, RunLife, RunOfVolume, Stale, StaleKind,
 };
+use stillpoint::documents::diagnosis::Diagnosis;
 use stillpoint::documents::plan;
 use stillpoint::documents::receipt::{Identity, Receipt, ThawProof};
 use stillpoint::failure::{Cause, Failure};

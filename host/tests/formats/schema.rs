@@ -5,8 +5,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 use stillpoint::documents::check::{self, Checked};
-use stillpoint::documents::diagnosis::{self, Diagnosis};
 use stillpoint::documents::clean::{self, Clean};
+use stillpoint::documents::diagnosis::{self, Diagnosis};
 use stillpoint::documents::plan::{self, Plan};
 use stillpoint::documents::receipt::{self, Receipt};
 use stillpoint::documents::recovery::{self, Recovery};
@@ -23,7 +23,7 @@ fn schema<T: JsonSchema>(title: String) -> Schema {
     schema
 }
 
-pub fn schemas() -> [(&'static str, Schema); 7] {
+pub fn schemas() -> [(&'static str, Schema); 8] {
     let title = |what: &str, format: u32| format!("stillpoint {what}, format {format}");
     [
         ("receipt.json", schema::<Receipt>(title("receipt", receipt::FORMAT))),

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod backup;
+mod clean;
 mod control_group;
 mod doctor;
-mod clean;
 mod files;
 mod grade;
 mod identity;
