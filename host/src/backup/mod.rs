@@ -119,7 +119,8 @@ async fn pass(
         let markers = Markers::write(plan, &means, run, stop).await?;
         let watchdog = Watchdog::arm(plan.watchdog.as_ref(), &means, run, stop).await?;
         let window = window::pass(&plan.window, disks, origins, world, &means, run, stop).await;
-        let watchdog = if may_be_frozen(&window) { watchdog.leave(run) } else { watchdog.disarm(run).await };
+        let is_left = watchdog.is_armed() && may_be_frozen(&window);
+        let watchdog = if is_left { watchdog.leave(run) } else { watchdog.disarm(run).await };
         let coordinates = window.as_ref().ok().and_then(|(window, _)| window.coordinates.as_ref());
         let files = database_state::files(survey.server.as_ref(), coordinates);
         let told = markers.remove(&files, &survey.data_directories(), run).await;

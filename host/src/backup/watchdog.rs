@@ -109,12 +109,16 @@ impl Watchdog {
         }
     }
 
-    /// Leaves it armed: the guest may be frozen still, and nobody else may be there to thaw it. It ends by itself.
+    /// Whether it is known to wait.
+    pub fn is_armed(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| waiting.is_armed)
+    }
+
+    /// Leaves one that is armed: the guest may be frozen still, and nobody else may be there to thaw it. It ends by itself. One that may
+    /// yet come to be armed is to be disarmed, now or by whoever reads the log.
     pub fn leave(mut self, run: &Run) -> WatchdogFacts {
-        let Some(Waiting { held, is_armed, .. }) = self.waiting.take() else { return WatchdogFacts::None };
-        if is_armed {
-            run.note("the watchdog in the guest is left to thaw it");
-        }
+        let Some(Waiting { held, .. }) = self.waiting.take() else { return WatchdogFacts::None };
+        run.note("the watchdog in the guest is left to thaw it");
         // It is nobody's any more: who gives back what this run held must not disarm it.
         run.done(Step::Disarm, vec![held], None);
         WatchdogFacts::NotTold

@@ -9,8 +9,8 @@
 //! first to the run logs that the program writes); qemu-ga, the kernel's freeze and the watchdog's script; the transport's
 //! resynchronisation; when lines of the log are written and synced; the lock on the log; LVM; the session that holds the tables' lock.
 //!
-//! Not modelled: markers and unfinished files, which hold nobody up; another run of the same VM; a client that thaws and freezes again within
-//! the window; a freeze that takes effect after three later commands were answered. What has to be true is in `invariants.rs`, and what the
+//! Not modelled: the origins, which show whether a thaw took effect, and what is done where they do not; markers and unfinished files,
+//! which hold nobody up; another run of the same VM; a client that thaws and freezes again within the window; a freeze that takes effect after three later commands were answered. What has to be true is in `invariants.rs`, and what the
 //! program does not do, and the search would find, in `counterexamples.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
@@ -109,7 +109,7 @@ fn explored(model: Model) -> Explored {
 #[test]
 fn whatever_happens_to_a_run_nothing_stays_held_and_nothing_is_called_better_than_it_is() {
     let Explored { states, depth, .. } = explored(Model { faults: 3, ..EVERYTHING });
-    assert!(states > 200_000 && depth > 40, "{states} states, {depth} deep");
+    assert!(states > 200_000 && depth > 35, "{states} states, {depth} deep");
 }
 
 /// Then guardian and `recover` are the nets.

@@ -11,7 +11,13 @@ use crate::moves::Move;
 use crate::state::{At, Command, Reply, Volumes, WatchdogSeen};
 
 impl Then<'_> {
-    pub(super) fn disarm(self) -> Vec<Move> {
+    /// Where the thaw gave up, a watchdog that is armed is left to thaw: it ends by itself.
+    pub(super) fn disarm(mut self) -> Vec<Move> {
+        if self.state.coordinator.gave_up && self.state.coordinator.is_armed {
+            self.state.coordinator.watchdog = WatchdogSeen::NotTold;
+            let left = self.outcome(WATCHDOG).after_disarm().does("leaves the watchdog armed");
+            return vec![left.line(Line::Done(Step::Disarm, WATCHDOG))];
+        }
         let what = "disarms the watchdog";
         let on = |Called { how, cost, state, answer }| {
             let mut this = Then { state, ..self };
