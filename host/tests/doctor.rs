@@ -508,6 +508,7 @@ async fn snapshots_that_the_disks_have_are_named_with_whose_they_are() {
         setting.lvm.report(name, "lv_attr", "swi-a-s---");
         setting.lvm.report(name, "origin", origin);
     }
+    setting.lvm.report("vg/stillpoint-r1-0", "lv_tags", "stillpoint");
     let snapshots = of(&setting.examine().await, "snapshots");
     let whats: Vec<&str> = snapshots.iter().map(|finding| &*finding.what).collect();
     let expected = [
