@@ -14,8 +14,8 @@ use stillpoint::clock::Clock;
 use stillpoint::grade::{Grade, Indication};
 use stillpoint::run::event::Listeners;
 use stillpoint::stop::Stop;
+use stillpoint_tests::machine::database_server::{DatabaseServer, install};
 use stillpoint_tests::machine::image::blank;
-use stillpoint_tests::machine::mariadbd::{Mariadbd, install};
 use stillpoint_tests::machine::program::run;
 
 /// What a backup of a VM is whose one disk holds `root`, and that nobody has open.
@@ -58,8 +58,8 @@ fn after(act: impl FnOnce(&Path)) -> Outcome {
     back_up(root.path())
 }
 
-fn write_rows(data: &Path) -> Mariadbd {
-    let server = Mariadbd::start(data, &["--skip-networking", "--innodb-use-native-aio=0"]);
+fn write_rows(data: &Path) -> DatabaseServer {
+    let server = DatabaseServer::start(data, &["--skip-networking", "--innodb-use-native-aio=0"]);
     server
         .sql("CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO d.t VALUES (1), (2)");
     server

@@ -11,13 +11,13 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use stillpoint_tests::lab::recovered::Recovered;
-use stillpoint_tests::machine::mariadbd::{self, Mariadbd};
+use stillpoint_tests::machine::database_server::{self, DatabaseServer};
 use stillpoint_tests::machine::program::run;
 use tempfile::TempDir;
 
 /// A source that lives on, and what its replica left behind: its data directory, and a copy of that.
 struct Replication {
-    source: Mariadbd,
+    source: DatabaseServer,
     original: PathBuf,
     folder: TempDir,
 }
@@ -28,18 +28,18 @@ impl Replication {
         let folder = tempfile::tempdir().unwrap();
         let [source_data, original] = ["source", "replica"].map(|name| folder.path().join(name));
         for data in [&source_data, &original] {
-            mariadbd::install(data, Path::new(env!("CARGO_TARGET_TMPDIR")));
+            database_server::install(data, Path::new(env!("CARGO_TARGET_TMPDIR")));
         }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let listens = [format!("--port={port}"), "--bind-address=127.0.0.1".into(), "--server-id=1".into()];
-        let source = Mariadbd::start(&source_data, &[&listens[..], &["--log-bin=binlog".into()]].concat());
+        let source = DatabaseServer::start(&source_data, &[&listens[..], &["--log-bin=binlog".into()]].concat());
         source.sql("CREATE USER replica@'127.0.0.1' IDENTIFIED BY 'secret'");
         source.sql("GRANT REPLICATION SLAVE ON *.* TO replica@'127.0.0.1'");
         source.sql("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY) ENGINE=InnoDB");
         source.sql("INSERT INTO shop.t SELECT seq FROM shop.seq_1_to_100");
 
         let replicates = ["--server-id=2", "--log-bin=binlog", "--log-slave-updates", "--skip-networking"];
-        let replica = Mariadbd::start(&original, &[&replicates[..], &["--relay-log=vm-relay-bin"]].concat());
+        let replica = DatabaseServer::start(&original, &[&replicates[..], &["--relay-log=vm-relay-bin"]].concat());
         replica.sql(&format!(
             "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={port}, MASTER_USER='replica', \
              MASTER_PASSWORD='secret', MASTER_USE_GTID=slave_pos; START SLAVE"
@@ -85,7 +85,7 @@ impl Replication {
 }
 
 /// How many are connected to it as its replicas.
-fn replicas_of(source: &Mariadbd) -> String {
+fn replicas_of(source: &DatabaseServer) -> String {
     source.sql("SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'replica'")
 }
 

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use stillpoint_tests::machine::mariadbd::{Mariadbd, install};
+use stillpoint_tests::machine::database_server::{DatabaseServer, install};
 use tempfile::TempDir;
 
 pub struct Server {
     // Killed before its data go.
-    pub mariadbd: Option<Mariadbd>,
+    pub mariadbd: Option<DatabaseServer>,
     folder: TempDir,
 }
 
@@ -30,7 +30,7 @@ impl Server {
     /// On the data that are there.
     pub fn start_again(&mut self, options: &[&str]) {
         let always = ["--skip-networking", "--innodb-buffer-pool-size=16M", "--log-bin=log", "--server-id=11"];
-        self.mariadbd = Some(Mariadbd::start(&self.data(), &[&always, options].concat()));
+        self.mariadbd = Some(DatabaseServer::start(&self.data(), &[&always, options].concat()));
     }
 
     pub fn data(&self) -> PathBuf {

@@ -11,7 +11,7 @@ use guest_bridge::database::{
     lock::{LockTerms, TablesLock},
     server::identify,
 };
-use stillpoint_tests::machine::mariadbd::Mariadbd;
+use stillpoint_tests::machine::database_server::DatabaseServer;
 use stillpoint_tests::machine::program::{text, try_run};
 use stillpoint_tests::machine::{ext4, mount::Mount};
 use tokio::task::JoinHandle;
@@ -109,7 +109,7 @@ async fn nothing_acknowledged_is_missing(options: &[&str]) {
 }
 
 /// A server of its own on the data directory `data`.
-fn recover(data: &Path, binlog: bool) -> Mariadbd {
+fn recover(data: &Path, binlog: bool) -> DatabaseServer {
     let mut options =
         vec!["--skip-networking", "--skip-grant-tables", "--skip-slave-start", "--innodb-buffer-pool-size=16M"];
     if binlog {
@@ -122,7 +122,7 @@ fn recover(data: &Path, binlog: bool) -> Mariadbd {
             }
         }
     }
-    Mariadbd::start(data, &options)
+    DatabaseServer::start(data, &options)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -62,7 +62,7 @@ async fn it_identifies_locks_proves_and_unlocks() {
     let waiting =
         "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'INSERT%' AND STATE LIKE 'Waiting for%'";
     until("a waiting commit", || server.sql(waiting) == "1").await;
-    assert!(server.sql("SHOW MASTER STATUS").starts_with(&format!("{}\t{}", coordinates.file, coordinates.position)));
+    assert!(server.binlog_status().starts_with(&format!("{}\t{}", coordinates.file, coordinates.position)));
     unlock(lock).await.held.unwrap();
     commit.await.unwrap().unwrap();
     until("the end of all clients", || server.agent_clients().is_empty()).await;
@@ -178,8 +178,9 @@ async fn a_session_that_is_killed_in_a_batch_is_lost() {
         let mut session = open(SOON).await.unwrap();
         let batch = ["DO 1", "KILL CONNECTION CONNECTION_ID()", "DO 2"];
         let mut answers = session.batch(&batch.map(|statement| Timed::new(statement, SOON))).await;
-        let lost = (0..3).find_map(|_| answers.next().err()).unwrap();
-        assert!(matches!(lost, DatabaseError::Lost { .. }), "{lost:?}");
+        // MySQL still says that the statement was interrupted.
+        let errors: Vec<_> = (0..3).filter_map(|_| answers.next().err()).collect();
+        assert!(errors.iter().any(|error| matches!(error, DatabaseError::Lost { .. })), "{errors:?}");
         session.close().await;
     }
 }

@@ -1,11 +1,12 @@
-//! Both kinds of session against a real MariaDB server, which these tests start for themselves.
+//! Both kinds of session against a real server, which these tests start for themselves: the MariaDB of this
+//! machine, or one that `tests/servers/build` has made.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 mod acknowledged;
 mod agent;
-mod galera;
 mod locking;
+mod mariadb;
+mod mysql;
 mod net;
 mod option_files;
-mod replication;
 mod server;

@@ -1,4 +1,4 @@
-//! A private MariaDB server with two accounts and two tables, also on a loopback port of its own.
+//! A private server, of MariaDB or MySQL, with two accounts and two tables, also on a loopback port of its own.
 
 use std::{
     fs,
@@ -13,12 +13,13 @@ use guest_bridge::database::{
     Credentials, OpenSession,
     net::{Address, NetSession},
 };
-use stillpoint_tests::machine::mariadbd::{self, Mariadbd};
+use stillpoint_tests::machine::database_product::{Product, Programs};
+use stillpoint_tests::machine::database_server::{self, DatabaseServer};
 use tempfile::TempDir;
 
 /// Ends with the value, also when a test panics.
 pub struct PrivateServer {
-    server: Mariadbd,
+    server: DatabaseServer,
     directory: TempDir,
     pub port: u16,
 }
@@ -41,17 +42,20 @@ impl PrivateServer {
         let directory = tempfile::Builder::new().prefix("stillpoint-db-").tempdir_in(folder).expect("a directory");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port").port();
         let data = directory.path().join("data");
-        mariadbd::install(&data, Path::new(env!("CARGO_TARGET_TMPDIR")));
+        database_server::install(&data, Path::new(env!("CARGO_TARGET_TMPDIR")));
         let own_port = format!("--port={port}");
         let always = [
             "--bind-address=127.0.0.1",
             &own_port,
             "--innodb-buffer-pool-size=16M",
-            "--innodb-log-file-size=8M",
             "--performance-schema=ON",
             "--performance-schema-instrument=wait/lock/metadata/sql/mdl=ON",
         ];
-        let server = Mariadbd::start(&data, &[&always, options].concat());
+        let of_product: &[&str] = match Programs::of_this_run().product {
+            Product::MariaDb => &["--innodb-log-file-size=8M"],
+            Product::MySql => &["--mysqlx=OFF"],
+        };
+        let server = DatabaseServer::start(&data, &[&always, of_product, options].concat());
         if options.contains(&"--wsrep-on=ON") {
             wait_until_ready(&server);
         }
@@ -72,6 +76,35 @@ impl PrivateServer {
     /// Root on the socket.
     pub fn open(&self) -> OpenSession {
         NetSession::opener(Address::Unix(self.socket()), Credentials::new("root", None))
+    }
+
+    /// Whose server it is.
+    pub fn product(&self) -> Product {
+        self.server.product()
+    }
+
+    /// Binlog file and position, and what else it says of them.
+    pub fn binlog_status(&self) -> String {
+        self.sql(match self.product() {
+            Product::MariaDb => "SHOW MASTER STATUS",
+            Product::MySql => "SHOW BINARY LOG STATUS",
+        })
+    }
+
+    /// The transactions in its binlog.
+    pub fn gtids_written(&self) -> String {
+        self.sql(match self.product() {
+            Product::MariaDb => "SELECT @@gtid_binlog_pos",
+            Product::MySql => "SELECT @@gtid_executed",
+        })
+    }
+
+    /// What an account needs to see the binlog's position.
+    pub fn binlog_privilege(&self) -> &'static str {
+        match self.product() {
+            Product::MariaDb => "BINLOG MONITOR",
+            Product::MySql => "REPLICATION CLIENT",
+        }
     }
 
     /// Runs statements with the stock client, as somebody else would.
@@ -107,7 +140,7 @@ impl PrivateServer {
 }
 
 /// A node of a cluster listens before it has formed one.
-fn wait_until_ready(node: &Mariadbd) {
+fn wait_until_ready(node: &DatabaseServer) {
     let started = Instant::now();
     while !node.sql("SHOW GLOBAL STATUS LIKE 'wsrep_ready'").ends_with("ON") {
         assert!(started.elapsed() < Duration::from_secs(60), "the node forms no cluster:\n{}", node.log());

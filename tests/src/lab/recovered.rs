@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use self::prepare::{Binlog, prepare};
-use crate::machine::mariadbd::Mariadbd;
+use crate::machine::database_server::DatabaseServer;
 use crate::machine::program::{run, text, try_run};
 
 /// `zstd -dc ARTIFACT >IMAGE`: the artifact is the disk, for anyone.
@@ -45,7 +45,7 @@ pub fn assert_needs_no_replay_and_no_repair(filesystem: &str) {
 /// A private MariaDB on a data directory taken out of an image. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Recovered {
-    server: Mariadbd,
+    server: DatabaseServer,
 }
 
 impl Recovered {
@@ -64,7 +64,7 @@ impl Recovered {
         let version = version.split_once("Ver ").map_or(&*version, |(_, version)| version);
         let prepared = prepare(data, &folder.join("replication"), version);
         let binlog = prepared.unwrap_or_else(|why| panic!("no server is started on {}: {why}", data.display()));
-        Self { server: Mariadbd::start_alone(folder, data, &options(&binlog)) }
+        Self { server: DatabaseServer::start_alone(folder, data, &options(&binlog)) }
     }
 
     /// The rows that `statement` gives, a line each, columns separated by tabs.

@@ -6,11 +6,13 @@
 
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use super::database_product::Programs;
 
 /// How long it may take to listen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,7 +28,7 @@ impl PrivateAgent {
     /// Starts it, with more of its options, and waits until it listens.
     pub fn start(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new("/usr/sbin/qemu-ga");
+        let mut command = Programs::of_this_run().at_home("/usr/sbin/qemu-ga");
         command.args(["-m", "unix-listen", "-p"]).arg(folder.path().join("socket"));
         command.arg("-t").arg(folder.path()).arg("-f").arg(folder.path().join("pid")).args(options);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -6,10 +6,11 @@
 
 pub mod agent;
 pub mod alone;
+pub mod database_product;
+pub mod database_server;
 pub mod ext4;
 pub mod guest_image;
 pub mod image;
 pub mod loop_device;
-pub mod mariadbd;
 pub mod mount;
 pub mod program;

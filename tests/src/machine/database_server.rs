@@ -1,4 +1,4 @@
-//! A real MariaDB server of a test's own.
+//! A real database server of a test's own.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{Flock, FlockArg};
 use tempfile::TempDir;
 
+use super::database_product::{Product, Programs};
 use super::program::{run, text};
 
 /// How long it may take to listen: also where it recovers a database, on an emulated machine.
@@ -21,40 +22,49 @@ const LOG: &str = "log.err";
 
 /// A server on a socket of its own. It is killed with the value: its data are a test's.
 #[derive(Debug)]
-pub struct Mariadbd {
+pub struct DatabaseServer {
     process: Child,
+    programs: Programs,
     /// For its socket, which not every filesystem takes, and its log.
     folder: TempDir,
 }
 
-impl Mariadbd {
+impl DatabaseServer {
     /// Starts a server on the data directory `data`, with more of its options, and waits until it listens.
     pub fn start<S: AsRef<OsStr>>(data: &Path, options: &[S]) -> Self {
-        Self::spawn(Command::new("mariadbd"), tempfile::tempdir().unwrap(), data, options)
+        let programs = Programs::of_this_run();
+        Self::spawn(Command::new(programs.server()), programs, tempfile::tempdir().unwrap(), data, options)
     }
 
     /// The same in a network namespace of its own, whatever the options and the data say of others, and with its own files
     /// in `scratch`, as far as that takes sockets. Needs root.
     pub fn start_alone<S: AsRef<OsStr>>(scratch: &Path, data: &Path, options: &[S]) -> Self {
+        let programs = Programs::of_this_run();
         let mut alone = Command::new("unshare");
-        alone.args(["--net", "mariadbd"]);
-        Self::spawn(alone, folder_for_a_socket(scratch), data, options)
+        alone.arg("--net").arg(programs.server());
+        Self::spawn(alone, programs, folder_for_a_socket(scratch), data, options)
     }
 
-    /// `mariadbd` is a command that becomes the server.
-    fn spawn<S: AsRef<OsStr>>(mut mariadbd: Command, folder: TempDir, data: &Path, options: &[S]) -> Self {
+    /// `command` becomes the server.
+    fn spawn<S: AsRef<OsStr>>(
+        mut command: Command,
+        programs: Programs,
+        folder: TempDir,
+        data: &Path,
+        options: &[S],
+    ) -> Self {
         let log = File::options().create(true).append(true).open(folder.path().join(LOG)).unwrap();
         // The server of a distribution refuses to run as root unless it is told to.
-        let process = mariadbd
+        let process = command
             .args(["--no-defaults", "--user=root"])
-            .args(files(data, folder.path()))
+            .args(files(programs.product, data, folder.path()))
             .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
-            .unwrap_or_else(|error| panic!("mariadbd is needed: {error}"));
-        let mut server = Self { process, folder };
+            .unwrap_or_else(|error| panic!("a database server is needed: {error}"));
+        let mut server = Self { process, programs, folder };
         server.wait_until_up();
         server
     }
@@ -64,9 +74,14 @@ impl Mariadbd {
         // The socket is there a moment before anybody listens on it.
         while UnixStream::connect(self.socket()).is_err() {
             let ended = self.process.try_wait().unwrap();
-            assert!(ended.is_none() && Instant::now() < end, "mariadbd does not listen:\n{}", self.log());
+            assert!(ended.is_none() && Instant::now() < end, "the server does not listen:\n{}", self.log());
             sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Whose server it is.
+    pub fn product(&self) -> Product {
+        self.programs.product
     }
 
     /// Shuts it down in good order, and waits for its end.
@@ -87,7 +102,7 @@ impl Mariadbd {
 
     /// The stock client, as root on its socket, which prints rows only, columns separated by tabs.
     pub fn client(&self) -> Command {
-        let mut client = Command::new("mariadb");
+        let mut client = self.programs.client();
         client.arg("--no-defaults").arg(format!("--socket={}", self.socket().display()));
         client.args(["-uroot", "-N", "-B", "-n"]);
         client
@@ -104,10 +119,16 @@ impl Mariadbd {
 
 /// The options that name a server's files. Each has a default elsewhere on the machine: in /tmp it would remove at its start
 /// the temporary tables that other servers have open.
-fn files(data: &Path, folder: &Path) -> Vec<String> {
-    let own =
-        [("socket", "socket"), ("pid-file", "pid"), ("log-error", LOG), ("tmpdir", ""), ("slave-load-tmpdir", "")];
-    let own = own.map(|(option, name)| (option, folder.join(name)));
+fn files(product: Product, data: &Path, folder: &Path) -> Vec<String> {
+    let of_replicas = match product {
+        Product::MariaDb => ("slave-load-tmpdir", ""),
+        Product::MySql => ("replica-load-tmpdir", ""),
+    };
+    let mut own = vec![("socket", "socket"), ("pid-file", "pid"), ("log-error", LOG), ("tmpdir", ""), of_replicas];
+    if product == Product::MySql {
+        own.extend([("mysqlx-socket", "mysqlx"), ("secure-file-priv", "")]);
+    }
+    let own = own.into_iter().map(|(option, name)| (option, folder.join(name)));
     let all = [("datadir", data.to_owned())].into_iter().chain(own);
     all.map(|(option, file)| format!("--{option}={}", file.display())).collect()
 }
@@ -124,29 +145,29 @@ fn folder_for_a_socket(scratch: &Path) -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-impl Drop for Mariadbd {
+impl Drop for DatabaseServer {
     fn drop(&mut self) {
         self.process.kill().ok();
         self.process.wait().ok();
     }
 }
 
-/// A new data directory at `data`: a copy of one that `mariadb-install-db` made once in the folder `cache`.
+/// A new data directory at `data`: a copy of one that was made once in the folder `cache`.
 pub fn install(data: &Path, cache: &Path) {
-    let made = cache.join("mariadb-data");
+    let programs = Programs::of_this_run();
+    let made = cache.join(format!("{}-data", programs.name()));
     // One test at a time, of all programs that run.
-    let lock = File::create(cache.join("mariadb-data.lock")).unwrap();
+    let lock = File::create(made.with_extension("lock")).unwrap();
     let _turn = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, errno)| errno).unwrap();
-    let version = run("mariadbd", &["--no-defaults", "--version"]);
+    let version = programs.version();
     if !fs::read_to_string(made.join("made-by")).is_ok_and(|by| by == version) {
         fs::remove_dir_all(&made).ok();
-        let datadir = format!("--datadir={}", made.display());
-        let root = ["--user=root", "--auth-root-authentication-method=normal"];
-        let small = ["--skip-test-db", "--innodb-log-file-size=8M"];
-        run("mariadb-install-db", &[&["--no-defaults"], &root[..], &small, &[&datadir]].concat());
+        programs.make_data(&made);
         fs::write(made.join("made-by"), &version).unwrap();
     }
     run("cp", &["-a".as_ref(), made.as_os_str(), data.as_os_str()]);
+    // The identity of a MySQL server, which no two have.
+    fs::remove_file(data.join("auto.cnf")).ok();
 }
 
 #[cfg(test)]
@@ -155,9 +176,9 @@ mod tests {
 
     #[test]
     fn a_server_has_all_its_files_in_its_two_folders() {
-        let options = files(Path::new("/data"), Path::new("/own"));
+        let options = |product| files(product, Path::new("/data"), Path::new("/own"));
         assert_eq!(
-            options,
+            options(Product::MariaDb),
             [
                 "--datadir=/data",
                 "--socket=/own/socket",
@@ -167,6 +188,9 @@ mod tests {
                 "--slave-load-tmpdir=/own/",
             ]
         );
+        let [.., of_replicas, x_protocol, exports] = &options(Product::MySql)[..] else { panic!() };
+        assert_eq!(of_replicas, "--replica-load-tmpdir=/own/");
+        assert_eq!([x_protocol, exports], ["--mysqlx-socket=/own/mysqlx", "--secure-file-priv=/own/"]);
     }
 
     #[test]

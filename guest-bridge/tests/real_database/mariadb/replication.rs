@@ -10,8 +10,8 @@ use guest_bridge::database::{
     server::{Server, identify, wait_for_synced},
 };
 
-use super::locking::unlock;
-use super::server::PrivateServer;
+use crate::locking::unlock;
+use crate::server::PrivateServer;
 
 const SOON: Duration = Duration::from_secs(20);
 const TERMS: LockTerms =
@@ -100,6 +100,18 @@ async fn a_replica_tells_its_source_and_how_far_it_is_under_the_lock() {
 }
 
 #[tokio::test]
+async fn a_server_without_a_binlog_tells_where_its_redo_log_stands() {
+    let server = PrivateServer::start_with(&[]);
+    let found = described(&server.open()).await;
+    let lock = TablesLock::take(&server.open(), &found, &TERMS).await.unwrap();
+    assert_eq!(lock.coordinates(), None);
+    let ended = unlock(lock).await;
+    ended.held.unwrap();
+    let bounds = ended.lsn.unwrap();
+    assert!(bounds.lock > 0 && bounds.unlock.unwrap() >= bounds.lock, "{bounds:?}");
+}
+
+#[tokio::test]
 async fn an_account_that_may_not_see_replication_does_not_know_and_the_remark_mends_it() {
     let server = PrivateServer::start();
     server.sql("CREATE USER small; GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO small");
@@ -112,16 +124,4 @@ async fn an_account_that_may_not_see_replication_does_not_know_and_the_remark_me
     let found = described(&open).await;
     assert_eq!(found.replicates.as_ref().unwrap().channels, []);
     assert_eq!(prove(&mut *open(SOON).await.unwrap(), &found, SOON).await.unwrap(), []);
-}
-
-#[tokio::test]
-async fn a_server_without_a_binlog_tells_where_its_redo_log_stands() {
-    let server = PrivateServer::start_with(&[]);
-    let found = described(&server.open()).await;
-    let lock = TablesLock::take(&server.open(), &found, &TERMS).await.unwrap();
-    assert_eq!(lock.coordinates(), None);
-    let ended = unlock(lock).await;
-    ended.held.unwrap();
-    let bounds = ended.lsn.unwrap();
-    assert!(bounds.lock > 0 && bounds.unlock.unwrap() >= bounds.lock, "{bounds:?}");
 }

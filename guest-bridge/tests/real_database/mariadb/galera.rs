@@ -7,8 +7,8 @@ use guest_bridge::database::{
     server::{identify, wait_for_synced},
 };
 
-use super::locking::{SOON, TERMS};
-use super::server::PrivateServer;
+use crate::locking::{SOON, TERMS};
+use crate::server::PrivateServer;
 
 /// Where Debian's galera-4 has the library.
 const PROVIDER: &str = "/usr/lib/galera/libgalera_smm.so";

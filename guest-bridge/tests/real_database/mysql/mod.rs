@@ -1,0 +1,4 @@
+//! What MySQL alone has, or says in its own words. Not run but where `STILLPOINT_SERVER` names one.
+
+mod lock;
+mod replication;
