@@ -243,8 +243,8 @@ async fn a_backup_with_a_fault_of_its_agent_writes_what_the_model_does() {
     let healthy = Setting::new();
     healthy.log().await;
     let calls = healthy.modelled_calls();
-    // To arm and to disarm takes two calls each.
-    assert_eq!(calls.len(), 6, "{:?}", healthy.calls.entries());
+    // To arm and to disarm takes two calls each, and of the thaw the agent is asked twice.
+    assert_eq!(calls.len(), 7, "{:?}", healthy.calls.entries());
     for nth in calls {
         for fault in AgentFault::ALL {
             let setting = Setting::new();

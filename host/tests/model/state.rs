@@ -115,6 +115,8 @@ pub struct Coordinator {
     pub froze: u8,
     /// What came of the first thaw, where there was one.
     pub first: Option<Heard>,
+    /// It was believed, and the agent is to be asked once more.
+    pub believed: bool,
     /// What the thaws after it counted.
     pub count: Option<u64>,
     /// Thaw was repeated for as long as it may be.
@@ -143,6 +145,7 @@ pub enum At {
     Thaw(Question),
     LetGo,
     CloseSession,
+    AskAgain,
     Disarm,
     Copy,
     Remove,

@@ -1,6 +1,8 @@
-//! After the thaw: the disks have the last word.
+//! After the thaw, and the unlock: the agent is asked once more, and the disks have the last word.
 
 use std::time::{Duration, Instant};
+
+use guest_bridge::agent::{self, Heard, Next, Question};
 
 use super::frozen::{Freeze, thaw_until_sure};
 use crate::backup::markers::Told;
@@ -11,6 +13,7 @@ use crate::clock::millis;
 use crate::failure::{At, Failure};
 use crate::run::Run;
 use crate::run::entry::Fact;
+use crate::run::held::Means;
 use crate::step::Step;
 
 /// What the disks showed after the thaw.
@@ -32,6 +35,29 @@ impl AfterThaw {
     }
 }
 
+/// Asks the agent once more, now that nobody waits for it, where a first answer was believed: it may have been another command's. One that
+/// does not say `thawed` is made sure of, and the answer is how long the guest stood still then.
+///
+/// # Errors
+/// That the guest may be frozen.
+pub(super) async fn ask_again(
+    Freeze { plan, means }: Freeze<'_>,
+    frozen_at: Option<Instant>,
+    run: &Run,
+) -> Result<Option<Duration>, Failure> {
+    let mut agent = means.agent().at(Step::Thaw)?;
+    let answer = agent::freeze_status(&mut agent, plan.first_thaw_deadline).await;
+    if Question::StatusAgain.next(Heard::of_status(&answer)) == Next::Sure {
+        return Ok(None);
+    }
+    let says = answer.map_or_else(|error| error.to_string(), |_| "guest-fsfreeze-status says frozen".to_owned());
+    run.note(format!("the agent has answered the thaw, and then: {says}. The guest is thawed again"));
+    let thawed = thaw_again(plan, means, run).await?;
+    let window = frozen_at.map(|at| at.elapsed());
+    is_thawed(plan, &thawed, window, run);
+    Ok(window)
+}
+
 /// Waits for what `watch` sees. Where a filesystem still looks frozen although the agent says otherwise, thaws again, and looks again;
 /// one that looks frozen then is still held.
 ///
@@ -48,13 +74,7 @@ pub(super) async fn after_thaw(
     let frozen: Vec<_> = look_frozen(&after.seen).cloned().collect();
     if !frozen.is_empty() {
         run.note("the agent says that the guest is thawed, and its disk says that it is not: it is thawed again");
-        let held = plan.holds();
-        // A release is never kept from being tried.
-        if let Err(failure) = run.intend(Step::Thaw, vec![held.clone()]) {
-            tracing::warn!(%failure, "that the guest may be frozen is not in the run's log");
-        }
-        let thawed = thaw_until_sure(&held, means).await.at(Step::Thaw);
-        let thawed = thawed.inspect_err(|failure| run.failed(Step::Thaw, Vec::new(), failure))?;
+        let thawed = thaw_again(plan, means, run).await?;
         let window = frozen_at.map(|at| at.elapsed());
         let again = origins.watch(move |on| frozen.contains(on)).end();
         after.seen.retain(|one| again.iter().all(|newer| newer.on != one.on));
@@ -62,15 +82,29 @@ pub(super) async fn after_thaw(
         match still_frozen(&after.seen) {
             Some(cause) => run.failed(Step::Thaw, Vec::new(), &Failure::new(Step::Thaw, cause)),
             None => {
-                let window_ms = window.map_or(0, millis);
-                let (filesystems, attempts) = (thawed.count, thawed.attempts.saturating_add(1));
-                run.done(Step::Thaw, vec![held], Some(Fact::Thawed { filesystems, attempts, window_ms }));
+                is_thawed(plan, &thawed, window, run);
                 after.window = window;
             }
         }
     }
     after.seen.extend_from_slice(origins.untold());
     Ok(after)
+}
+
+async fn thaw_again(plan: &FreezePlan, means: &Means, run: &Run) -> Result<agent::Thawed, Failure> {
+    let held = plan.holds();
+    // A release is never kept from being tried.
+    if let Err(failure) = run.intend(Step::Thaw, vec![held.clone()]) {
+        tracing::warn!(%failure, "that the guest may be frozen is not in the run's log");
+    }
+    let thawed = thaw_until_sure(&held, means).await.at(Step::Thaw);
+    thawed.inspect_err(|failure| run.failed(Step::Thaw, Vec::new(), failure))
+}
+
+fn is_thawed(plan: &FreezePlan, thawed: &agent::Thawed, window: Option<Duration>, run: &Run) {
+    let window_ms = window.map_or(0, millis);
+    let (filesystems, attempts) = (thawed.count, thawed.attempts.saturating_add(1));
+    run.done(Step::Thaw, vec![plan.holds()], Some(Fact::Thawed { filesystems, attempts, window_ms }));
 }
 
 /// What comes of disks that contradict the agent, once the guest's markers were to be removed.

@@ -53,6 +53,8 @@ pub struct Thawed {
     pub window: Option<Duration>,
     /// What the agent counted.
     pub facts: FreezeFacts,
+    /// The first answer was believed, and the agent not asked again: somebody waits for the unlock.
+    pub is_believed: bool,
 }
 
 impl<'l> Frozen<'l> {
@@ -108,7 +110,8 @@ impl<'l> Frozen<'l> {
     /// That the guest may be frozen: a person is needed now.
     pub async fn thaw(mut self, run: &Run) -> Result<Thawed, Failure> {
         let Some(armed) = &mut self.armed else {
-            return Ok(Thawed { frozen_at: None, window: None, facts: FreezeFacts::NotAsked });
+            let facts = FreezeFacts::NotAsked;
+            return Ok(Thawed { frozen_at: None, window: None, facts, is_believed: false });
         };
         let (held, since) = (armed.held.clone(), armed.since);
         let fact = |thawed: &agent::Thawed| {
@@ -119,8 +122,9 @@ impl<'l> Frozen<'l> {
         let (window, frozen) = (since.elapsed(), count(armed.frozen));
         // Also after a failure: the deadline of all attempts has passed, and whoever reads of it should not wait for more.
         self.armed = None;
-        let thawed = thawed?.count.map(count);
-        Ok(Thawed { frozen_at: Some(since), window: Some(window), facts: FreezeFacts::Counted { frozen, thawed } })
+        let thawed = thawed?;
+        let facts = FreezeFacts::Counted { frozen, thawed: thawed.count.map(count) };
+        Ok(Thawed { frozen_at: Some(since), window: Some(window), facts, is_believed: thawed.attempts == 1 })
     }
 }
 

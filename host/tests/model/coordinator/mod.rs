@@ -25,6 +25,7 @@ impl Coordinator {
             is_armed: false,
             froze: 0,
             first: None,
+            believed: false,
             count: Some(0),
             gave_up: false,
             lock: LockSeen::NotAsked,
@@ -74,6 +75,7 @@ pub fn moves(model: &Model, state: State) -> Vec<Move> {
         At::Thaw(question) => this.thaw(question),
         At::LetGo => this.let_go(),
         At::CloseSession => this.close_session(),
+        At::AskAgain => this.ask_again(),
         At::Disarm => this.disarm(),
         At::Copy => vec![this.at(At::Remove).does("copies")],
         At::Remove => this.remove(),
@@ -122,8 +124,11 @@ impl Then<'_> {
         self.failed().at(At::Remove)
     }
 
-    /// The window is over: lines that were held back are written.
+    /// The window is over: lines that were held back are written, unless a thaw was believed and is not sure yet.
     fn after_window(mut self) -> Self {
+        if self.state.coordinator.believed {
+            return self.at(At::AskAgain);
+        }
         self.state.log.holds_back = false;
         self.state.log.write();
         if self.state.coordinator.has_watchdog { self.at(At::Disarm) } else { self.after_disarm() }
@@ -164,6 +169,7 @@ impl Then<'_> {
 pub fn panic(model: &Model, state: State) -> Option<Move> {
     let mut this = Then { model, state }.failed();
     this.state.coordinator.panicked = true;
+    this.state.coordinator.believed = false;
     let then = match state.coordinator.at {
         At::MakeVolumes | At::IntendWatchdog | At::Copy => this.at(At::Remove),
         At::Arm | At::IntendFreeze | At::IntendLock | At::MakeReady | At::Lock => this.after_window(),
@@ -171,7 +177,7 @@ pub fn panic(model: &Model, state: State) -> Option<Move> {
         At::Attach | At::FirstThaw | At::Thaw(_) => this.at(At::Thaw(Question::Thaw)),
         At::LetGo | At::CloseSession => this.at(At::CloseSession),
         // Their guards are spent.
-        At::Disarm => this.at(At::Remove),
+        At::AskAgain | At::Disarm => this.at(At::Remove),
         At::Remove | At::Publish => this.at(At::Close),
         At::Guard | At::IntendVolumes | At::Close | At::Gone => return None,
     };

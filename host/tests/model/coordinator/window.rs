@@ -99,6 +99,7 @@ impl Then<'_> {
             let heard = heard(Question::Thaw, answer);
             this.state.coordinator.first = Some(heard);
             if heard.releases(self.state.coordinator.froze.into()) {
+                this.state.coordinator.believed = true;
                 this.thawed().how(how, cost)
             } else {
                 this.at(At::Thaw(Question::Thaw)).does("thaws").how(how, cost)
@@ -133,6 +134,26 @@ impl Then<'_> {
                     all.push(given_up.line(Line::Failed(Step::Thaw, 0)));
                 }
             }
+        }
+        all
+    }
+
+    /// Nobody waits for it. The log on the disk still says that the guest may be frozen.
+    pub(super) fn ask_again(self) -> Vec<Move> {
+        let what = "asks for the status once more";
+        let mut all = Vec::new();
+        for Called { how, cost, state, answer } in call(self.model, self.state, Command::Status) {
+            let mut this = Then { state, ..self };
+            this.state.coordinator.believed = false;
+            let heard = heard(Question::StatusAgain, answer);
+            if self.model.next(Question::StatusAgain, heard) == Next::Sure {
+                all.push(this.after_window().does(what).how(how, cost));
+                continue;
+            }
+            let again = this.at(At::Thaw(Question::Thaw));
+            let mut intended = again;
+            intended.state.log.intend(FROZEN);
+            all.push(intended.does(what).how(how, cost).line(Line::Intent(Step::Thaw, FROZEN)));
         }
         all
     }
