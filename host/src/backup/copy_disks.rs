@@ -20,7 +20,7 @@ use crate::stop::Stop;
 /// Copies all disks, one after the other, each on all its threads.
 ///
 /// # Errors
-/// That a COW was full where a snapshot was lost, also when that shows only after the last byte; else the copy's own.
+/// That a COW was full where a snapshot was lost before its last byte was read; else the copy's own.
 pub async fn copy_all(
     disks: Vec<Disk<Proven>>,
     plan: CopyPlan,
@@ -46,18 +46,35 @@ fn copy_watched(
         // Those that are copied already may fill up now: what was read of them was whole after its last byte.
         let later: Vec<&Attached> = waiting.iter().map(|disk| &disk.stage.snapshot).collect();
         let copying = || {
-            watch(&snapshot, &later, stop, &gauge, |halt| {
-                let allocated = fsprobe::allocated(&device, &layout)?;
-                Ok::<_, Cause>(copy::copy(&device, &allocated, &mut image, &options, &progress, halt)?)
-            })
+            watch(
+                &snapshot,
+                &later,
+                stop,
+                &gauge,
+                || progress.source_is_read(),
+                |halt| {
+                    let allocated = fsprobe::allocated(&device, &layout)?;
+                    Ok::<_, Cause>(copy::copy(&device, &allocated, &mut image, &options, &progress, halt)?)
+                },
+            )
         };
-        let (copied, Watched { curve, full }) = told(run, &plan.origin.name.to_string(), &progress, &gauge, copying)?;
+        let (copied, watched) = told(run, &plan.origin.name.to_string(), &progress, &gauge, copying);
+        let Watched { curve, full, unseen } = watched;
         // Asked first: of a lost snapshot the copy knows only that it could not read, or that it was halted.
         if let Some(full) = full {
             return Err(full.into());
         }
         stop.check()?;
-        let copy = copied.map_err(|cause| cause.on(&plan.origin.name))?;
+        let copy = match (copied, unseen) {
+            (Ok(copy), None) => copy,
+            (Ok(_), Some(unseen)) => return Err(unseen.into()),
+            (Err(cause), unseen) => {
+                if let Some(unseen) = unseen {
+                    tracing::warn!(%unseen, "nor can be seen how full the COW is");
+                }
+                return Err(cause.on(&plan.origin.name));
+            }
+        };
         done.push(Disk { plan, image, stage: Copied { report, copy, cow: curve } });
     }
     Ok(done)

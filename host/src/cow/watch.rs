@@ -11,7 +11,7 @@ use crate::cow::gauge::CowGauge;
 use crate::stop::Stop;
 use lvm::{Bytes, LvmError, SnapshotState};
 
-/// Between two looks at the snapshots: one ioctl each.
+/// Between two looks at the snapshots: a small program for each, and one ioctl.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How fast the watch notices that the copy has ended.
 const TICK: Duration = Duration::from_millis(50);
@@ -41,39 +41,39 @@ pub struct Watched {
     pub curve: CowCurve,
     /// The first snapshot that was lost, of all that are needed.
     pub full: Option<CowFull>,
+    /// Why the last look at the snapshot at work was none: that it was whole is not known then.
+    pub unseen: Option<LvmError>,
 }
 
 /// Runs `work`, on the snapshot `now`, under the watch of it and of those that are needed `later`. The flag it is given rises
 /// when one is lost, or the run is asked to stop.
 ///
-/// A last look follows the end of `work`: what was read from a snapshot counts only if it was whole after the last byte.
-///
-/// # Errors
-/// Where that last look is not possible.
+/// The last look at `now` follows the last byte that was read of it, as `is_read` says, or else the end of `work`: what was read from a
+/// snapshot counts only if it was whole after that byte, and whatever becomes of it later.
 pub fn watch<T>(
     now: &Attached,
     later: &[&Attached],
     stop: &Stop,
     gauge: &CowGauge,
+    is_read: impl Fn() -> bool + Sync,
     work: impl FnOnce(&AtomicBool) -> T,
-) -> Result<(T, Watched), LvmError> {
+) -> (T, Watched) {
     let halt = AtomicBool::new(stop.check().is_err());
     let ended = AtomicBool::new(false);
     let mut watch = Watch::new(now, later);
     let (outcome, mut watch) = thread::scope(|scope| {
         let watching = scope.spawn(|| {
             while !ended.load(Relaxed) {
-                if let Err(error) = watch.look(gauge) {
-                    tracing::warn!(%error, "cannot see how full the COW is");
-                }
+                watch.look(gauge, is_read());
                 if watch.full.is_some() {
                     halt.store(true, Relaxed);
                 }
+                let is_last_due = || is_read() && watch.is_needed;
                 sleep_until(INTERVAL, || {
                     if stop.check().is_err() {
                         halt.store(true, Relaxed);
                     }
-                    ended.load(Relaxed)
+                    ended.load(Relaxed) || is_last_due()
                 });
             }
             watch
@@ -87,8 +87,10 @@ pub fn watch<T>(
             Err(panic) => std::panic::resume_unwind(panic),
         }
     });
-    watch.look(gauge)?;
-    Ok((outcome, Watched { curve: watch.now.curve, full: watch.full }))
+    if watch.is_needed {
+        watch.look(gauge, true);
+    }
+    (outcome, Watched { curve: watch.now.curve, full: watch.full, unseen: watch.unseen })
 }
 
 /// Rises when it is dropped, also by a panic: the scope waits for the watch, and the watch for this.
@@ -103,7 +105,10 @@ impl Drop for RaisedAtTheEnd<'_> {
 struct Watch<'s> {
     now: Watching<'s>,
     later: Vec<Watching<'s>>,
+    /// The last look at the snapshot at work is still to come.
+    is_needed: bool,
     full: Option<CowFull>,
+    unseen: Option<LvmError>,
 }
 
 struct Watching<'s> {
@@ -114,28 +119,46 @@ struct Watching<'s> {
 impl<'s> Watch<'s> {
     fn new(now: &'s Attached, later: &[&'s Attached]) -> Self {
         let watching = |snapshot: &'s Attached| Watching { snapshot, curve: CowCurve::of(snapshot) };
-        Self { now: watching(now), later: later.iter().map(|snapshot| watching(snapshot)).collect(), full: None }
+        let later = later.iter().map(|snapshot| watching(snapshot)).collect();
+        Self { now: watching(now), later, is_needed: true, full: None, unseen: None }
     }
 
-    fn look(&mut self, gauge: &CowGauge) -> Result<(), LvmError> {
+    /// Looks at all that are needed. One that cannot be looked at keeps nobody from looking at the others.
+    fn look(&mut self, gauge: &CowGauge, is_last: bool) {
         let mut fullest: f64 = 0.0;
-        for Watching { snapshot, curve } in std::iter::once(&mut self.now).chain(&mut self.later) {
-            let elapsed = snapshot.since.elapsed();
-            let state = snapshot.volume.state()?;
-            fullest = fullest.max(state.used_ratio().unwrap_or(1.0));
-            match state {
-                SnapshotState::Active { used, total, .. } => {
-                    curve.total_bytes = total.bytes().0;
-                    curve.add(millis(elapsed), used.bytes().0);
-                }
-                SnapshotState::Invalid | SnapshotState::Overflow if self.full.is_some() => {}
-                SnapshotState::Invalid | SnapshotState::Overflow => self.full = Some(curve.overrun(elapsed)),
-                SnapshotState::Merging | SnapshotState::Missing | SnapshotState::NotASnapshot => {
-                    return Err(LvmError::SnapshotGone { name: snapshot.volume.name().clone(), state });
-                }
+        if self.is_needed {
+            let seen = self.now.look(&mut self.full, &mut fullest);
+            // Of a look that fails, the next one is the last.
+            self.is_needed = !is_last || seen.is_err();
+            self.unseen = seen.err();
+        }
+        for later in &mut self.later {
+            if let Err(error) = later.look(&mut self.full, &mut fullest) {
+                tracing::warn!(%error, "cannot see how full a COW is");
             }
         }
         gauge.set_percent(fullest * 100.0);
+    }
+}
+
+impl Watching<'_> {
+    fn look(&mut self, full: &mut Option<CowFull>, fullest: &mut f64) -> Result<(), LvmError> {
+        let Self { snapshot, curve } = self;
+        let elapsed = snapshot.since.elapsed();
+        let state = snapshot.volume.state()?;
+        *fullest = fullest.max(state.used_ratio().unwrap_or(1.0));
+        match state {
+            SnapshotState::Active { used, total, .. } => {
+                curve.total_bytes = total.bytes().0;
+                curve.add(millis(elapsed), used.bytes().0);
+            }
+            SnapshotState::Invalid | SnapshotState::Overflow => {
+                full.get_or_insert_with(|| curve.overrun(elapsed));
+            }
+            SnapshotState::Merging | SnapshotState::Missing | SnapshotState::NotASnapshot => {
+                return Err(LvmError::SnapshotGone { name: snapshot.volume.name().clone(), state });
+            }
+        }
         Ok(())
     }
 }
@@ -188,32 +211,99 @@ mod tests {
     use super::*;
 
     /// A snapshot on a simulated LVM, in its folder.
-    fn snapshot(dev: &std::path::Path) -> Attached {
-        let simulated = SimulatedLvm::new(dev, drop);
+    fn snapshot(dev: &std::path::Path) -> (Arc<SimulatedLvm>, Attached) {
+        let simulated = Arc::new(SimulatedLvm::new(dev, drop));
         simulated.add_vg("vg", Bytes(100 << 20));
         let origin = "vg/db".parse().unwrap();
         simulated.add_lv(&origin, &[1; 4096]);
-        let lvm = Lvm::with_device_dir(Arc::new(simulated), dev);
+        let lvm = Lvm::with_device_dir(simulated.clone(), dev);
         let volume = "r1".parse::<RunId>().unwrap().volume("vg", 0).unwrap();
         let cow = lvm.create_cow(&lvm.origin(&origin).unwrap(), volume, Bytes(8 << 20)).unwrap();
-        Attached { volume: cow.attach(Duration::from_secs(5)).unwrap(), cow: cow.size(), since: Instant::now() }
+        let volume = cow.attach(Duration::from_secs(5)).unwrap();
+        (simulated, Attached { volume, cow: cow.size(), since: Instant::now() })
+    }
+
+    /// As a copy of which the last byte is read only at its end.
+    fn not_read() -> bool {
+        false
     }
 
     #[test]
     fn a_panic_of_the_work_ends_the_watch_too() {
-        let dev = tempfile::tempdir().unwrap();
-        let snapshot = snapshot(dev.path());
-        let panicking = || watch(&snapshot, &[], &Stop::default(), &CowGauge::default(), |_| panic!("a bug"));
+        let (_, snapshot) = snapshot(tempfile::tempdir().unwrap().path());
+        let panicking = || watch(&snapshot, &[], &Stop::default(), &CowGauge::default(), not_read, |_| panic!("a bug"));
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panicking)).is_err());
     }
 
     #[test]
     fn the_curve_is_that_of_the_snapshot_at_work() {
         let dev = tempfile::tempdir().unwrap();
-        let snapshot = snapshot(dev.path());
-        let ((), watched) = watch(&snapshot, &[], &Stop::default(), &CowGauge::default(), |_| {}).unwrap();
+        let (_, snapshot) = snapshot(dev.path());
+        let ((), watched) = watch(&snapshot, &[], &Stop::default(), &CowGauge::default(), not_read, |_| {});
         assert_eq!((&*watched.curve.origin, watched.curve.total_bytes), ("vg/db", 8 << 20));
-        assert!(watched.full.is_none() && !watched.curve.points.is_empty(), "{watched:?}");
+        assert!(watched.full.is_none() && watched.unseen.is_none(), "{watched:?}");
+        assert!(!watched.curve.points.is_empty(), "{watched:?}");
+    }
+
+    #[test]
+    fn what_becomes_of_a_snapshot_after_its_last_byte_was_read_does_not_matter() {
+        let dev = tempfile::tempdir().unwrap();
+        let (lvm, snapshot) = snapshot(dev.path());
+        let is_read = AtomicBool::new(false);
+        let work = |halt: &AtomicBool| {
+            let looks = lvm.calls();
+            is_read.store(true, Relaxed);
+            // Nobody looks any more after the last look.
+            while lvm.calls() == looks || looked_within(&lvm, TICK * 10) {}
+            lvm.fill_cow(snapshot.volume.name(), Bytes(9 << 20));
+            thread::sleep(INTERVAL * 2);
+            halt.load(Relaxed)
+        };
+        let (halted, watched) =
+            watch(&snapshot, &[], &Stop::default(), &CowGauge::default(), || is_read.load(Relaxed), work);
+        assert!(!halted && watched.full.is_none() && watched.unseen.is_none(), "{watched:?}");
+    }
+
+    fn looked_within(lvm: &SimulatedLvm, time: Duration) -> bool {
+        let before = lvm.calls();
+        thread::sleep(time);
+        lvm.calls() > before
+    }
+
+    #[test]
+    fn a_snapshot_that_is_lost_before_its_last_byte_was_read_halts_the_work() {
+        let dev = tempfile::tempdir().unwrap();
+        let (lvm, snapshot) = snapshot(dev.path());
+        let work = |halt: &AtomicBool| {
+            lvm.fill_cow(snapshot.volume.name(), Bytes(9 << 20));
+            while !halt.load(Relaxed) {
+                thread::yield_now();
+            }
+        };
+        let ((), watched) = watch(&snapshot, &[], &Stop::default(), &CowGauge::default(), not_read, work);
+        assert!(watched.full.is_some(), "{watched:?}");
+    }
+
+    #[test]
+    fn a_snapshot_that_cannot_be_looked_at_keeps_nobody_from_looking_at_the_others() {
+        let [dev, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let ((lvm, gone), (full, lost)) = (snapshot(dev.path()), snapshot(other.path()));
+        Lvm::with_device_dir(lvm, dev.path()).remove(gone.volume.name()).unwrap();
+        full.fill_cow(lost.volume.name(), Bytes(9 << 20));
+        let ((), watched) = watch(&gone, &[&lost], &Stop::default(), &CowGauge::default(), not_read, |_| {});
+        assert!(watched.full.is_some() && watched.unseen.is_some(), "{watched:?}");
+    }
+
+    #[test]
+    fn that_the_last_look_was_not_possible_is_told_beside_what_came_of_the_work() {
+        let dev = tempfile::tempdir().unwrap();
+        let (lvm, snapshot) = snapshot(dev.path());
+        let (said, watched) = watch(&snapshot, &[], &Stop::default(), &CowGauge::default(), not_read, |_| {
+            Lvm::with_device_dir(lvm, dev.path()).remove(snapshot.volume.name()).unwrap();
+            "the target is full"
+        });
+        assert_eq!(said, "the target is full");
+        assert!(matches!(watched.unseen, Some(LvmError::SnapshotGone { .. })), "{watched:?}");
     }
 
     #[test]
