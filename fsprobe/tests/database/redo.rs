@@ -40,10 +40,15 @@ fn said(log: &str, words: &str) -> u64 {
 fn the_log_ends_where_the_server_is() {
     let server = start(&[]);
     for rows in [1, 10, 1000] {
-        write_rows(&server, rows);
-        let (redo, lsn) = still(&server);
-        assert_eq!(redo.end_lsn, lsn, "{rows}");
-        assert!(redo.checkpoint_lsn < lsn && !redo.is_clean() && redo.creator.starts_with("MariaDB 10."), "{redo:?}");
+        // A server that is idle for a moment makes a checkpoint of its own.
+        let is_clean = (0..50).all(|_| {
+            write_rows(&server, rows);
+            let (redo, lsn) = still(&server);
+            assert_eq!(redo.end_lsn, lsn, "{rows}");
+            assert!(redo.checkpoint_lsn < lsn && redo.creator.starts_with("MariaDB 10."), "{redo:?}");
+            redo.is_clean()
+        });
+        assert!(!is_clean, "{rows}");
     }
 }
 
