@@ -93,6 +93,26 @@ fn a_snapshot_shows_the_origin_as_it_was() {
 }
 
 #[test]
+fn a_node_that_is_there_is_not_waited_for() {
+    let host = host();
+    let snapshot = cow_of(&host.lvm, "vg/data", 0).unwrap().attach(DEADLINE).unwrap();
+    let before = host.calls.lock().unwrap().len();
+    snapshot.wait_for_device(DEADLINE).unwrap();
+    assert_eq!(host.calls.lock().unwrap()[before..], [""; 0]);
+}
+
+#[test]
+fn a_link_to_another_device_is_not_taken_for_the_snapshot() {
+    let host = host();
+    let snapshot = cow_of(&host.lvm, "vg/data", 0).unwrap().attach(DEADLINE).unwrap();
+    std::fs::remove_file(snapshot.device_path()).unwrap();
+    std::os::unix::fs::symlink("/dev/null", snapshot.device_path()).unwrap();
+    let soon = Duration::from_millis(50);
+    let error = snapshot.wait_for_device(soon).unwrap_err();
+    assert!(matches!(error, LvmError::NoDevice { .. }), "{error:?}");
+}
+
+#[test]
 fn whichever_call_goes_wrong_everything_is_removed_and_the_origins_go_on() {
     let calls = {
         let host = host();
