@@ -28,7 +28,7 @@ pub(super) struct Bound {
 }
 
 /// Each thread has frames of its own in memory.
-pub(super) const MAX_THREADS: usize = 256;
+const MAX_THREADS: usize = 256;
 
 /// All of them. In less than a second no other machine can be sure to answer, and a thaw has to be tried more than once.
 /// The upper ends keep a slip of the pen from stopping a guest, or its database's writers, for hours.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use self::bounds::{BOUNDS, MAX_THREADS};
+use self::bounds::BOUNDS;
 pub use self::wish::WatchdogWish;
 use crate::ask::asked::{Asked, flag};
 use crate::ask::config::PolicyConfig;
@@ -108,7 +108,7 @@ impl Policy {
                 CowSize::PercentOfOrigin(20),
             ),
             level: tables.pick(flag("--level", asked.level), |table| table.level, 1),
-            threads: tables.pick(None, |table| table.threads, cores()),
+            threads: tables.pick(None, |table| table.threads, half_of_the_cores()),
             survey_agent: seconds(None, |table| table.survey_agent_deadline_s, 10),
             survey_database: seconds(None, |table| table.survey_database_deadline_s, 15),
             guest_sync: seconds(None, |table| table.guest_sync_deadline_s, 120),
@@ -162,7 +162,7 @@ impl Tables<'_> {
     }
 }
 
-/// The cores that this process may use, no more than the most threads that are allowed.
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS)
+/// Half of the cores that this process may use: the host runs guests on them. More than eight seldom wait for anything but the disk.
+fn half_of_the_cores() -> usize {
+    (thread::available_parallelism().map_or(1, NonZero::get) / 2).clamp(1, 8)
 }
