@@ -328,6 +328,16 @@ async fn snapshots_that_an_origin_has_already_are_named_in_the_plan() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_plan_says_that_a_thin_pool_stands_still_with_its_volume() {
+    let setting = Setting::new();
+    setting.lvm.report("vg/data", "lv_layout", "thin,sparse");
+    setting.lvm.report("vg/data", "pool_lv", "pool");
+    let notes = setting.back_up().await.unwrap().receipt.plan.notes;
+    let said: Vec<_> = notes.iter().filter(|note| note.contains("in the pool pool")).collect();
+    assert!(said.len() == 1 && said[0].starts_with("vg/data is a thin volume"), "{notes:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_receipt_names_the_volume_of_each_filesystem_and_the_log_that_proves_the_database() {
     let setting = Setting::new();
     let receipt = setting.back_up().await.unwrap().receipt;

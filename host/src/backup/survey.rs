@@ -132,6 +132,7 @@ impl Survey {
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         notes.extend(self.disks.iter().filter_map(|disk| other_snapshots::note(&disk.origin)));
+        notes.extend(self.disks.iter().filter_map(|disk| pool_note(&disk.origin)));
         if let Some(server) = &self.server {
             if !server.log_bin {
                 notes.push("the database writes no binlog: the receipt will have no coordinates".to_owned());
@@ -159,6 +160,16 @@ impl Survey {
         }
         notes
     }
+}
+
+/// A snapshot that has a COW volume of its own, of a thin volume: LVM suspends what is below the origin with it.
+fn pool_note(origin: &lvm::Origin) -> Option<String> {
+    let pool = origin.pool.as_ref()?;
+    Some(format!(
+        "{} is a thin volume in the pool {pool}: while its snapshot is attached and removed LVM suspends the whole pool for a moment, and \
+         every guest on it waits",
+        origin.name
+    ))
 }
 
 /// What a database that is one of several means for a backup, and a backup for it.
