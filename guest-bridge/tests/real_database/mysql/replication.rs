@@ -22,11 +22,8 @@ async fn directories_of_tables_outside_are_told_to_an_account_that_may_see_them(
 
     let small = NetSession::opener(Address::Unix(server.socket()), Credentials::new("small", None));
     let found = described(&small).await;
-    assert_eq!((found.other_data_directories, found.table_directories_seen), (vec![path_of(&outside)], Some(false)));
-}
-
-fn path_of(folder: &tempfile::TempDir) -> std::path::PathBuf {
-    folder.path().to_owned()
+    assert_eq!(found.other_data_directories, [outside.path()]);
+    assert_eq!(found.table_directories_seen, Some(false));
 }
 
 #[tokio::test]
