@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use tempfile::TempDir;
@@ -65,7 +65,7 @@ impl AgentWithAnEvent {
     }
 }
 
-/// The guest's agent, behind one that answers the first thaw by itself: two filesystems, and none of it true.
+/// The guest's agent, behind one that answers the first thaw by itself, and until the second that the guest is thawed: none of it true.
 #[derive(Debug)]
 pub struct AgentThatThawsTheSecondTime {
     folder: TempDir,
@@ -76,12 +76,17 @@ impl AgentThatThawsTheSecondTime {
     pub fn start() -> Self {
         let folder = TempDir::new().unwrap();
         let listener = UnixListener::bind(folder.path().join("agent")).unwrap();
-        let has_lied = AtomicBool::new(false);
+        let thaws = AtomicUsize::new(0);
         thread::spawn(move || {
             for client in listener.incoming() {
                 pass_on(&client.unwrap(), |command, agent, client| {
-                    if command.contains("\"guest-fsfreeze-thaw\"") && !has_lied.swap(true, Ordering::Relaxed) {
+                    let is_first =
+                        command.contains("\"guest-fsfreeze-thaw\"") && thaws.fetch_add(1, Ordering::Relaxed) == 0;
+                    let is_asked = command.contains("\"guest-fsfreeze-status\"") && thaws.load(Ordering::Relaxed) == 1;
+                    if is_first {
                         (&mut &*client).write_all(b"{\"return\": 2}\n").unwrap();
+                    } else if is_asked {
+                        (&mut &*client).write_all(b"{\"return\": \"thawed\"}\n").unwrap();
                     } else {
                         (&mut &*agent).write_all(command.as_bytes()).unwrap();
                     }
