@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use guest_bridge::database::{
-    DatabaseError, OpenSession,
+    Database, DatabaseError, OpenSession,
     holder::before_a_lock,
     lock::{LetGo, LockLost, LockTerms, TablesLock},
     lock_method::LockMethod,
@@ -36,7 +36,18 @@ pub async fn unlock(mut lock: TablesLock) -> LetGo {
     ended
 }
 
-pub fn wait_until_waits(server: &PrivateServer, statement: &str) {
+/// What `writer` has written is there when `lock` is let go, and no moment before.
+pub async fn assert_that_its_commit_waits(server: &PrivateServer, mut writer: Box<dyn Database>, lock: TablesLock) {
+    let commit = tokio::spawn(async move { writer.query("COMMIT", SOON).await });
+    wait_until_waits(server, "COMMIT");
+    assert_eq!(server.sql("SELECT COUNT(*) FROM shop.orders"), "0");
+
+    unlock(lock).await.held.unwrap();
+    commit.await.unwrap().unwrap();
+    assert_eq!(server.sql("SELECT COUNT(*) FROM shop.orders"), "1");
+}
+
+fn wait_until_waits(server: &PrivateServer, statement: &str) {
     let query = format!(
         "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '{statement}%' AND STATE LIKE 'Waiting for%'"
     );

@@ -4,6 +4,7 @@
 
 mod acknowledged;
 mod agent;
+mod channel;
 mod locking;
 mod mariadb;
 mod mysql;

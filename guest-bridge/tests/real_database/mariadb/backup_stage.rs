@@ -7,7 +7,7 @@ use guest_bridge::database::{
     net::{Address, NetSession},
 };
 
-use crate::locking::{SOON, TERMS, described, described_as_old, unlock, wait_until_runs, wait_until_waits};
+use crate::locking::{SOON, TERMS, assert_that_its_commit_waits, described, described_as_old, unlock, wait_until_runs};
 use crate::server::PrivateServer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -20,13 +20,7 @@ async fn commits_wait_under_the_lock_while_uncommitted_writes_go_on() {
     let mut writer = open(SOON).await.unwrap();
     writer.query("START TRANSACTION", SOON).await.unwrap();
     writer.query("INSERT INTO shop.orders VALUES (1)", SOON).await.unwrap();
-    let commit = tokio::spawn(async move { writer.query("COMMIT", SOON).await });
-    wait_until_waits(&server, "COMMIT");
-    assert_eq!(server.sql("SELECT COUNT(*) FROM shop.orders"), "0");
-
-    unlock(lock).await.held.unwrap();
-    commit.await.unwrap().unwrap();
-    assert_eq!(server.sql("SELECT COUNT(*) FROM shop.orders"), "1");
+    assert_that_its_commit_waits(&server, writer, lock).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

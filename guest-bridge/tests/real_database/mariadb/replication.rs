@@ -1,28 +1,18 @@
 //! Where a real server keeps what, from whom it replicates, and how far it is.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path};
 
 use guest_bridge::database::{
-    Credentials, OpenSession,
-    lock::{LockTerms, TablesLock},
+    Credentials,
+    lock::TablesLock,
     net::{Address, NetSession},
     privileges::prove,
-    server::{Server, identify, wait_for_synced},
+    server::wait_for_synced,
 };
 
-use crate::locking::unlock;
+use crate::channel::the_channel_east;
+use crate::locking::{SOON, TERMS, described, unlock};
 use crate::server::PrivateServer;
-
-const SOON: Duration = Duration::from_secs(20);
-const TERMS: LockTerms =
-    LockTerms { lock_deadline: Duration::from_secs(2), expiry: Duration::from_secs(60), statement_deadline: SOON };
-
-async fn described(open: &OpenSession) -> Server {
-    let mut session = open(SOON).await.unwrap();
-    let server = identify(&mut *session, SOON).await.unwrap();
-    session.close().await;
-    server
-}
 
 #[tokio::test]
 async fn directories_of_tables_outside_are_told_to_an_account_that_may_see_them() {
@@ -71,10 +61,10 @@ async fn a_replica_tells_its_source_and_how_far_it_is_under_the_lock() {
         "CHANGE MASTER 'east' TO MASTER_HOST='127.0.0.1', MASTER_PORT={}, MASTER_USER='copy', \
          MASTER_PASSWORD='x', MASTER_USE_GTID=slave_pos; SET GLOBAL gtid_slave_pos='{}'; START ALL SLAVES",
         source.port,
-        source.sql("SELECT @@gtid_binlog_pos"),
+        source.gtids_written(),
     ));
     source.sql("CREATE TABLE shop.t (id INT PRIMARY KEY); INSERT INTO shop.t VALUES (7)");
-    let written = source.sql("SELECT @@gtid_binlog_pos");
+    let written = source.gtids_written();
     let applied = replica.sql(&format!("SELECT MASTER_GTID_WAIT('{written}', 10)"));
     assert_eq!(applied, "0", "{}", replica.sql("SHOW ALL SLAVES STATUS"));
 
@@ -90,10 +80,7 @@ async fn a_replica_tells_its_source_and_how_far_it_is_under_the_lock() {
     // It applies nothing more: what it tells is what an image of it has.
     source.sql("INSERT INTO shop.t VALUES (8)");
     let replicates = lock.replicates().unwrap().clone();
-    let [channel] = &replicates.channels[..] else { panic!("{replicates:?}") };
-    assert_eq!((channel.name.as_str(), &channel.source), ("east", &format!("127.0.0.1:{}", source.port)));
-    assert_eq!(channel.source_log_file.as_deref(), Some("binlog.000001"));
-    assert!(channel.source_log_position.unwrap() > 4);
+    let channel = the_channel_east(&replicates, &source);
     assert_eq!((replicates.gtid_slave_pos.as_ref(), channel.gtid.as_ref()), (Some(&written), Some(&written)));
     assert_eq!(replica.sql("SELECT MAX(id) FROM shop.t"), "7");
     unlock(lock).await.held.unwrap();

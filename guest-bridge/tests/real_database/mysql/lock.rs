@@ -2,7 +2,7 @@
 
 use guest_bridge::database::{lock::TablesLock, lock_method::LockMethod};
 
-use crate::locking::{SOON, TERMS, described, unlock, wait_until_waits};
+use crate::locking::{SOON, TERMS, assert_that_its_commit_waits, described, unlock};
 use crate::server::PrivateServer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -15,14 +15,7 @@ async fn commits_wait_under_the_lock() {
     writer.query("INSERT INTO shop.orders VALUES (1)", SOON).await.unwrap();
     let lock = TablesLock::take(&open, &described(&open).await, &TERMS).await.unwrap();
     assert_eq!(lock.method(), LockMethod::FlushTablesWithReadLock);
-
-    let commit = tokio::spawn(async move { writer.query("COMMIT", SOON).await });
-    wait_until_waits(&server, "COMMIT");
-    assert_eq!(server.sql("SELECT COUNT(*) FROM shop.orders"), "0");
-
-    unlock(lock).await.held.unwrap();
-    commit.await.unwrap().unwrap();
-    assert_eq!(server.sql("SELECT COUNT(*) FROM shop.orders"), "1");
+    assert_that_its_commit_waits(&server, writer, lock).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

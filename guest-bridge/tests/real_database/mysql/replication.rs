@@ -6,6 +6,7 @@ use guest_bridge::database::{
     net::{Address, NetSession},
 };
 
+use crate::channel::the_channel_east;
 use crate::locking::{TERMS, described, unlock};
 use crate::server::PrivateServer;
 
@@ -51,10 +52,7 @@ async fn a_replica_tells_its_source_and_how_far_it_is_under_the_lock() {
     // It applies nothing more: what it tells is what an image of it has.
     source.sql("INSERT INTO shop.t VALUES (8)");
     let replicates = lock.replicates().unwrap().clone();
-    let [channel] = &replicates.channels[..] else { panic!("{replicates:?}") };
-    assert_eq!((channel.name.as_str(), &channel.source), ("east", &format!("127.0.0.1:{}", source.port)));
-    assert_eq!(channel.source_log_file.as_deref(), Some("binlog.000001"));
-    assert!(channel.source_log_position.unwrap() > 4);
+    let channel = the_channel_east(&replicates, &source);
     assert!(channel.gtid.as_ref().unwrap().contains(&written), "{channel:?}, {written}");
     assert_eq!(replica.sql("SELECT MAX(id) FROM shop.t"), "7");
     unlock(lock).await.held.unwrap();
