@@ -64,16 +64,16 @@ pub fn watch<T>(
     let (outcome, mut watch) = thread::scope(|scope| {
         let watching = scope.spawn(|| {
             while !ended.load(Relaxed) {
-                watch.look(gauge, is_read());
+                let was_read = is_read();
+                watch.look(gauge, was_read);
                 if watch.full.is_some() {
                     halt.store(true, Relaxed);
                 }
-                let is_last_due = || is_read() && watch.is_needed;
                 sleep_until(INTERVAL, || {
                     if stop.check().is_err() {
                         halt.store(true, Relaxed);
                     }
-                    ended.load(Relaxed) || is_last_due()
+                    ended.load(Relaxed) || !was_read && is_read()
                 });
             }
             watch
@@ -125,6 +125,9 @@ impl<'s> Watch<'s> {
 
     /// Looks at all that are needed. One that cannot be looked at keeps nobody from looking at the others.
     fn look(&mut self, gauge: &CowGauge, is_last: bool) {
+        if !self.is_needed && self.later.is_empty() {
+            return;
+        }
         let mut fullest: f64 = 0.0;
         if self.is_needed {
             let seen = self.now.look(&mut self.full, &mut fullest);
@@ -268,6 +271,27 @@ mod tests {
         let before = lvm.calls();
         thread::sleep(time);
         lvm.calls() > before
+    }
+
+    #[test]
+    fn a_last_look_that_fails_is_tried_again_no_sooner_than_any_other() {
+        let dev = tempfile::tempdir().unwrap();
+        let (lvm, snapshot) = snapshot(dev.path());
+        Lvm::with_device_dir(lvm.clone(), dev.path()).remove(snapshot.volume.name()).unwrap();
+        let before = lvm.calls();
+        let ((), watched) = watch(
+            &snapshot,
+            &[],
+            &Stop::default(),
+            &CowGauge::default(),
+            || true,
+            |_| {
+                thread::sleep(INTERVAL / 2);
+            },
+        );
+        assert!(watched.unseen.is_some(), "{watched:?}");
+        // One at the beginning, and one at the end.
+        assert_eq!(lvm.calls() - before, 2);
     }
 
     #[test]
