@@ -684,31 +684,12 @@ async fn a_guest_that_looks_frozen_after_its_thaw_is_thawed_again() {
     setting.assert_no_marker_is_left("thawed again");
 }
 
-/// Answers the first thaw with what another command was answered, and does not pass it on.
-struct AnswersForAnother {
-    guest: SimulatedGuest,
-    answered: bool,
-}
-
-impl Agent for AnswersForAnother {
-    fn call(&mut self, request: Request, deadline: Duration) -> BoxFuture<'_, Result<Value, AgentError>> {
-        if request.command == "guest-fsfreeze-thaw" && !std::mem::replace(&mut self.answered, true) {
-            return Box::pin(async { Ok(DISKS.len().into()) });
-        }
-        self.guest.call(request, deadline)
-    }
-
-    fn release(&mut self) -> BoxFuture<'_, ()> {
-        self.guest.release()
-    }
-}
-
 /// No disk shows it here, as none does of an XFS.
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_was_taken_for_that_to_the_thaw_is_found_out_when_nobody_waits_any_more() {
     let setting = Setting::new();
-    let agent = SharedAgent::new(AnswersForAnother { guest: setting.guest.clone(), answered: false });
-    let outcome = setting.back_up_in(World { agent: Some(agent), ..setting.world() }).await.unwrap();
+    let setting = Setting { guest: setting.guest.clone().answers_the_first_thaw_for_another(), ..setting };
+    let outcome = setting.back_up().await.unwrap();
     assert_eq!((outcome.receipt.grade, outcome.exit()), (Grade::Application, Exit::Done));
     setting.assert_nothing_is_held("answered for another");
     assert_eq!(setting.steps().iter().filter(|step| *step == "thaw").count(), 2);

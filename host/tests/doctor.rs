@@ -456,6 +456,16 @@ async fn a_freeze_is_tried_where_that_is_asked_for_with_a_log_and_a_watchdog_and
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reply_that_was_taken_for_that_to_the_thaw_is_found_out_after_the_freeze_that_is_tried() {
+    let setting = Setting::new().guest(SimulatedGuest::answers_the_first_thaw_for_another);
+    let examined = setting.test_freeze().await.unwrap();
+    assert!(!setting.guest.is_frozen() && setting.guest.watchdogs().is_empty());
+    assert_eq!(examined.document().freeze_test.unwrap().thawed, Some(2));
+    let [log] = &setting.logs()[..] else { panic!("one log") };
+    assert_eq!(RunRecord::read(log).unwrap().held(), []);
+}
+
+#[tokio::test(start_paused = true)]
 async fn whatever_happens_to_a_freeze_that_is_tried_the_guest_is_thawed_or_a_person_is_called() {
     for command in ["guest-fsfreeze-freeze", "guest-fsfreeze-thaw"] {
         for fault in Fault::ALL {

@@ -59,6 +59,8 @@ struct Guest {
     mountpoints: Vec<String>,
     blocked: BTreeSet<String>,
     freezes_nothing: bool,
+    /// The next thaw is answered with what another command was, and not done.
+    answers_thaw_for_another: bool,
     /// Nanoseconds since 1970; `None`: that of this machine.
     time_ns: Option<i64>,
     /// What the agent believes.
@@ -93,6 +95,7 @@ impl SimulatedGuest {
             mountpoints: mountpoints.into_iter().map(str::to_owned).collect(),
             blocked: BTreeSet::new(),
             freezes_nothing: false,
+            answers_thaw_for_another: false,
             time_ns: None,
             agent_frozen: false,
             kernel_frozen: BTreeSet::new(),
@@ -118,6 +121,12 @@ impl SimulatedGuest {
     /// A freeze succeeds, counts all filesystems, and freezes none.
     pub fn freezes_nothing(self) -> Self {
         self.guest().freezes_nothing = true;
+        self
+    }
+
+    /// The first thaw gets the answer that the freeze had, and is not done.
+    pub fn answers_the_first_thaw_for_another(self) -> Self {
+        self.guest().answers_thaw_for_another = true;
         self
     }
 
@@ -277,6 +286,9 @@ impl Guest {
                 None => self.freeze(self.mountpoints.clone()),
                 listed => self.freeze(strings(listed)),
             },
+            "guest-fsfreeze-thaw" if std::mem::take(&mut self.answers_thaw_for_another) => {
+                json!(self.kernel_frozen.len())
+            }
             "guest-fsfreeze-thaw" => {
                 self.agent_frozen = false;
                 let thawed = self.kernel_frozen.len();

@@ -11,7 +11,7 @@ use crate::backup::guest_sync::sync_guest;
 use crate::backup::plan::{FreezePlan, freeze_plan, watchdog_plan};
 use crate::backup::survey::Survey;
 use crate::backup::watchdog::{Watchdog, WatchdogFacts};
-use crate::backup::window::{Freeze, FreezeFacts, TablesLocked};
+use crate::backup::window::{Freeze, FreezeFacts, TablesLocked, ask_again};
 use crate::failure::exit::Exit;
 use crate::failure::{At, Cause, Failure, both};
 use crate::grade::Grade;
@@ -92,13 +92,14 @@ async fn stand_still(freeze: &FreezePlan, means: &Means, run: &Run, stop: &Stop)
         let began = Instant::now();
         let frozen = tables.freeze(Some(Freeze { plan: freeze, means }), run).await?;
         let froze = began.elapsed();
-        let thawing = Instant::now();
-        let thawed = frozen.thaw(run).await?;
-        Ok(FreezeTest { froze, thawed: thawing.elapsed(), facts: thawed.facts, watchdog: WatchdogFacts::None })
+        Ok((froze, frozen.thaw(run).await?))
     }
     .await;
     let unlocked = tables.unlock(run).await;
-    both(stood_still, unlocked).map(|(tested, _)| tested)
+    let ((froze, thawed), ()) = both(stood_still, unlocked.map(drop))?;
+    let thawed = ask_again(thawed, Freeze { plan: freeze, means }, run).await?;
+    let thawed_in = thawed.window.map_or(Duration::ZERO, |window| window.saturating_sub(froze));
+    Ok(FreezeTest { froze, thawed: thawed_in, facts: thawed.facts, watchdog: WatchdogFacts::None })
 }
 
 /// What it means for a backup.

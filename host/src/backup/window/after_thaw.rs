@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use guest_bridge::agent::{self, Heard, Next, Question};
 
-use super::frozen::{Freeze, thaw_until_sure};
+use super::FreezeFacts;
+use super::frozen::{Freeze, Thawed, count, thaw_until_sure};
 use crate::backup::markers::Told;
 use crate::backup::origins::{Origins, Watch};
 use crate::backup::plan::FreezePlan;
@@ -36,26 +37,28 @@ impl AfterThaw {
 }
 
 /// Asks the agent once more, now that nobody waits for it, where a first answer was believed: it may have been another command's. One that
-/// does not say `thawed` is made sure of, and the answer is how long the guest stood still then.
+/// does not say `thawed` is thawed again until it does, and what is known of the window is by that thaw.
 ///
 /// # Errors
 /// That the guest may be frozen.
-pub(super) async fn ask_again(
-    Freeze { plan, means }: Freeze<'_>,
-    frozen_at: Option<Instant>,
-    run: &Run,
-) -> Result<Option<Duration>, Failure> {
+pub async fn ask_again(mut thawed: Thawed, Freeze { plan, means }: Freeze<'_>, run: &Run) -> Result<Thawed, Failure> {
+    if !std::mem::take(&mut thawed.is_believed) {
+        return Ok(thawed);
+    }
     let mut agent = means.agent().at(Step::Thaw)?;
     let answer = agent::freeze_status(&mut agent, plan.first_thaw_deadline).await;
     if Question::StatusAgain.next(Heard::of_status(&answer)) == Next::Sure {
-        return Ok(None);
+        return Ok(thawed);
     }
     let says = answer.map_or_else(|error| error.to_string(), |_| "guest-fsfreeze-status says frozen".to_owned());
     run.note(format!("the agent has answered the thaw, and then: {says}. The guest is thawed again"));
-    let thawed = thaw_again(plan, means, run).await?;
-    let window = frozen_at.map(|at| at.elapsed());
-    is_thawed(plan, &thawed, window, run);
-    Ok(window)
+    let again = thaw_again(plan, means, run).await?;
+    thawed.window = thawed.frozen_at.map(|at| at.elapsed());
+    if let FreezeFacts::Counted { thawed, .. } = &mut thawed.facts {
+        *thawed = again.count.map(count);
+    }
+    is_thawed(plan, &again, thawed.window, run);
+    Ok(thawed)
 }
 
 /// Waits for what `watch` sees. Where a filesystem still looks frozen although the agent says otherwise, thaws again, and looks again;

@@ -44,8 +44,8 @@ struct Armed {
     frozen: u64,
 }
 
-/// The guest is thawed, for sure.
-#[derive(Debug)]
+/// The guest is thawed.
+#[derive(Clone, Debug)]
 pub struct Thawed {
     /// When the freeze was sent.
     pub frozen_at: Option<Instant>,
@@ -53,7 +53,7 @@ pub struct Thawed {
     pub window: Option<Duration>,
     /// What the agent counted.
     pub facts: FreezeFacts,
-    /// The first answer was believed, and the agent not asked again: somebody waits for the unlock.
+    /// The first answer was believed, because somebody waits for the unlock: [`ask_again`](super::ask_again) after it.
     pub is_believed: bool,
 }
 
@@ -104,7 +104,7 @@ impl<'l> Frozen<'l> {
         }
     }
 
-    /// Thaws, and is sure of it.
+    /// Thaws, and is sure of it, or believes the first answer where it is the right one.
     ///
     /// # Errors
     /// That the guest may be frozen: a person is needed now.
@@ -156,7 +156,7 @@ pub(super) async fn thaw_until_sure(held: &Held, means: &Means) -> Result<agent:
     }
 }
 
-fn count(filesystems: u64) -> u32 {
+pub(super) fn count(filesystems: u64) -> u32 {
     u32::try_from(filesystems).unwrap_or(u32::MAX)
 }
 

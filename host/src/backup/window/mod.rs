@@ -35,12 +35,12 @@ use std::time::Instant;
 use guest_bridge::database::engine_logs::EngineLogs;
 use guest_bridge::database::server::{Coordinates, GaleraState, LsnBounds, Replicates};
 
-pub use after_thaw::refuse_frozen;
+pub use after_thaw::{ask_again, refuse_frozen};
 pub use facts::{FreezeFacts, LockFacts};
 pub use frozen::{Freeze, Frozen, Thawed};
 pub use tables_locked::{TablesLocked, Unlocked};
 
-use self::after_thaw::{AfterThaw, after_thaw, ask_again};
+use self::after_thaw::{AfterThaw, after_thaw};
 use super::disk::{Disk, Prepared};
 use super::origins::Origins;
 use super::plan::WindowPlan;
@@ -143,25 +143,25 @@ pub async fn pass(
         // What has not answered by now may answer of a guest that is thawed.
         let unfrozen = look.live_so_far();
         let thawed = frozen.thaw(run).await;
-        watch = thawed.as_ref().ok().map(|thawed| (origins.watch(|_| true), thawed.frozen_at, thawed.is_believed));
+        watch = thawed.as_ref().ok().map(|thawed| (origins.watch(|_| true), thawed.clone()));
         both(attached, thawed).map(|(attached, thawed)| (attached, thawed, snapshot_at, unfrozen))
     }
     .await;
     let unlocked = tables.unlock(run).await;
     // Nobody stands still any more, if the agent is right. Until it is sure, the log on the disk says that the guest may be frozen.
     let asked = match (freeze, &watch) {
-        (Some(freeze), Some((_, frozen_at, true))) => ask_again(freeze, *frozen_at, run).await,
+        (Some(freeze), Some((_, thawed))) => ask_again(thawed.clone(), freeze, run).await.map(Some),
         _ => Ok(None),
     };
     drop(held_back);
     let after = match watch.zip(freeze) {
-        Some(((watch, frozen_at, _), freeze)) => after_thaw(&origins, watch, freeze, frozen_at, run).await,
+        Some(((watch, thawed), freeze)) => after_thaw(&origins, watch, freeze, thawed.frozen_at, run).await,
         None => Ok(AfterThaw::default()),
     };
-    let after = both(asked, after).map(|(window, after)| AfterThaw { window: after.window.or(window), ..after });
-    let passed = both(stood_still, unlocked);
+    let passed = both(both(stood_still, unlocked), asked);
     let after = if passed.is_ok() { after } else { after.and_then(AfterThaw::refuse_frozen) };
-    let (((attached, thawed, snapshot_at, unfrozen), unlocked), after) = both(passed, after)?;
+    let ((((attached, thawed, snapshot_at, unfrozen), unlocked), asked), after) = both(passed, after)?;
+    let thawed = asked.unwrap_or(thawed);
     for on in unfrozen {
         run.note(format!("the guest has answered the freeze, and {on} shows on its disk that it is not frozen"));
     }
