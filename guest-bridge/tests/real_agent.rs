@@ -121,7 +121,7 @@ async fn a_freeze_stops_writers_until_the_thaw() {
     sleep(SHORT).await;
     assert!(writer.try_wait().unwrap().is_none(), "a write got through the freeze");
 
-    let thawed = thaw_until_sure(&mut agent, PLENTY).await.unwrap();
+    let thawed = thaw_until_sure(&mut agent, PLENTY, &mut || false).await.unwrap();
     assert_eq!((thawed.count, thawed.attempts), (Some(1), 1));
     assert!(writer.wait().unwrap().success());
 }
@@ -165,7 +165,7 @@ async fn a_freeze_outlives_the_client_that_asked_for_it() {
 
     let mut next = guest.transport();
     assert_eq!(freeze_status(&mut next, PLENTY).await.unwrap(), FreezeStatus::Frozen);
-    assert_eq!(thaw_until_sure(&mut next, PLENTY).await.unwrap().count, Some(1));
+    assert_eq!(thaw_until_sure(&mut next, PLENTY, &mut || false).await.unwrap().count, Some(1));
     assert!(!guest.mount.try_thaw(), "the kernel still held it frozen");
 }
 
@@ -176,7 +176,7 @@ async fn a_thaw_behind_the_agents_back_shows_in_the_count() {
     assert_eq!(freeze(&mut agent, &guest.scope(), PLENTY).await.unwrap(), 1);
     assert!(guest.mount.try_thaw());
     assert_eq!(freeze_status(&mut agent, PLENTY).await.unwrap(), FreezeStatus::Frozen);
-    assert_eq!(thaw_until_sure(&mut agent, PLENTY).await.unwrap().count, Some(0));
+    assert_eq!(thaw_until_sure(&mut agent, PLENTY, &mut || false).await.unwrap().count, Some(0));
 }
 
 #[tokio::test]
@@ -190,7 +190,11 @@ async fn a_freeze_that_timed_out_and_came_late_is_thawed() {
     assert!(matches!(error, AgentError::Timeout { .. }) && error.may_have_executed(), "{error}");
     guest.signal(Signal::SIGCONT);
 
-    assert_eq!(thaw_until_sure(&mut agent, PLENTY).await.unwrap().count, Some(1), "the freeze came late");
+    assert_eq!(
+        thaw_until_sure(&mut agent, PLENTY, &mut || false).await.unwrap().count,
+        Some(1),
+        "the freeze came late"
+    );
     assert!(!guest.mount.try_thaw(), "the kernel still held it frozen");
 }
 
@@ -200,7 +204,7 @@ async fn a_guest_that_cannot_be_thawed_in_time_may_be_frozen() {
     let mut agent = guest.transport();
     freeze(&mut agent, &guest.scope(), PLENTY).await.unwrap();
     guest.signal(Signal::SIGSTOP);
-    let error = thaw_until_sure(&mut agent, SHORT).await.unwrap_err();
+    let error = thaw_until_sure(&mut agent, SHORT, &mut || false).await.unwrap_err();
     guest.signal(Signal::SIGCONT);
     assert!(matches!(error, AgentError::MaybeFrozen { .. }), "{error}");
 }
@@ -336,7 +340,7 @@ async fn a_watchdog_thaws_while_the_agent_believes_it_is_frozen() {
     assert_eq!(freeze_status(&mut agent, PLENTY).await.unwrap(), FreezeStatus::Frozen);
     let refused = disarm(&mut agent, &watchdog.token, PLENTY).await;
     assert!(matches!(refused, Err(WatchdogError::Agent(AgentError::Frozen { .. }))), "{refused:?}");
-    assert_eq!(thaw_until_sure(&mut agent, PLENTY).await.unwrap().count, Some(0));
+    assert_eq!(thaw_until_sure(&mut agent, PLENTY, &mut || false).await.unwrap().count, Some(0));
     assert_eq!(disarm(&mut agent, &watchdog.token, PLENTY).await.unwrap(), Disarmed::HasThawed);
 }
 
@@ -346,7 +350,7 @@ async fn a_watchdog_that_is_disarmed_after_the_thaw_has_done_nothing() {
     let mut agent = guest.transport();
     let watchdog = guest.arm(&mut agent, LATER).await;
     freeze(&mut agent, &guest.scope(), PLENTY).await.unwrap();
-    assert_eq!(thaw_until_sure(&mut agent, PLENTY).await.unwrap().count, Some(1));
+    assert_eq!(thaw_until_sure(&mut agent, PLENTY, &mut || false).await.unwrap().count, Some(1));
     assert_eq!(disarm(&mut agent, &watchdog.token, PLENTY).await.unwrap(), Disarmed::InTime);
 }
 

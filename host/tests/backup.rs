@@ -35,6 +35,7 @@ use stillpoint::failure::{Failure, Kind};
 use stillpoint::grade::{Grade, Indication};
 use stillpoint::run::claim::Claim;
 use stillpoint::run::event::{Event, Listener, Listeners};
+use stillpoint::run::held::Held;
 use stillpoint::run::record::RunRecord;
 use stillpoint::stop::Stop;
 use stillpoint_tests::machine::guest_image::{BINLOG_INODE, GuestImage, MARKER_INODE};
@@ -222,6 +223,11 @@ impl Setting {
         names(&self.path("to"))
     }
 
+    /// The guest has ended: nobody has its disks open.
+    fn end_guest(&self) {
+        end(&self.lvm);
+    }
+
     /// What must hold after every run, whatever happened in it.
     fn assert_nothing_is_held(&self, case: &str) {
         assert!(!self.guest.is_frozen(), "{case}: the guest is frozen");
@@ -253,6 +259,10 @@ impl Setting {
         }
         steps
     }
+}
+
+fn end(lvm: &SimulatedLvm) {
+    ["vg/root", "vg/data"].iter().for_each(|disk| lvm.close(&disk.parse().unwrap()));
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -463,6 +473,7 @@ async fn a_binlog_that_is_elsewhere_than_the_guest_says_proves_nothing() {
 async fn a_vm_that_is_off_is_clean_without_anybody_being_asked() {
     let setting = Setting::new();
     let guest = setting.guest.clone().fails_at_call(0, AgentFault::Gone);
+    setting.end_guest();
     let setting = Setting { guest, ..setting };
     let Outcome { receipt, .. } = setting.back_up_as(|asked| asked.database = None).await.unwrap();
     assert_eq!(receipt.grade, Grade::Clean, "{:?}", receipt.reasons);
@@ -474,6 +485,7 @@ async fn a_vm_that_is_off_is_clean_without_anybody_being_asked() {
 async fn a_vm_that_is_off_and_was_not_shut_down_is_not_clean() {
     let setting = Setting::of(live());
     let guest = setting.guest.clone().fails_at_call(0, AgentFault::Gone);
+    setting.end_guest();
     let setting = Setting { guest, ..setting };
     let Outcome { receipt, .. } = setting.back_up_as(|asked| asked.database = None).await.unwrap();
     assert_eq!(receipt.grade, Grade::Crash, "{:?}", receipt.reasons);
@@ -484,6 +496,7 @@ async fn a_vm_that_is_off_and_was_not_shut_down_is_not_clean() {
 async fn a_vm_that_was_started_before_the_snapshot_was_there_is_not_clean() {
     let setting = Setting::new();
     let guest = setting.guest.clone().fails_at_call(0, AgentFault::Gone);
+    setting.end_guest();
     let setting = Setting { guest, ..setting };
     let lvm = setting.lvm.clone();
     let started = move || lvm.report("vg/root", "lv_attr", "owi-aos---");
@@ -498,6 +511,7 @@ async fn a_vm_that_was_started_before_the_snapshot_was_there_is_not_clean() {
 async fn a_database_that_was_not_found_is_not_said_to_be_shut_down() {
     let setting = Setting::new();
     let guest = setting.guest.clone().fails_at_call(0, AgentFault::Gone);
+    setting.end_guest();
     let setting = Setting { guest, ..setting };
     let Outcome { receipt, .. } = setting.back_up().await.unwrap();
     assert_eq!(receipt.grade, Grade::Filesystem, "{:?}", receipt.reasons);
@@ -693,6 +707,27 @@ async fn a_reply_that_was_taken_for_that_to_the_thaw_is_found_out_when_nobody_wa
     assert_eq!((outcome.receipt.grade, outcome.exit()), (Grade::Application, Exit::Done));
     setting.assert_nothing_is_held("answered for another");
     assert_eq!(setting.steps().iter().filter(|step| *step == "thaw").count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vm_that_ends_in_the_window_is_gone_and_needs_nobody() {
+    // The second time right after a thaw that was believed.
+    for last in ["guest-fsfreeze-thaw", "guest-fsfreeze-status"] {
+        let setting = Setting::new();
+        let (lvm, guest) = (setting.lvm.clone(), setting.guest.clone());
+        let ends = move || {
+            end(&lvm);
+            drop(guest.clone().fails_at(last, AgentFault::Gone));
+        };
+        let programs = Interposing { inner: setting.lvm.clone(), on: "lvconvert", then: Arc::new(ends) };
+        let world = World { lvm: Lvm::with_device_dir(Arc::new(programs), setting.path("dev")), ..setting.world() };
+        let failure = setting.back_up_in(world).await.unwrap_err();
+        assert_eq!((failure.cause.kind, failure.exit()), (Kind::VmGone, Exit::Failed), "{last}: {failure}");
+        assert_eq!((setting.lvm.volumes(), setting.files()), (vec!["vg/data".into(), "vg/root".into()], Vec::new()));
+        let runs = setting.path("state/runs");
+        let left = RunRecord::read(&runs.join(&names(&runs)[0])).unwrap().held();
+        assert!(!left.iter().any(|held| matches!(held, Held::Frozen { .. })), "{last}: {left:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

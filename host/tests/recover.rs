@@ -235,6 +235,18 @@ async fn a_guest_whose_agent_is_gone_is_left_for_a_person() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_a_vm_that_is_gone_nothing_is_frozen() {
+    let setting = Setting::new();
+    drop(setting.in_the_window().await);
+    setting.lvm.close(&"vg/db".parse().unwrap());
+    let guest = setting.guest.clone().fails_at_call(setting.guest.calls(), AgentFault::Gone);
+    let setting = Setting { guest, ..setting };
+    let found = setting.recover().await;
+    let (_, _, left) = dead(&found);
+    assert!(left.iter().all(|(held, _)| matches!(held, Held::Markers { .. })), "{left:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_reboot_of_the_host_a_guest_that_cannot_be_reached_is_not_frozen() {
     let setting = Setting::new();
     drop(setting.in_the_window().await);

@@ -28,6 +28,7 @@ fn back_up(root: &Path) -> Outcome {
     let lvm = SimulatedLvm::new(&dev, drop);
     lvm.add_vg("vg", Bytes(1 << 30));
     lvm.add_lv(&"vg/db".parse().unwrap(), &std::fs::read(image).unwrap());
+    lvm.close(&"vg/db".parse().unwrap());
     let world = World {
         lvm: Lvm::with_device_dir(Arc::new(lvm), dev),
         agent: None,

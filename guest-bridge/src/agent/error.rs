@@ -4,6 +4,8 @@ use std::{fmt, io};
 
 use super::{Endpoint, Pid};
 
+/// What connect(2) says of a vsock whose context id no VM has.
+const ENODEV: i32 = 19;
 /// Text of the guest's in an error is cut here.
 const GUEST_TEXT_MAX_CHARS: usize = 500;
 
@@ -158,6 +160,12 @@ pub enum AgentError {
         /// How the last attempt ended.
         last: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Nobody listens at the agent's socket any more, and the caller knows that its VM is gone: there is nothing to thaw.
+    #[error("the VM is gone: {source}")]
+    VmGone {
+        /// How the last attempt to reach the agent ended.
+        source: Box<AgentError>,
+    },
 }
 
 impl AgentError {
@@ -171,10 +179,19 @@ impl AgentError {
         match self {
             Self::Timeout { .. } | Self::Lost { .. } | Self::Protocol { .. } | Self::ReplyTooLong { .. } => true,
             Self::Failed { .. } | Self::OutputTruncated { .. } | Self::MaybeFrozen { .. } => true,
-            Self::StillRunning { .. } | Self::LostProgram { .. } | Self::FileTooLong { .. } => true,
+            Self::StillRunning { .. } | Self::LostProgram { .. } | Self::FileTooLong { .. } | Self::VmGone { .. } => {
+                true
+            }
             Self::Connect { .. } | Self::NoSync { .. } | Self::SyncLost { .. } | Self::QmpSocket { .. } => false,
             Self::Unavailable { .. } | Self::Frozen { .. } => false,
         }
+    }
+
+    /// Whether nobody listens where the agent was: its VM has ended, or was moved away. One that is too busy to answer does listen.
+    pub fn is_nobody(&self) -> bool {
+        let Self::Connect { source, .. } = self else { return false };
+        matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+            || source.raw_os_error() == Some(ENODEV)
     }
 
     /// What a person can do about it, where that is known.

@@ -95,11 +95,16 @@ pub async fn thaw(agent: &mut dyn Agent, deadline: Duration) -> Result<u64, Agen
 /// Thaws until the agent says that it is thawed, and says so again a moment later.
 ///
 /// A freeze that timed out may take effect after the first thaw, and a reply may be lost: every failed attempt is
-/// followed by another on a new, resynchronised connection, until `deadline`.
+/// followed by another on a new, resynchronised connection, until `deadline`, or until nobody listens there any more and `is_gone`,
+/// which is asked then, knows that the VM is gone.
 ///
 /// # Errors
-/// [`AgentError::MaybeFrozen`] when the deadline passes first.
-pub async fn thaw_until_sure(agent: &mut dyn Agent, deadline: Duration) -> Result<Thawed, AgentError> {
+/// [`AgentError::MaybeFrozen`] when the deadline passes first; [`AgentError::VmGone`].
+pub async fn thaw_until_sure(
+    agent: &mut dyn Agent,
+    deadline: Duration,
+    is_gone: &mut (dyn FnMut() -> bool + Send),
+) -> Result<Thawed, AgentError> {
     let start = Instant::now();
     let left = || deadline.saturating_sub(start.elapsed()).min(ATTEMPT);
     let mut thawed = Thawed { count: Some(0), attempts: 0, complaint: None };
@@ -128,6 +133,12 @@ pub async fn thaw_until_sure(agent: &mut dyn Agent, deadline: Duration) -> Resul
                 question = next;
             }
             Next::StartOver => {
+                let error = match error {
+                    Some(error) if error.is_nobody() && is_gone() => {
+                        return Err(AgentError::VmGone { source: Box::new(error) });
+                    }
+                    error => error,
+                };
                 if left() <= PAUSE {
                     let says_frozen = || "guest-fsfreeze-status says frozen".into();
                     let last: Box<dyn Error + Send + Sync> = error.map_or_else(says_frozen, Into::into);

@@ -191,7 +191,7 @@ mod tests {
                 expect("guest-fsfreeze-status").returns("thawed"),
             ],
         );
-        let thawed = thaw_until_sure(&mut agent, SOON).await.unwrap();
+        let thawed = thaw_until_sure(&mut agent, SOON, &mut || false).await.unwrap();
         assert_eq!((thawed.count, thawed.attempts), (Some(2), 2));
     }
 
@@ -206,7 +206,7 @@ mod tests {
                 expect("guest-fsfreeze-status").returns("thawed"),
             ],
         );
-        let thawed = thaw_until_sure(&mut agent, SOON).await.unwrap();
+        let thawed = thaw_until_sure(&mut agent, SOON, &mut || false).await.unwrap();
         assert_eq!((thawed.count, thawed.attempts), (None, 2));
     }
 
@@ -220,7 +220,7 @@ mod tests {
                 expect("guest-fsfreeze-status").returns("thawed"),
             ],
         );
-        let thawed = thaw_until_sure(&mut agent, SOON).await.unwrap();
+        let thawed = thaw_until_sure(&mut agent, SOON, &mut || false).await.unwrap();
         assert_eq!((thawed.count, thawed.attempts), (None, 1));
         assert!(thawed.complaint.unwrap().to_string().contains("hook has failed"));
     }

@@ -421,7 +421,7 @@ mod tests {
         freeze(&mut guest, &FreezeScope::All, SOON).await.unwrap();
         guest.thaw_behind_the_agent();
         assert_eq!(freeze_status(&mut guest, SOON).await.unwrap(), FreezeStatus::Frozen);
-        assert_eq!(thaw_until_sure(&mut guest, SOON).await.unwrap().count, Some(0));
+        assert_eq!(thaw_until_sure(&mut guest, SOON, &mut || false).await.unwrap().count, Some(0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -444,7 +444,7 @@ mod tests {
         for fault in Fault::ALL {
             let mut guest = guest().fails_at("guest-fsfreeze-freeze", fault);
             freeze(&mut guest, &FreezeScope::All, SOON).await.unwrap_err();
-            let thawed = thaw_until_sure(&mut guest, LONG).await;
+            let thawed = thaw_until_sure(&mut guest, LONG, &mut || false).await;
             assert_eq!(thawed.is_ok(), fault != Fault::Gone, "{fault:?}: {thawed:?}");
             assert!(!guest.is_frozen(), "{fault:?}");
         }
@@ -455,7 +455,7 @@ mod tests {
         for fault in Fault::ALL {
             let mut guest = guest().fails_at("guest-fsfreeze-thaw", fault);
             freeze(&mut guest, &FreezeScope::All, SOON).await.unwrap();
-            match thaw_until_sure(&mut guest, LONG).await {
+            match thaw_until_sure(&mut guest, LONG, &mut || false).await {
                 Ok(thawed) => {
                     assert!(!guest.is_frozen(), "{fault:?}");
                     assert_eq!(thawed.count, None, "{fault:?}: the count went with the reply");
@@ -473,7 +473,7 @@ mod tests {
         for fault in Fault::ALL {
             let mut guest = guest().fails_at("guest-fsfreeze-status", fault);
             freeze(&mut guest, &FreezeScope::All, SOON).await.unwrap();
-            let thawed = thaw_until_sure(&mut guest, LONG).await;
+            let thawed = thaw_until_sure(&mut guest, LONG, &mut || false).await;
             assert!(!guest.is_frozen(), "{fault:?}");
             match thawed {
                 Ok(thawed) => assert_eq!(thawed.count, Some(2), "{fault:?}"),

@@ -124,7 +124,7 @@ mod tests {
         freeze(&mut guest, &FreezeScope::All, SOON).await.unwrap();
         let refused = disarm(&mut guest, &token, SOON).await;
         assert!(matches!(refused, Err(WatchdogError::Agent(AgentError::Frozen { .. }))), "{refused:?}");
-        thaw_until_sure(&mut guest, SOON).await.unwrap();
+        thaw_until_sure(&mut guest, SOON, &mut || false).await.unwrap();
         assert_eq!(disarm(&mut guest, &token, SOON).await.unwrap(), Disarmed::InTime);
         assert_eq!(guest.watchdogs(), [""; 0]);
         assert_eq!(disarm(&mut guest, &token, SOON).await.unwrap(), Disarmed::InTime, "it is asked again");
@@ -139,7 +139,7 @@ mod tests {
         freeze(&mut guest, &FreezeScope::All, SOON).await.unwrap();
         guest.watchdog_acts();
         assert!(!guest.is_frozen());
-        assert_eq!(thaw_until_sure(&mut guest, SOON).await.unwrap().count, Some(0));
+        assert_eq!(thaw_until_sure(&mut guest, SOON, &mut || false).await.unwrap().count, Some(0));
         assert_eq!(disarm(&mut guest, &token, SOON).await.unwrap(), Disarmed::HasThawed);
     }
 

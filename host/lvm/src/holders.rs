@@ -145,7 +145,7 @@ impl Roots {
 }
 
 /// Only links into /dev are followed: to ask about a file on a dead network mount would hang.
-fn is_open_on(fd: &Path, device: u64) -> bool {
+pub(super) fn is_open_on(fd: &Path, device: u64) -> bool {
     fs::read_link(fd).is_ok_and(|target| target.starts_with("/dev"))
         && fs::metadata(fd).is_ok_and(|file| file.file_type().is_block_device() && file.rdev() == device)
 }
@@ -159,7 +159,7 @@ fn mountpoints(mountinfo: &str, number: &str) -> Vec<String> {
         .collect()
 }
 
-fn entries(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).map(|entries| entries.flatten().map(|entry| entry.path()).collect()).unwrap_or_default()
 }
 

@@ -25,6 +25,7 @@ mod lock_file;
 mod lock_holders;
 mod mapped;
 mod name;
+mod opens;
 mod origin;
 mod owned;
 pub mod programs;

@@ -107,6 +107,7 @@ async fn pass(
     let means = Means {
         lvm: world.lvm.clone(),
         agent: world.agent.clone(),
+        origins: plan.disks.iter().map(|disk| disk.origin.name.clone()).collect(),
         thaw_deadline: plan.window.thaw_deadline,
         unmark_deadline: plan.markers.as_ref().map_or(plan.window.thaw_deadline, |markers| markers.deadline),
     };

@@ -222,7 +222,8 @@ fn directories_of(server: Option<&Server>) -> Vec<PathBuf> {
 /// Whether nothing listens where the agent would be. A VM that runs has its side of the channel open, agent or not.
 async fn nobody_listens(job: &Job, world: &World) -> bool {
     let Some(mut agent) = world.agent.clone() else { return true };
-    matches!(agent::info(&mut agent, job.policy.survey_agent.value).await, Err(AgentError::Connect { .. }))
+    let asked = agent::info(&mut agent, job.policy.survey_agent.value).await;
+    asked.is_err_and(|error| error.is_nobody())
 }
 
 /// A disk of EFI variables, one that is still empty or one with raw data is copied whole beside the others. A job of nothing else

@@ -69,6 +69,7 @@ async fn pass(
     let means = Means {
         lvm: world.lvm.clone(),
         agent: world.agent.clone(),
+        origins: survey.disks.iter().map(|disk| disk.origin.name.clone()).collect(),
         thaw_deadline: job.policy.thaw.value,
         unmark_deadline: job.policy.marker.value,
     };

@@ -25,6 +25,7 @@ pub(super) fn kind(error: &AgentError) -> Kind {
         AgentError::StillRunning { .. } | AgentError::LostProgram { .. } => Kind::GuestProgram,
         AgentError::OutputTruncated { .. } | AgentError::FileTooLong { .. } => Kind::AgentAnswer,
         AgentError::MaybeFrozen { .. } => Kind::GuestMayBeFrozen,
+        AgentError::VmGone { .. } => Kind::VmGone,
     }
 }
 
@@ -66,6 +67,8 @@ mod tests {
         let last = "guest-fsfreeze-status says frozen".into();
         let maybe = AgentError::MaybeFrozen { attempts: 3, waited_ms: 60_000, last };
         expect(maybe, Kind::GuestMayBeFrozen, Exit::NeedsPerson);
+        let nobody = AgentError::Connect { endpoint: endpoint(), source: io::Error::from(io::ErrorKind::NotFound) };
+        expect(AgentError::VmGone { source: Box::new(nobody) }, Kind::VmGone, Exit::Failed);
     }
 
     #[test]

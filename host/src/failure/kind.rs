@@ -117,6 +117,8 @@ kinds! {
     AgentCommand = "agent-command",
     /// A command of the guest agent failed in the guest.
     AgentFailed = "agent-failed",
+    /// The VM ended, or was moved to another host, while it was frozen.
+    VmGone = "vm-gone",
     /// A program in the guest did not end as it should.
     GuestProgram = "guest-program",
     /// The database cannot be reached.

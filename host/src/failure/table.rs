@@ -78,6 +78,10 @@ fn alone(kind: Kind) -> Row {
         ),
         Kind::AgentCommand => failed("allow it in the guest's configuration of qemu-ga"),
         Kind::AgentFailed => failed("see qemu-ga's log in the guest: `journalctl -u qemu-guest-agent`"),
+        Kind::VmGone => failed(
+            "nothing of it stands frozen on this host; if it was saved, or moved to another host, it may be frozen where it goes on: send \
+             guest-fsfreeze-thaw to its agent there",
+        ),
         Kind::GuestProgram => failed("look for it in the guest: `ps`"),
         Kind::DatabaseUnreachable => failed("is the server running, and does it listen there?"),
         Kind::DatabaseRefused => {

@@ -67,6 +67,11 @@ async fn recover_taken(path: &Path, log: &RunLog, reach: &Reach<'_>) -> Found {
         match released {
             Ok(Released::ByItself(within)) => by_itself.push((one.clone(), within)),
             Ok(Released::Gone | Released::Thawed(_)) => freed.push(one.clone()),
+            Ok(Released::VmGone(gone)) => {
+                let gone = Cause::from(gone);
+                tracing::warn!("{gone}; {}", gone.hint());
+                freed.push(one.clone());
+            }
             Err(why) => {
                 left.push((one, why));
                 continue;
@@ -142,9 +147,14 @@ fn means(held: &[Held], reach: &Reach<'_>, rebooted: bool) -> Means {
     });
     let agent: Option<SharedAgent> = endpoint.and_then(|endpoint| (reach.agent)(endpoint).ok());
     let bound = |deadline: Duration| if rebooted { deadline.min(AFTER_A_REBOOT) } else { deadline };
+    let origins = held.iter().filter_map(|one| match one {
+        Held::Cow { origin, .. } => Some(origin.clone()),
+        _ => None,
+    });
     Means {
         lvm: reach.lvm.clone(),
         agent,
+        origins: origins.collect(),
         thaw_deadline: bound(reach.thaw_deadline),
         unmark_deadline: bound(reach.unmark_deadline),
     }

@@ -90,6 +90,8 @@ pub struct Means {
     pub lvm: Lvm,
     /// The guest's agent.
     pub agent: Option<SharedAgent>,
+    /// The guest's disks on this host, as far as they are known.
+    pub origins: Vec<LvName>,
     /// How long a thaw is repeated before a person is called.
     pub thaw_deadline: Duration,
     /// How long the guest may take to remove its markers, and to disarm its watchdog.
@@ -103,6 +105,8 @@ pub enum Released {
     Gone,
     /// The guest is thawed, for sure.
     Thawed(agent::Thawed),
+    /// The VM does not run on this host any more: how its agent was missing.
+    VmGone(AgentError),
     /// It goes by itself, within this time.
     ByItself(Duration),
 }
@@ -115,6 +119,13 @@ impl Means {
     pub fn agent(&self) -> Result<SharedAgent, AgentError> {
         let last = || "no agent is known to send it to".into();
         self.agent.clone().ok_or_else(|| AgentError::MaybeFrozen { attempts: 0, waited_ms: 0, last: last() })
+    }
+
+    /// Whether nobody but us has any of the guest's disks open: a VM that runs has. `false` where that is not known.
+    #[must_use]
+    pub fn are_disks_closed(&self) -> bool {
+        let is_closed = |origin| self.lvm.opens_elsewhere(origin).is_ok_and(|opens| opens == 0);
+        !self.origins.is_empty() && blocking(|| self.origins.iter().all(is_closed))
     }
 }
 
@@ -171,7 +182,10 @@ impl Held {
             }
             Self::Frozen { .. } => {
                 let mut agent = means.agent()?;
-                Ok(agent::thaw_until_sure(&mut agent, means.thaw_deadline).await.map(Released::Thawed)?)
+                match agent::thaw_until_sure(&mut agent, means.thaw_deadline, &mut || means.are_disks_closed()).await {
+                    Err(gone @ AgentError::VmGone { .. }) => Ok(Released::VmGone(gone)),
+                    thawed => Ok(thawed.map(Released::Thawed)?),
+                }
             }
         }
     }

@@ -36,6 +36,7 @@ impl Setting {
 
     pub fn means(&self) -> Means {
         Means {
+            origins: Vec::new(),
             unmark_deadline: Duration::from_secs(5),
             lvm: Lvm::with_device_dir(self.lvm.clone(), self.folder.path().join("dev")),
             agent: Some(SharedAgent::new(self.guest.clone())),
@@ -166,6 +167,25 @@ async fn a_guest_that_may_be_frozen_counts_more_than_a_volume_that_is_left() {
     let cause = Cause::from(release_all(&held, &means).await.unwrap_err());
     assert_eq!(cause.kind, Kind::GuestMayBeFrozen);
     assert!(cause.to_string().contains("vg/stillpoint-r1-0"), "{cause}");
+}
+
+/// A socket that nobody listens at alone says nothing: its VM may have another, or QEMU may have lost that one.
+#[tokio::test(start_paused = true)]
+async fn a_vm_is_gone_where_nobody_listens_and_nobody_has_its_disks_open() {
+    let setting = Setting::new();
+    let gone = setting.guest.clone().fails_at("guest-fsfreeze-thaw", AgentFault::Gone);
+    let means = Means { agent: Some(SharedAgent::new(gone)), origins: vec![data()], ..setting.means() };
+    let began = tokio::time::Instant::now();
+    let held = crate::frozen();
+    let cause = held.release(&means).await.map(drop).unwrap_err();
+    assert_eq!((cause.kind, began.elapsed().as_secs()), (Kind::GuestMayBeFrozen, 4), "{cause}");
+
+    setting.lvm.close(&data());
+    let began = tokio::time::Instant::now();
+    assert!(matches!(held.release(&means).await.unwrap(), Released::VmGone(_)));
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    let unknown = Means { origins: Vec::new(), ..means };
+    assert_eq!(held.release(&unknown).await.map(drop).unwrap_err().kind, Kind::GuestMayBeFrozen);
 }
 
 #[tokio::test]

@@ -79,6 +79,7 @@ pub(super) fn run(state: &mut State, invocation: &Invocation) -> Output {
             state.refreshed(name);
         }),
         ("dmsetup", "status") => status(state, line.operand(1)),
+        ("dmsetup", "info") if line.option("--options") == Some("open") => opens(state, line.operand(1)),
         ("dmsetup", "info") => Ok(info(state)),
         ("dmsetup", "resume") => resume(state, line.operand(1)),
         ("udevadm", "settle") => Ok(String::new()),
@@ -126,7 +127,7 @@ fn lvs(state: &State, of: &str) -> Result<String, String> {
         };
         let row = json!({
             "vg_name": name.vg(), "lv_name": name.lv(), "lv_size": volume.size.0.to_string(),
-            "lv_attr": format!("{kind}wi-{health}-----"),
+            "lv_attr": format!("{kind}wi-{health}{}----", if volume.opens > 0 { 'o' } else { '-' }),
             "origin": volume.origin.as_ref().map_or("", LvName::lv), "pool_lv": "", "lv_layout": "linear",
             "lv_tags": volume.tags.join(","), "snap_percent": "", "raidintegritymode": "",
         });
@@ -228,6 +229,12 @@ fn status(state: &State, dm_name: &str) -> Result<String, String> {
             format!("0 {0} snapshot {1}/{0} 16\n", sectors(volume.size), sectors(used))
         }
     })
+}
+
+fn opens(state: &State, dm_name: &str) -> Result<String, String> {
+    let found = state.volumes.iter().find(|(name, volume)| name.dm_name() == dm_name && volume.active);
+    let (_, volume) = found.ok_or("Device does not exist.\nCommand failed.\n")?;
+    Ok(format!("{}\n", volume.opens))
 }
 
 /// Each lies on a disk, and none on another one.

@@ -50,9 +50,16 @@ impl SimulatedLvm {
         self.state().add_vg(vg, size);
     }
 
-    /// Adds an active volume with this content, its size rounded up to extents.
+    /// Adds an active volume with this content, its size rounded up to extents. A guest has it open.
     pub fn add_lv(&self, name: &LvName, content: &[u8]) {
         self.state().add_lv(name, content);
+    }
+
+    /// Its guest has ended.
+    pub fn close(&self, name: &LvName) {
+        if let Some(volume) = self.state().volumes.get_mut(name) {
+            volume.opens = 0;
+        }
     }
 
     /// Every volume that there is, as `vg/lv`, sorted.

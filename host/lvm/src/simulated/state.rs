@@ -41,6 +41,8 @@ pub(super) struct Volume {
     pub half_attached: Option<LvName>,
     /// Of a snapshot's COW; `None` once it is invalid.
     pub used: Option<Bytes>,
+    /// How often it is open, as device-mapper counts.
+    pub opens: u32,
 }
 
 #[allow(clippy::expect_used)] // a simulated device that cannot be written has to fail the test
@@ -71,7 +73,8 @@ impl State {
     pub fn add_lv(&mut self, name: &LvName, content: &[u8]) {
         assert!(self.groups.contains_key(name.vg()), "add the group {} first", name.vg());
         fs::write(self.node(name), content).expect("the simulated /dev is writable");
-        self.volumes.insert(name.clone(), Volume::new(Bytes(content.len() as u64), Vec::new()));
+        let volume = Volume::new(Bytes(content.len() as u64), Vec::new());
+        self.volumes.insert(name.clone(), Volume { opens: 1, ..volume });
     }
 
     pub fn node(&self, name: &LvName) -> PathBuf {
@@ -172,6 +175,7 @@ impl Volume {
             suspended: false,
             half_attached: None,
             used: None,
+            opens: 0,
         }
     }
 }

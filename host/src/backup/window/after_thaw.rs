@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use guest_bridge::agent::{self, Heard, Next, Question};
 
 use super::FreezeFacts;
-use super::frozen::{Freeze, Thawed, count, thaw_until_sure};
+use super::frozen::{Freeze, Thawed, count, free_where_gone, thaw_until_sure};
 use crate::backup::markers::Told;
 use crate::backup::origins::{Origins, Watch};
 use crate::backup::plan::FreezePlan;
@@ -101,7 +101,10 @@ async fn thaw_again(plan: &FreezePlan, means: &Means, run: &Run) -> Result<agent
         tracing::warn!(%failure, "that the guest may be frozen is not in the run's log");
     }
     let thawed = thaw_until_sure(&held, means).await.at(Step::Thaw);
-    thawed.inspect_err(|failure| run.failed(Step::Thaw, Vec::new(), failure))
+    thawed.inspect_err(|failure| {
+        run.failed(Step::Thaw, Vec::new(), failure);
+        free_where_gone(failure, held, run);
+    })
 }
 
 fn is_thawed(plan: &FreezePlan, thawed: &agent::Thawed, window: Option<Duration>, run: &Run) {

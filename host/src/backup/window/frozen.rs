@@ -118,11 +118,11 @@ impl<'l> Frozen<'l> {
             let window_ms = millis(since.elapsed());
             Some(Fact::Thawed { filesystems: thawed.count, attempts: thawed.attempts, window_ms })
         };
-        let thawed = run.release(Step::Thaw, vec![held], armed.thaw(), fact).await;
+        let thawed = run.release(Step::Thaw, vec![held.clone()], armed.thaw(), fact).await;
         let (window, frozen) = (since.elapsed(), count(armed.frozen));
         // Also after a failure: the deadline of all attempts has passed, and whoever reads of it should not wait for more.
         self.armed = None;
-        let thawed = thawed?;
+        let thawed = thawed.inspect_err(|failure| free_where_gone(failure, held, run))?;
         let facts = FreezeFacts::Counted { frozen, thawed: thawed.count.map(count) };
         Ok(Thawed { frozen_at: Some(since), window: Some(window), facts, is_believed: thawed.attempts == 1 })
     }
@@ -149,10 +149,18 @@ impl Armed {
 pub(super) async fn thaw_until_sure(held: &Held, means: &Means) -> Result<agent::Thawed, Cause> {
     match held.release(means).await? {
         Released::Thawed(thawed) => Ok(thawed),
+        Released::VmGone(gone) => Err(gone.into()),
         Released::Gone | Released::ByItself(_) => {
             let what = "the release of a freeze did not say that the guest is thawed";
             Err(Cause::plain(Kind::GuestMayBeFrozen, what))
         }
+    }
+}
+
+/// Of a VM that is gone nothing is frozen here.
+pub(super) fn free_where_gone(failure: &Failure, held: Held, run: &Run) {
+    if failure.cause.kind == Kind::VmGone {
+        run.failed(Step::Thaw, vec![held], failure);
     }
 }
 
