@@ -40,6 +40,10 @@ fn judge(error: &ArtifactError) -> (Kind, Option<&'static str>) {
                 _ => None,
             },
         ),
+        ArtifactError::NoRename { .. } => (
+            Kind::Target,
+            Some("name a folder on another filesystem with --to, or pipe the image to where it belongs: --to -"),
+        ),
         ArtifactError::Exists { .. } => (Kind::TargetTaken, None),
         ArtifactError::Terminal => (Kind::Target, Some("`--to - >FILE`, `--to - | PROGRAM`, or --to FOLDER")),
         ArtifactError::Io { source, .. } => (target(source), None),
@@ -93,6 +97,13 @@ mod tests {
         expect(not_writable(io::ErrorKind::PermissionDenied), Kind::Target, Exit::Usage, "as root");
         expect(ArtifactError::NotAFolder { folder: "/b".into() }, Kind::Target, Exit::Usage, "--name");
         expect(ArtifactError::Name { name: ".x".into() }, Kind::Target, Exit::Usage, "--name");
+        let source = io::Error::from_raw_os_error(1);
+        expect(
+            ArtifactError::NoRename { folder: "/b".into(), source },
+            Kind::Target,
+            Exit::Usage,
+            "another filesystem",
+        );
         expect(ArtifactError::Terminal, Kind::Target, Exit::Usage, "--to FOLDER");
         expect(ArtifactError::Exists { path: "/b/x".into() }, Kind::TargetTaken, Exit::Usage, "--name");
     }

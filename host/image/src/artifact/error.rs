@@ -37,6 +37,18 @@ pub enum ArtifactError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// A file there can get no name without replacing what has it.
+    #[error(
+        "the filesystem of {} can neither rename a file without replacing another nor give it a second name (a hard link), so that \
+         nothing can appear there whole: {source}",
+        folder.display()
+    )]
+    NoRename {
+        /// The folder.
+        folder: PathBuf,
+        /// What the kernel said of the link.
+        source: io::Error,
+    },
     /// The name is taken. Nothing is ever overwritten.
     #[error("{} exists already; choose another name, or move it away", path.display())]
     Exists {

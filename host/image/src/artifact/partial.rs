@@ -29,6 +29,7 @@ pub struct Target {
     folder: PathBuf,
     path: PathBuf,
     partial_path: PathBuf,
+    probe_path: PathBuf,
 }
 
 impl Target {
@@ -37,8 +38,8 @@ impl Target {
     /// # Errors
     /// [`ArtifactError`] where the folder is missing, no folder or not writable, the name cannot be one, or is taken.
     pub fn new(folder: &Path, name: &str) -> Result<Self, ArtifactError> {
-        let random = RandomState::new().build_hasher().finish();
-        let partial = format!(".{name}{PARTIAL}{random:016x}");
+        let temporary = || format!(".{name}{PARTIAL}{:016x}", RandomState::new().build_hasher().finish());
+        let (partial, probe) = (temporary(), temporary());
         if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) || partial.len() > NAME_MAX_BYTES {
             return Err(ArtifactError::Name { name: name.to_owned() });
         }
@@ -56,7 +57,7 @@ impl Target {
         if fs::symlink_metadata(&path).is_ok() {
             return Err(ArtifactError::Exists { path });
         }
-        Ok(Self { partial_path: folder.join(partial), folder, path })
+        Ok(Self { partial_path: folder.join(partial), probe_path: folder.join(probe), folder, path })
     }
 
     /// The name that the whole file will have.
@@ -71,11 +72,16 @@ impl Target {
         &self.partial_path
     }
 
-    /// Creates the file under its temporary name, readable by its owner only.
+    /// Creates the file under its temporary name, readable by its owner only. It gets that name in the way in which it will get the one
+    /// of the whole file: that there is no such way has to be known before hours of copying.
     ///
     /// # Errors
-    /// [`ArtifactError::Io`].
+    /// [`ArtifactError::NoRename`] where a file here can get no name without replacing what has it; [`ArtifactError::Io`].
     pub fn create(self) -> Result<Partial, ArtifactError> {
+        self.create_by(rename_to_free_name)
+    }
+
+    fn create_by(self, rename: impl FnOnce(&Path, &Path) -> nix::Result<()>) -> Result<Partial, ArtifactError> {
         let failed = |step, path: &Path, source| ArtifactError::Io { step, path: path.to_owned(), source };
         // Kept open for its fsync: after the rename is no time to find that it cannot be opened.
         let folder = File::open(&self.folder).map_err(|source| failed("open", &self.folder, source))?;
@@ -83,8 +89,19 @@ impl Target {
             .write(true)
             .create_new(true)
             .mode(0o600)
-            .open(&self.partial_path)
-            .map_err(|source| failed("create", &self.partial_path, source))?;
+            .open(&self.probe_path)
+            .map_err(|source| failed("create", &self.probe_path, source))?;
+        if let Err(errno) = rename(&self.probe_path, &self.partial_path) {
+            if let Err(error) = remove_partial(&self.probe_path) {
+                tracing::error!(path = %self.probe_path.display(), %error, "cannot remove the empty file");
+            }
+            return Err(match errno {
+                Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL | Errno::EMLINK => {
+                    ArtifactError::NoRename { folder: self.folder, source: errno.into() }
+                }
+                errno => failed("give its name to", &self.partial_path, errno.into()),
+            });
+        }
         Ok(Partial { target: self, folder, file, finished: false })
     }
 }
@@ -111,7 +128,7 @@ impl Partial {
     /// [`ArtifactError::Exists`] where something took the name meanwhile; it is left alone and this file is removed.
     /// [`ArtifactError::Io`] where a step failed; only after the last one ("sync the folder of") the file exists, whole.
     pub fn finish(mut self) -> Result<PathBuf, ArtifactError> {
-        let Target { folder, path, partial_path } = &self.target;
+        let Target { folder, path, partial_path, .. } = &self.target;
         let failed = |step, path: &Path, source| ArtifactError::Io { step, path: path.to_owned(), source };
         self.file.sync_all().map_err(|source| failed("sync", partial_path, source))?;
         match rename_to_free_name(partial_path, path) {
@@ -199,6 +216,20 @@ mod tests {
         assert_eq!(names(folder.path()), ["vm.img.zst"]);
         assert_eq!(fs::read(&path).unwrap(), b"whole");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    /// As on a FUSE filesystem that has neither.
+    #[test]
+    fn a_folder_in_which_no_file_can_get_a_free_name_is_found_before_anything_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let create =
+            |errno| Target::new(folder.path(), "vm.img.zst").unwrap().create_by(|_, _| Err(errno)).unwrap_err();
+        for errno in [Errno::EPERM, Errno::EOPNOTSUPP] {
+            let error = create(errno);
+            assert!(matches!(error, ArtifactError::NoRename { .. }), "{error}");
+        }
+        assert!(matches!(create(Errno::EIO), ArtifactError::Io { .. }));
+        assert_eq!(names(folder.path()), [""; 0]);
     }
 
     #[test]
