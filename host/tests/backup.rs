@@ -551,9 +551,30 @@ async fn the_order_is_lock_freeze_snapshots_thaw_unlock() {
     for wanted in order {
         assert!(rest.any(|entry| entry.contains(wanted)), "no {wanted} in its place: {taken:#?}");
     }
-    let steps = "output cow-volumes guest-sync mark arm lock freeze snapshot thaw still-locked unlock disarm unmark evidence copy remove \
-         publish";
+    let steps = "output cow-volumes guest-sync mark arm lock freeze snapshot thaw still-locked unlock disarm unmark evidence remove copy \
+         remove publish";
     assert_eq!(setting.steps().join(" "), steps);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_is_copied_loses_its_snapshot_while_another_still_waits() {
+    let removals = |setting: &Setting| {
+        let runs = setting.path("state/runs");
+        let log = std::fs::read_to_string(runs.join(&names(&runs)[0])).unwrap();
+        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let volumes = |line: Value| line["detail"]["volumes"].as_array().map_or(0, Vec::len);
+        lines.filter(|line| line["step"] == "remove").map(volumes).collect::<Vec<_>>()
+    };
+    let setting = Setting::new();
+    setting.back_up().await.unwrap();
+    assert_eq!(removals(&setting), [1, 1]);
+
+    // One that cannot go yet costs nothing but that: it goes with the last.
+    let setting = Setting::new();
+    (1..=2).for_each(|nth| setting.lvm.fail_program("lvremove", nth, LvmFault::Refuses));
+    let outcome = setting.back_up().await.unwrap();
+    assert_eq!((outcome.exit(), removals(&setting)), (Exit::Done, vec![2]));
+    setting.assert_nothing_is_held("held");
 }
 
 #[tokio::test(start_paused = true)]
@@ -775,7 +796,11 @@ async fn a_freeze_that_the_disks_do_not_show_is_said_at_once() {
     let setting = Setting { guest: setting.guest.clone().freezes_nothing(), ..setting };
     let agent = SharedAgent::new(Shown::new(&setting, 0));
     let notes = Arc::new(Notes::default());
-    let world = World { agent: Some(agent), ..setting.world() };
+    // Nobody in the window waits for a disk: an attach takes as long as a disk needs to answer, as real ones do.
+    let slowly = Arc::new(|| std::thread::sleep(Duration::from_millis(700)));
+    let programs = Interposing { inner: setting.lvm.clone(), on: "lvconvert", then: slowly };
+    let lvm = Lvm::with_device_dir(Arc::new(programs), setting.path("dev"));
+    let world = World { agent: Some(agent), lvm, ..setting.world() };
     let outcome = setting.back_up_told(|_| (), world, Listeners::default().with(notes.clone())).await.unwrap();
     assert_eq!((outcome.receipt.grade, outcome.exit()), (Grade::Crash, Exit::Weaker));
     let notes = notes.0.lock().unwrap();

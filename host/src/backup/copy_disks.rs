@@ -6,6 +6,7 @@ use image::copy::{self, Options, Progress};
 
 use super::disk::{Copied, Disk, Proven};
 use super::plan::CopyPlan;
+use super::snapshots::Snapshots;
 use super::told::told;
 use crate::blocking::blocking;
 use crate::cow::attached::Attached;
@@ -17,17 +18,19 @@ use crate::run::entry::{DiskCopied, Fact};
 use crate::step::Step;
 use crate::stop::Stop;
 
-/// Copies all disks, one after the other, each on all its threads.
+/// Copies all disks, one after the other, each on all its threads. What is copied loses its snapshot while others still wait: every
+/// write of the guest pays for it.
 ///
 /// # Errors
 /// That a COW was full where a snapshot was lost before its last byte was read; else the copy's own.
 pub async fn copy_all(
     disks: Vec<Disk<Proven>>,
     plan: CopyPlan,
+    snapshots: &mut Snapshots,
     run: &Run,
     stop: &Stop,
 ) -> Result<Vec<Disk<Copied>>, Failure> {
-    let copying = async { blocking(|| copy_watched(disks.into(), plan, run, stop)) };
+    let copying = async { blocking(|| copy_watched(disks.into(), plan, snapshots, run, stop)) };
     let fact = |disks: &Vec<Disk<Copied>>| Some(Fact::Copied { disks: disks.iter().map(describe).collect() });
     run.take(Step::Copy, Vec::new(), copying, fact).await
 }
@@ -35,6 +38,7 @@ pub async fn copy_all(
 fn copy_watched(
     mut waiting: VecDeque<Disk<Proven>>,
     plan: CopyPlan,
+    snapshots: &mut Snapshots,
     run: &Run,
     stop: &Stop,
 ) -> Result<Vec<Disk<Copied>>, Cause> {
@@ -75,6 +79,11 @@ fn copy_watched(
                 return Err(cause.on(&plan.origin.name));
             }
         };
+        // It cannot go while it is open.
+        drop(device);
+        if !waiting.is_empty() {
+            snapshots.remove_early(snapshot.volume.name(), run);
+        }
         done.push(Disk { plan, image, stage: Copied { report, copy, cow: curve } });
     }
     Ok(done)

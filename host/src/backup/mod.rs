@@ -112,7 +112,7 @@ async fn pass(
         unmark_deadline: plan.markers.as_ref().map_or(plan.window.thaw_deadline, |markers| markers.deadline),
     };
     let (publication, disks) = destination::claim(destination, plan.disks.clone(), run).await?;
-    let (snapshots, disks) = Snapshots::prepare(disks, &means, run, stop).await?;
+    let (mut snapshots, disks) = Snapshots::prepare(disks, &means, run, stop).await?;
 
     let made = async {
         sync_guest(plan.guest_sync, world, run, stop).await?;
@@ -133,7 +133,7 @@ async fn pass(
         let thaw = thaw_proof::proofs(&window.seen, &identity, told.as_ref());
         let database = database_state::look(survey, &window, told.as_ref(), &identity, &disks);
         let off = plan.is_off.then(|| off::look(plan, world, &disks));
-        let disks = copy_disks::copy_all(disks, plan.copy, run, stop).await?;
+        let disks = copy_disks::copy_all(disks, plan.copy, &mut snapshots, run, stop).await?;
         Ok((Proof { window, thaw, watchdog, identity, database, off }, disks))
     }
     .await;

@@ -68,7 +68,19 @@ impl Snapshots {
         }
     }
 
-    /// Removes every volume of the run, attached or not, by the names that it made.
+    /// Removes one that nobody needs any more. Where that fails it is tried again with all others, at the end.
+    pub(super) fn remove_early(&mut self, name: &LvName, run: &Run) {
+        let Some(at) = self.held.iter().position(|held| volume(held).as_ref() == Some(name)) else { return };
+        match blocking(|| self.means.lvm.remove(name)) {
+            Ok(()) => {
+                let fact = Fact::Removed { volumes: vec![name.clone()] };
+                run.done(Step::Remove, vec![self.held.remove(at)], Some(fact));
+            }
+            Err(error) => tracing::warn!(%error, "a snapshot that is copied stays until all are"),
+        }
+    }
+
+    /// Removes every volume of the run that is still there, attached or not, by the names that it made.
     ///
     /// # Errors
     /// What could not be removed, and who holds it.
