@@ -14,5 +14,6 @@ mod overflow;
 mod plan_and_check;
 mod refusals;
 mod signals;
+mod state_folder;
 mod thaw;
 mod the_lab;

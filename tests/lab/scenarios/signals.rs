@@ -11,11 +11,6 @@ fn sigint_during_the_copy_removes_snapshot_and_partial_files() {
 }
 
 #[test]
-fn sigterm_during_the_copy_removes_snapshot_and_partial_files() {
-    interrupt_the_copy("TERM", &[]);
-}
-
-#[test]
 fn sighup_during_the_copy_removes_snapshot_and_partial_files() {
     interrupt_the_copy("HUP", &[]);
 }
@@ -33,18 +28,8 @@ fn interrupt_the_copy(signal: &str, arguments: &[&str]) {
 }
 
 #[test]
-fn sigint_while_waiting_for_the_lock_gives_the_wait_up() {
-    interrupt_the_wait("INT");
-}
-
-#[test]
 fn sigterm_while_waiting_for_the_lock_gives_the_wait_up() {
     interrupt_the_wait("TERM");
-}
-
-#[test]
-fn sighup_while_waiting_for_the_lock_gives_the_wait_up() {
-    interrupt_the_wait("HUP");
 }
 
 fn interrupt_the_wait(signal: &str) {

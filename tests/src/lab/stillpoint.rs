@@ -110,7 +110,7 @@ impl Run {
 
     /// Runs it to its end.
     pub fn end(&mut self) -> Ended {
-        ended(self.start())
+        Ended::of(self.start())
     }
 
     /// Starts it.
@@ -140,7 +140,7 @@ impl Run {
         until(&format!("the run begins to {step}"), || steps().contains(&begun));
         until("the moment for the signal", ready);
         crate::machine::program::run("kill", &["-s", signal, &child.id().to_string()]);
-        ended(child)
+        Ended::of(child)
     }
 
     /// The lines of the run log, in order: step and mark. Empty before there is one.
@@ -177,13 +177,14 @@ pub fn files_of(folder: &Path) -> Vec<String> {
     names
 }
 
-fn ended(child: Child) -> Ended {
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ended { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
-}
-
 impl Ended {
+    /// Waits for its end.
+    pub fn of(child: Child) -> Self {
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+
     /// Asserts the exit code.
     #[track_caller]
     pub fn with_code(self, code: i32) -> Self {

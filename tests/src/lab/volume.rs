@@ -38,6 +38,11 @@ pub fn dm_status(name: &str) -> String {
     run("dmsetup", &["status", &format!("{VG}-{}", name.replace('-', "--"))])
 }
 
+/// How many snapshots are attached. Waits for no lock of LVM's.
+pub fn attached_snapshots() -> usize {
+    run("dmsetup", &["ls", "--target", "snapshot"]).lines().filter(|line| line.starts_with(VG)).count()
+}
+
 /// A volume of a scenario's own in the lab's group. It is removed with the value.
 #[derive(Debug)]
 pub struct OwnVolume(String);
