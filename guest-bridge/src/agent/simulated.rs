@@ -42,14 +42,24 @@ pub enum Fault {
     Lost,
     /// It is done, and the connection breaks before the reply.
     DoneButLost,
+    /// It is done, and what is answered is no answer.
+    DoneButGarbage,
     /// The guest is gone: this command and all that follow cannot connect.
     Gone,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Refused, Self::Hang, Self::DoneButSilent, Self::DoneLater, Self::Lost, Self::DoneButLost, Self::Gone];
+    pub const ALL: [Self; 8] = [
+        Self::Refused,
+        Self::Hang,
+        Self::DoneButSilent,
+        Self::DoneLater,
+        Self::Lost,
+        Self::DoneButLost,
+        Self::DoneButGarbage,
+        Self::Gone,
+    ];
 }
 
 type Programs = Box<dyn FnMut(&Program) -> Finished + Send>;
@@ -217,6 +227,10 @@ impl SimulatedGuest {
                 return Err(AgentError::Connect { endpoint: Endpoint::Unix("/simulated".into()), source });
             }
             Some(Fault::DoneButSilent | Fault::DoneButLost) => drop(self.guest().execute(command, &arguments)),
+            Some(Fault::DoneButGarbage) => {
+                drop(self.guest().execute(command, &arguments));
+                return Err(AgentError::Protocol { command: name(), detail: "HTTP/1.1 400".to_owned() });
+            }
             Some(Fault::DoneLater) => self.guest().later = Some((name(), arguments)),
             Some(Fault::Hang | Fault::Lost) => {}
         }

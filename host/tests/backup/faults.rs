@@ -80,7 +80,7 @@ async fn any_fault_of_lvm_at_any_of_its_calls_leaves_nothing_behind() {
         healthy.lvm.calls()
     };
     for nth in 1..=calls {
-        for fault in [LvmFault::Refuses, LvmFault::LosesReply, LvmFault::LeavesSuspended, LvmFault::IsBusy] {
+        for fault in LvmFault::ALL_BUT_DEATH {
             let case = format!("lvm call {nth}: {fault:?}");
             let setting = Setting::new();
             setting.lvm.fail_call(nth, fault);

@@ -29,6 +29,8 @@ pub struct Setting {
     pub guest: SimulatedGuest,
     pub database: SimulatedMariaDb,
     pub stop: Stop,
+    /// What stands in the configuration.
+    pub config: &'static str,
 }
 
 /// What the simulated server says of its binlog is true of this one.
@@ -96,6 +98,7 @@ impl Setting {
             guest,
             database: SimulatedMariaDb::new(log.clone()),
             stop: Stop::default(),
+            config: "",
             folder,
             log,
         }
@@ -146,7 +149,7 @@ impl Setting {
             ..Asked::default()
         };
         otherwise(&mut asked);
-        let job = Job::new(asked, &Config::default()).unwrap();
+        let job = Job::new(asked, &toml::from_str::<Config>(self.config).unwrap()).unwrap();
         let destination = Destination::Folder { folder: self.path("to"), name: "b".into() };
         backup::run(&job, &destination, &world, listeners, &self.stop).await
     }

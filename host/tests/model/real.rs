@@ -257,7 +257,7 @@ async fn a_backup_with_a_fault_of_its_agent_writes_what_the_model_does() {
 #[tokio::test(start_paused = true)]
 async fn a_backup_with_a_fault_of_lvm_writes_what_the_model_does() {
     for program in ["lvcreate", "lvconvert", "lvremove"] {
-        for fault in [LvmFault::Refuses, LvmFault::LosesReply, LvmFault::LeavesSuspended, LvmFault::IsBusy] {
+        for fault in LvmFault::ALL_BUT_DEATH {
             let setting = Setting::new();
             setting.lvm.fail_program(program, 1, fault);
             assert_can_be_written(&setting.log().await, 1, &format!("{program}: {fault:?}"));

@@ -35,6 +35,14 @@ pub enum Fault {
     DiesHalfWay,
     /// It says that the volume is in use.
     IsBusy,
+    /// It does its work, succeeds, and prints what is no answer.
+    Babbles,
+}
+
+impl Fault {
+    /// Each but [`Fault::DiesHalfWay`], of which a volume is left that only a refresh makes whole.
+    pub const ALL_BUT_DEATH: [Self; 5] =
+        [Self::Refuses, Self::LosesReply, Self::LeavesSuspended, Self::IsBusy, Self::Babbles];
 }
 
 impl SimulatedLvm {
@@ -161,6 +169,7 @@ impl Simulation {
         }
         match fault {
             None => Ok(output),
+            Some(Fault::Babbles) => Ok(Output { stdout: b"Segmentation fault\n{\"report\": [".to_vec(), ..output }),
             Some(_) => {
                 let (deadline, said) = (invocation.deadline(), output.last_words());
                 Err(ProgramError::TimedOut { command, deadline, gone: true, said })
