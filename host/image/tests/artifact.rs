@@ -1,7 +1,7 @@
 //! Artifacts that somebody damaged, cut off or made up: refused or failed with a reason, never believed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{fs, io, path::Path, sync::atomic::AtomicBool};
+use std::{fs, io, io::Write as _, path::Path, sync::atomic::AtomicBool};
 
 use fsprobe::{Extent, ReadAt};
 use image::{
@@ -9,6 +9,7 @@ use image::{
     copy::{self, Options, Progress},
 };
 use proptest::prelude::*;
+use stillpoint_tests::machine::program::run;
 
 const FRAME_BYTES: u32 = 64 << 10;
 
@@ -48,6 +49,19 @@ fn read_failure(file: &[u8]) -> String {
     let error = reader.read_exact_at(&mut [0], 0).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     error.to_string()
+}
+
+/// Its host's memory is for guests.
+#[test]
+fn a_finished_artifact_leaves_nothing_in_the_page_cache() {
+    let folder = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let mut partial = artifact::Target::new(folder.path(), "vm.img.zst").unwrap().create().unwrap();
+    for _ in 0..40 {
+        partial.write_all(&[7; 1 << 20]).unwrap();
+    }
+    let path = partial.finish().unwrap();
+    let resident = run("fincore", &["--bytes", "--noheadings", "--output", "RES", path.to_str().unwrap()]);
+    assert_eq!(resident.trim(), "0");
 }
 
 #[test]

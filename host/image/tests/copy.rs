@@ -6,7 +6,10 @@ use std::{
     io::{self, Read, Write},
     ops::Range,
     process::{Command, Stdio},
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
     thread,
     time::Duration,
 };
@@ -284,6 +287,28 @@ fn a_panic_while_reading_ends_the_copy_instead_of_hanging_it() {
         }
     }
     copy_into(&Panics, &whole(&Panics), &mut io::sink()).unwrap();
+}
+
+#[test]
+fn a_copy_gives_way_to_the_guests_of_its_host_and_its_caller_does_not() {
+    struct Asks(Mutex<Vec<i32>>);
+    impl ReadAt for Asks {
+        fn size_bytes(&self) -> u64 {
+            1 << 20
+        }
+
+        fn read_exact_at(&self, buf: &mut [u8], _: u64) -> io::Result<()> {
+            buf.fill(1);
+            self.0.lock().unwrap().push(rustix::process::getpriority_process(None)?);
+            Ok(())
+        }
+    }
+    let own = rustix::process::getpriority_process(None).unwrap();
+    let source = Asks(Mutex::new(Vec::new()));
+    copy_into(&source, &whole(&source), &mut io::sink()).unwrap();
+    let niceness = source.0.into_inner().unwrap();
+    assert!(!niceness.is_empty() && niceness.iter().all(|nice| *nice == (own + 10).min(19)), "{own} {niceness:?}");
+    assert_eq!(rustix::process::getpriority_process(None).unwrap(), own);
 }
 
 #[test]

@@ -10,6 +10,7 @@
 
 mod error;
 mod frames;
+mod give_way;
 mod pool;
 mod progress;
 mod raw_hash;

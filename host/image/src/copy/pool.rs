@@ -14,6 +14,7 @@ use std::{
 
 use super::{
     CopyError,
+    give_way::give_way,
     worker::{Delivery, Done, Worker},
 };
 
@@ -44,7 +45,10 @@ impl<I: Iterator<Item = u32>> Pool<I> {
         let queue = Arc::new(Mutex::new(queue));
         for worker in workers {
             let (queue, deliver) = (Arc::clone(&queue), deliver.clone());
-            scope.spawn(move || worker.serve(&queue, &deliver));
+            scope.spawn(move || {
+                give_way();
+                worker.serve(&queue, &deliver);
+            });
         }
         Self { to_read, jobs, delivered, early: BTreeMap::new(), in_flight: 0, window }
     }

@@ -13,7 +13,7 @@ use blake3::{
     hazmat::{ChainingValue, HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root},
 };
 
-use super::{frames::Frames, zeros::Zeros};
+use super::{frames::Frames, give_way::give_way, zeros::Zeros};
 
 /// What frame `index`, holding `raw`, contributes.
 pub(super) fn of_frame(frames: &Frames<'_>, index: u32, raw: &[u8]) -> ChainingValue {
@@ -36,6 +36,7 @@ pub(super) fn fill_in_zeros(
     thread::scope(|scope| {
         for share in missing.chunks_mut(share) {
             scope.spawn(move || {
+                give_way();
                 for (index, hash) in share {
                     if stop.load(Relaxed) {
                         return;
