@@ -135,6 +135,19 @@ pub enum DatabaseError {
         /// Why that could not be found out.
         diagnosis_failed: Option<Box<DatabaseError>>,
     },
+    /// The lock was not asked for: it would have waited, and every writer behind it.
+    #[error(
+        "`{method}` was not asked for, because for {} ms something ran that it would have waited for, and every writer behind it{}",
+        deadline.as_millis(), suspects(holders, None)
+    )]
+    InTheWay {
+        /// The lock.
+        method: LockMethod,
+        /// How long the way was waited to be clear.
+        deadline: Duration,
+        /// What ran at the end, the most likely first.
+        holders: Vec<Holder>,
+    },
 }
 
 fn held_by(statement: &Statement, holders: &[Holder], diagnosis_failed: Option<&DatabaseError>) -> String {
@@ -163,6 +176,7 @@ impl DatabaseError {
             Self::AccessDenied { address, message, .. } => hint::denied(address, message.as_str()),
             Self::MayNot { grant, .. } => return Some(Cow::Owned(format!("on the server: {grant}"))),
             Self::LockNotGranted { statement, holders, .. } => hint::not_granted(statement.as_str(), holders),
+            Self::InTheWay { method, holders, .. } => hint::not_granted(&method.to_string(), holders),
             Self::TimedOut { .. } | Self::Lost { .. } | Self::Closed { .. } => {
                 "the server freed this session's locks when the session ended; see its error log"
             }

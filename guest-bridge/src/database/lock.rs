@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use super::{
     Database, DatabaseError, OpenSession, Statement, Timed, bounds,
     engine_logs::{Changed, EngineLogs, Flush},
-    holder,
+    holder::{self, Holder},
     lock_method::LockMethod,
     milliseconds,
-    server::{self, Coordinates, GaleraState, LsnBounds, Replicates, Server},
+    server::{self, Coordinates, Flavour, GaleraState, LsnBounds, Replicates, Server},
 };
 
 /// How long to wait and how long to hold. Written as whole milliseconds.
@@ -122,6 +122,9 @@ impl TablesLock {
                 Err(not_put_back) => not_put_back,
             },
             Err(NotHeld::Failed(error)) => error,
+            Err(NotHeld::InTheWay(holders)) => {
+                DatabaseError::InTheWay { method, deadline: terms.lock_deadline, holders }
+            }
             Err(NotHeld::NotInTime { connection_id, statement }) => {
                 let found = holder::find(open, Some(connection_id), statement, terms.statement_deadline).await;
                 let (holders, failed) = match found {
@@ -234,6 +237,8 @@ enum NotHeld {
         connection_id: u64,
         statement: &'static str,
     },
+    /// It was not asked for.
+    InTheWay(Vec<Holder>),
     Failed(DatabaseError),
 }
 
@@ -248,9 +253,47 @@ const SETTING: &str = "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit";
 const ASKED: &str = "SET @stillpoint_asked = NOW(6)";
 const GRANTED: &str = "SELECT TIMESTAMPDIFF(MICROSECOND, @stillpoint_asked, NOW(6))";
 
+/// What `FLUSH TABLES WITH READ LOCK` may wait for: statements that end within moments. Longer ones were looked for before it.
+const FLUSH_WAITS: Duration = Duration::from_secs(3);
+/// Between two looks whether somebody is in its way.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Takes the lock where it is not in vain. On MySQL, and what comes of it, `FLUSH TABLES WITH READ LOCK` waits for every statement that runs,
+/// with all writers behind it; and giving it up does not undo its flush, so that they wait until the last of those statements has ended.
+/// So nobody may be in its way when it is asked for, and it is given up soon.
+async fn hold(
+    session: &mut dyn Database,
+    open: &OpenSession,
+    server: &Server,
+    method: LockMethod,
+    terms: &LockTerms,
+    changed: &mut Changed,
+) -> Result<Held, NotHeld> {
+    if method != LockMethod::FlushTablesWithReadLock || server.flavour == Flavour::MariaDb {
+        return hold_at_once(session, open, server, method, terms, changed).await;
+    }
+    let end = Instant::now() + terms.lock_deadline;
+    let mut not_granted = None;
+    loop {
+        let looked = holder::in_the_way(session, terms.statement_deadline).await;
+        let in_the_way = looked.map_err(|error| not_granted.take().unwrap_or(NotHeld::Failed(error)))?;
+        let left = end.saturating_duration_since(Instant::now());
+        if in_the_way.is_empty() {
+            let terms = LockTerms { lock_deadline: left.clamp(PAUSE, FLUSH_WAITS), ..*terms };
+            match hold_at_once(session, open, server, method, &terms, changed).await {
+                Err(waited @ NotHeld::NotInTime { .. }) if left > FLUSH_WAITS + PAUSE => not_granted = Some(waited),
+                held => return held,
+            }
+        } else if left < PAUSE {
+            return Err(NotHeld::InTheWay(in_the_way));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
 /// Takes the lock in two round trips, of which nobody waits for the first: what the session may take, then the lock and all that is
 /// asked under it.
-async fn hold(
+async fn hold_at_once(
     session: &mut dyn Database,
     open: &OpenSession,
     server: &Server,

@@ -86,7 +86,8 @@ impl LockMethod {
             Flavour::MySql => LockChoice {
                 method: Self::FlushTablesWithReadLock,
                 reason: format!(
-                    "MySQL {version} has no gentler write barrier: LOCK INSTANCE FOR BACKUP lets writes pass"
+                    "MySQL {version} has no gentler write barrier: LOCK INSTANCE FOR BACKUP lets writes pass. It is asked for only \
+                     when nothing runs that it would wait for, with every writer behind it"
                 ),
             },
         }

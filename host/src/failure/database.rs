@@ -28,6 +28,7 @@ fn kind(error: &DatabaseError) -> Kind {
         DatabaseError::UnexpectedReply { .. } => Kind::DatabaseAnswer,
         DatabaseError::Unsupported { .. } => Kind::DatabaseWay,
         DatabaseError::Agent { source, .. } => agent::kind(source),
+        DatabaseError::InTheWay { .. } => Kind::LockNotGranted,
         DatabaseError::LockNotGranted { diagnosis_failed, .. } => match diagnosis_failed.as_deref().map(kind) {
             Some(Kind::GuestFrozen) => Kind::GuestFrozen,
             _ => Kind::LockNotGranted,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Holder;
 use crate::database::{
-    Database, DatabaseError, OpenSession, Rows, Statement,
+    Database, DatabaseError, OpenSession, Rows, Statement, Timed,
     lock_method::{LockMethod, WAITS_FOR_BACKUPS},
 };
 
@@ -39,6 +39,19 @@ pub async fn before_a_lock(
     suspects(session, None, statement.copied().unwrap_or_default(), deadline).await
 }
 
+/// Looks, in a session that holds nothing, for who would keep `FLUSH TABLES WITH READ LOCK` waiting: statements that have run for a second
+/// or more (the short ones end by themselves), and `LOCK TABLES`. The most likely first, [`MAX_HOLDERS`] at most.
+///
+/// # Errors
+/// Those of the session.
+pub(in crate::database) async fn in_the_way(
+    session: &mut dyn Database,
+    deadline: Duration,
+) -> Result<Vec<Holder>, DatabaseError> {
+    let seen = Seen::look(session, "", deadline).await?;
+    Ok(named(seen.suspects(None).filter(Suspect::keeps_tables)))
+}
+
 /// The most sessions that are named.
 pub const MAX_HOLDERS: usize = 3;
 
@@ -71,18 +84,39 @@ async fn suspects(
     statement: &str,
     deadline: Duration,
 ) -> Result<Vec<Holder>, DatabaseError> {
-    let sessions = session.query(SESSIONS, deadline).await?;
-    // Each of the rest is there on some servers only, or only for some users.
-    let transactions = where_there_is(session.query(TRANSACTIONS, deadline).await)?;
-    let mut locks = where_there_is(session.query(METADATA_LOCKS_MARIADB, deadline).await)?;
-    if locks.rows.is_empty() {
-        locks = where_there_is(session.query(METADATA_LOCKS, deadline).await)?;
+    let seen = Seen::look(session, statement, deadline).await?;
+    Ok(named(seen.suspects(waiting)))
+}
+
+/// What a server says of its sessions.
+struct Seen {
+    sessions: Rows,
+    transactions: Rows,
+    locks: Rows,
+    may_lock: Rows,
+}
+
+/// A session, how much it is suspected (0 the most), and the metadata lock that it was seen to hold.
+struct Suspect {
+    weight: u8,
+    holder: Holder,
+    lock_mode: Option<String>,
+}
+
+impl Suspect {
+    fn keeps_tables(&self) -> bool {
+        let runs = !self.holder.is_idle && self.holder.seconds >= 1;
+        // What `LOCK TABLES … WRITE` and DDL take of a table.
+        runs || self.lock_mode.as_deref().is_some_and(|mode| mode.ends_with("NO_READ_WRITE") || mode == "EXCLUSIVE")
     }
-    let may_lock = match statement {
-        WAITS_FOR_BACKUPS => where_there_is(session.query(MAY_LOCK, deadline).await)?,
-        _ => Rows::default(),
-    };
-    Ok(rank(&sessions, &transactions, &locks, &may_lock, waiting))
+}
+
+fn named(suspects: impl Iterator<Item = Suspect>) -> Vec<Holder> {
+    let mut suspects: Vec<Suspect> = suspects.collect();
+    // A running statement that also holds a lock is likelier than an idle one that does.
+    suspects.sort_by_key(|Suspect { weight, holder, .. }| (*weight, std::cmp::Reverse(holder.seconds)));
+    suspects.truncate(MAX_HOLDERS);
+    suspects.into_iter().map(|suspect| suspect.holder).collect()
 }
 
 fn where_there_is(reply: Result<Rows, DatabaseError>) -> Result<Rows, DatabaseError> {
@@ -92,57 +126,79 @@ fn where_there_is(reply: Result<Rows, DatabaseError>) -> Result<Rows, DatabaseEr
     }
 }
 
-/// Who is suspected, and how much.
-fn rank(sessions: &Rows, transactions: &Rows, locks: &Rows, may_lock: &Rows, waiting: Option<u64>) -> Vec<Holder> {
-    let may_hold_a_backups_lock = |user: &str| {
+impl Seen {
+    async fn look(session: &mut dyn Database, statement: &str, deadline: Duration) -> Result<Self, DatabaseError> {
+        // Through the agent each round trip is a program.
+        let mut batch = vec![SESSIONS, TRANSACTIONS, METADATA_LOCKS_MARIADB, METADATA_LOCKS];
+        if statement == WAITS_FOR_BACKUPS {
+            batch.push(MAY_LOCK);
+        }
+        let batch: Vec<Timed> = batch.into_iter().map(|text| Timed::new(text, deadline)).collect();
+        let mut answers = session.batch(&batch).await;
+        let sessions = answers.next()?;
+        // Each of the rest is there on some servers only, or only for some users.
+        let transactions = where_there_is(answers.next())?;
+        let (mariadbs, others) = (where_there_is(answers.next())?, where_there_is(answers.next())?);
+        let locks = if mariadbs.rows.is_empty() { others } else { mariadbs };
+        let may_lock = if statement == WAITS_FOR_BACKUPS { where_there_is(answers.next())? } else { Rows::default() };
+        Ok(Self { sessions, transactions, locks, may_lock })
+    }
+
+    /// Who is suspected, in no order.
+    fn suspects(&self, waiting: Option<u64>) -> impl Iterator<Item = Suspect> {
+        (0..self.sessions.rows.len()).filter_map(move |row| self.suspect(row, waiting))
+    }
+
+    fn suspect(&self, row: usize, waiting: Option<u64>) -> Option<Suspect> {
+        let Self { sessions, transactions, locks, .. } = self;
+        let thread_id = sessions.get(row, "thread_id")?;
+        let number = thread_id.parse().ok().filter(|number| Some(*number) != waiting)?;
+        let state = sessions.get(row, "state").unwrap_or_default();
+        // Those that wait for a metadata lock are victims, not culprits.
+        if state.starts_with("Waiting for") && state.ends_with("lock") {
+            return None;
+        }
+        let runs = !matches!(sessions.get(row, "command"), Some("Sleep") | None);
+        let mut seconds = sessions.get(row, "seconds").and_then(|text| text.parse().ok()).unwrap_or(0);
+        let mut lock_mode = None;
+        let (weight, reason) = if let Some(lock) = row_of(locks, thread_id) {
+            let part = |name| locks.get(lock, name).unwrap_or_default();
+            lock_mode = Some(part("lock_mode").to_owned());
+            (0, format!("holds {} on {} {}", part("lock_mode"), part("object"), part("name")))
+        } else if let Some(transaction) = row_of(transactions, thread_id) {
+            seconds = transactions
+                .get(transaction, "seconds")
+                .and_then(|text| text.parse().ok())
+                .map_or(seconds, |open: u64| open.max(seconds));
+            (1, "has an open transaction".to_owned())
+        } else if runs {
+            (2, "runs a statement".to_owned())
+        } else if self.may_hold_a_backups_lock(sessions.get(row, "user")?) {
+            (3, "is idle, and may hold a backup's lock".to_owned())
+        } else {
+            return None;
+        };
+        let (user, host) = (sessions.get(row, "user").unwrap_or("?"), sessions.get(row, "host").unwrap_or("?"));
+        let holder = Holder {
+            thread_id: number,
+            user: Statement::new(&format!("{user}@{host}")).to_string(),
+            seconds,
+            statement: Statement::new(sessions.get(row, "statement").unwrap_or("(idle, no statement running)")),
+            is_idle: sessions.get(row, "statement").is_none(),
+            reason: Statement::new(reason.trim_end()).to_string(),
+        };
+        Some(Suspect { weight, holder, lock_mode })
+    }
+
+    fn may_hold_a_backups_lock(&self, user: &str) -> bool {
         let account = format!("'{user}'@");
-        (0..may_lock.rows.len()).any(|row| may_lock.get(row, "grantee").is_some_and(|it| it.starts_with(&account)))
-    };
-    let row_of =
-        |rows: &Rows, thread_id: &str| (0..rows.rows.len()).find(|row| rows.get(*row, "thread_id") == Some(thread_id));
-    let mut suspects: Vec<(u8, Holder)> = (0..sessions.rows.len())
-        .filter_map(|row| {
-            let thread_id = sessions.get(row, "thread_id")?;
-            let number = thread_id.parse().ok().filter(|number| Some(*number) != waiting)?;
-            let state = sessions.get(row, "state").unwrap_or_default();
-            // Those that wait for a metadata lock are victims, not culprits.
-            if state.starts_with("Waiting for") && state.ends_with("lock") {
-                return None;
-            }
-            let runs = !matches!(sessions.get(row, "command"), Some("Sleep") | None);
-            let mut seconds = sessions.get(row, "seconds").and_then(|text| text.parse().ok()).unwrap_or(0);
-            let (weight, reason) = if let Some(lock) = row_of(locks, thread_id) {
-                let part = |name| locks.get(lock, name).unwrap_or_default();
-                (0, format!("holds {} on {} {}", part("lock_mode"), part("object"), part("name")))
-            } else if let Some(transaction) = row_of(transactions, thread_id) {
-                seconds = transactions
-                    .get(transaction, "seconds")
-                    .and_then(|text| text.parse().ok())
-                    .map_or(seconds, |open: u64| open.max(seconds));
-                (1, "has an open transaction".to_owned())
-            } else if runs {
-                (2, "runs a statement".to_owned())
-            } else if may_hold_a_backups_lock(sessions.get(row, "user")?) {
-                (3, "is idle, and may hold a backup's lock".to_owned())
-            } else {
-                return None;
-            };
-            let (user, host) = (sessions.get(row, "user").unwrap_or("?"), sessions.get(row, "host").unwrap_or("?"));
-            let holder = Holder {
-                thread_id: number,
-                user: Statement::new(&format!("{user}@{host}")).to_string(),
-                seconds,
-                statement: Statement::new(sessions.get(row, "statement").unwrap_or("(idle, no statement running)")),
-                is_idle: sessions.get(row, "statement").is_none(),
-                reason: Statement::new(reason.trim_end()).to_string(),
-            };
-            Some((weight, holder))
-        })
-        .collect();
-    // A running statement that also holds a lock is likelier than an idle one that does.
-    suspects.sort_by_key(|(weight, holder)| (*weight, std::cmp::Reverse(holder.seconds)));
-    suspects.truncate(MAX_HOLDERS);
-    suspects.into_iter().map(|(_, holder)| holder).collect()
+        let grantee = |row| self.may_lock.get(row, "grantee");
+        (0..self.may_lock.rows.len()).any(|row| grantee(row).is_some_and(|it| it.starts_with(&account)))
+    }
+}
+
+fn row_of(rows: &Rows, thread_id: &str) -> Option<usize> {
+    (0..rows.rows.len()).find(|row| rows.get(*row, "thread_id") == Some(thread_id))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod find;
 use std::fmt;
 
 use super::Statement;
+pub(in crate::database) use find::in_the_way;
 pub use find::{MAX_HOLDERS, before_a_lock, find};
 
 /// A session that may be what a lock waited for.

@@ -1,8 +1,14 @@
 //! The lock on a MySQL, which has no `BACKUP STAGE`.
 
-use guest_bridge::database::{lock::TablesLock, lock_method::LockMethod};
+use std::time::Duration;
 
-use crate::locking::{SOON, TERMS, assert_that_its_commit_waits, described, unlock};
+use guest_bridge::database::{
+    DatabaseError,
+    lock::{LockTerms, TablesLock},
+    lock_method::LockMethod,
+};
+
+use crate::locking::{SOON, TERMS, assert_that_its_commit_waits, described, unlock, wait_until_runs};
 use crate::server::PrivateServer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -30,4 +36,71 @@ async fn a_server_that_takes_no_more_than_reads_is_locked_too() {
     let ended = unlock(lock).await;
     ended.held.unwrap();
     ended.unlocked.unwrap();
+}
+
+/// How often a server was asked for the lock since its general log began.
+fn asked_for(server: &PrivateServer) -> String {
+    server.sql("SELECT COUNT(*) FROM mysql.general_log WHERE argument LIKE 'FLUSH TABLES WITH%'")
+}
+
+fn log_statements(server: &PrivateServer) {
+    server.sql("SET GLOBAL log_output = 'TABLE', GLOBAL general_log = ON");
+}
+
+/// A second is how long a statement has to have run to be in the way.
+fn wait_until_it_is_long(server: &PrivateServer, text: &str) {
+    wait_until_runs(server, text);
+    std::thread::sleep(Duration::from_millis(2100));
+}
+
+/// To give the lock up would not undo its flush: whoever writes to the table would wait until the statement has ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a MySQL"]
+async fn behind_a_long_statement_the_lock_is_not_asked_for_and_the_statement_is_named() {
+    let server = PrivateServer::start();
+    let open = server.open();
+    server.sql("INSERT INTO shop.orders VALUES (1)");
+    let found = described(&open).await;
+    let _visitor = server.visitor("SELECT SLEEP(60) FROM shop.orders;");
+    wait_until_it_is_long(&server, "SLEEP(60)");
+    log_statements(&server);
+    let error = TablesLock::take(&open, &found, &TERMS).await.err().unwrap();
+    assert!(matches!(error, DatabaseError::InTheWay { .. }), "{error:?}");
+    assert!(error.to_string().contains("SELECT SLEEP(60) FROM shop.orders"), "{error}");
+    assert_eq!(asked_for(&server), "0");
+    server.sql("INSERT INTO shop.orders VALUES (2)");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a MySQL"]
+async fn a_table_that_somebody_has_locked_is_in_the_way_too() {
+    let server = PrivateServer::start();
+    let open = server.open();
+    let found = described(&open).await;
+    let _visitor = server.visitor("LOCK TABLES shop.orders WRITE; DO SLEEP(60);");
+    wait_until_it_is_long(&server, "SLEEP(60)");
+    log_statements(&server);
+    let error = TablesLock::take(&open, &found, &TERMS).await.err().unwrap();
+    assert!(matches!(error, DatabaseError::InTheWay { .. }), "{error:?}");
+    assert_eq!(asked_for(&server), "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a MySQL"]
+async fn the_lock_is_taken_once_the_long_statement_has_ended() {
+    let server = PrivateServer::start();
+    let open = server.open();
+    server.sql("INSERT INTO shop.orders VALUES (1)");
+    let found = described(&open).await;
+    let _visitor = server.visitor("SELECT SLEEP(6) FROM shop.orders;");
+    wait_until_it_is_long(&server, "SLEEP(6)");
+    log_statements(&server);
+    let patient = LockTerms { lock_deadline: Duration::from_secs(60), ..TERMS };
+    let lock = TablesLock::take(&open, &found, &patient).await.unwrap();
+    assert_eq!(
+        server.sql("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT SLEEP(6)%'"),
+        "0"
+    );
+    unlock(lock).await.held.unwrap();
+    assert_eq!(asked_for(&server), "1");
 }
