@@ -28,7 +28,7 @@ pub struct Policy {
     pub cow_size: Setting<CowSize>,
     /// zstd level. 1: the copy's length is what the COW has to survive, and level 1 halves it.
     pub level: Setting<i32>,
-    /// How many threads copy. As many as this host has cores: the sooner the copy is done, the less the COW has to take.
+    /// How many threads copy. Half of this host's cores, eight at most: guests need the others, and the sooner the copy is done, the less the COW has to take.
     pub threads: Setting<usize>,
     /// One answer of the agent to the survey. 10 s: it answers in milliseconds, and nobody waits for it yet.
     pub survey_agent: Setting<Duration>,
