@@ -30,7 +30,7 @@ pub struct LocalAgent {
 }
 
 impl LocalAgent {
-    /// Sees what is mounted in `folder`, and `/` read-only.
+    /// Sees what is mounted in `folder`, and what that lies on, read-only.
     pub fn new(shell: &'static str, folder: &Path) -> Self {
         let private = tempfile::tempdir().unwrap();
         let (programs, by_uuid) = (private.path().join("bin"), private.path().join("by-uuid"));
@@ -43,13 +43,23 @@ impl LocalAgent {
     }
 
     fn table(&self) -> PathBuf {
-        let folder = self.folder.to_str().unwrap();
-        let own = |line: &&str| line.split(' ').nth(4).is_some_and(|point| point == "/" || point.starts_with(folder));
-        let read_only =
-            |line: &str| if line.contains(" / / rw") { line.replace(" / / rw", " / / ro") } else { line.to_owned() };
+        let point_of = |line: &str| PathBuf::from(line.split(' ').nth(4).unwrap());
         let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let table: String = table.lines().filter(own).map(|line| format!("{}\n", read_only(line))).collect();
-        assert!(!table.contains(" / / rw"), "this machine's own filesystem is never written to");
+        // What the folder lies on. The last one lies on top.
+        let below = table.lines().map(point_of).filter(|point| self.folder.starts_with(point) && *point != self.folder);
+        let below = below.max_by_key(|point| point.as_os_str().len()).unwrap_or_default();
+        let own = |line: &&str| point_of(line) == below || point_of(line).starts_with(&self.folder);
+        let seen = |line: &str| {
+            let mut fields: Vec<&str> = line.split(' ').collect();
+            let options = fields[5].replacen("rw", "ro", 1);
+            if point_of(line) == below {
+                fields[5] = &options;
+            }
+            // This machine's own filesystem is never written to.
+            assert!(point_of(line) != below || fields[5].starts_with("ro"), "{line}");
+            fields.join(" ") + "\n"
+        };
+        let table: String = table.lines().filter(own).map(seen).collect();
         let path = self.private.path().join("mountinfo");
         fs::write(&path, table).unwrap();
         path
