@@ -96,16 +96,19 @@ struct Seen {
     may_lock: Rows,
 }
 
-/// A session, how much it is suspected (0 the most), and the metadata lock that it was seen to hold.
+/// A session, how much it is suspected (0 the most), for how long it has been at what it does, and the metadata lock that it was seen to
+/// hold.
 struct Suspect {
     weight: u8,
     holder: Holder,
+    at_it_seconds: u64,
     lock_mode: Option<String>,
 }
 
 impl Suspect {
     fn keeps_tables(&self) -> bool {
-        let runs = !self.holder.is_idle && self.holder.seconds >= 1;
+        // Whatever its transaction is.
+        let runs = !self.holder.is_idle && self.at_it_seconds >= 1;
         // What `LOCK TABLES … WRITE` and DDL take of a table.
         runs || self.lock_mode.as_deref().is_some_and(|mode| mode.ends_with("NO_READ_WRITE") || mode == "EXCLUSIVE")
     }
@@ -159,7 +162,8 @@ impl Seen {
             return None;
         }
         let runs = !matches!(sessions.get(row, "command"), Some("Sleep") | None);
-        let mut seconds = sessions.get(row, "seconds").and_then(|text| text.parse().ok()).unwrap_or(0);
+        let at_it_seconds = sessions.get(row, "seconds").and_then(|text| text.parse().ok()).unwrap_or(0);
+        let mut seconds = at_it_seconds;
         let mut lock_mode = None;
         let (weight, reason) = if let Some(lock) = row_of(locks, thread_id) {
             let part = |name| locks.get(lock, name).unwrap_or_default();
@@ -187,7 +191,7 @@ impl Seen {
             is_idle: sessions.get(row, "statement").is_none(),
             reason: Statement::new(reason.trim_end()).to_string(),
         };
-        Some(Suspect { weight, holder, lock_mode })
+        Some(Suspect { weight, holder, at_it_seconds, lock_mode })
     }
 
     fn may_hold_a_backups_lock(&self, user: &str) -> bool {
@@ -208,6 +212,41 @@ mod tests {
         call_log::CallLog,
         database::scripted::{ScriptedDatabase, expect},
     };
+
+    /// What a server says of sessions 7 and 8, one of which holds `lock`.
+    fn server(sessions: [(&str, Option<&str>); 2], lock: [&str; 3]) -> ScriptedDatabase {
+        let columns = ["thread_id", "user", "host", "command", "seconds", "state", "statement"];
+        let row = |id, (seconds, statement): (_, Option<_>)| {
+            let command = if statement.is_some() { "Query" } else { "Sleep" };
+            [Some(id), Some("shop"), Some("web1"), Some(command), Some(seconds), Some(""), statement]
+        };
+        let [seven, eight] = sessions;
+        let open = [Some("7"), Some("61"), Some("2")];
+        let [id, mode, name] = lock.map(Some);
+        let script = [
+            expect(SESSIONS).returns(&columns, &[&row("7", seven), &row("8", eight)]),
+            expect(TRANSACTIONS).returns(&["thread_id", "seconds", "rows_modified"], &[&open]),
+            expect(METADATA_LOCKS_MARIADB).refuses(1109, "Unknown table"),
+            expect(METADATA_LOCKS)
+                .returns(&["thread_id", "lock_mode", "object", "name"], &[&[id, mode, Some("TABLE"), name]]),
+        ];
+        ScriptedDatabase::new(CallLog::new(), script)
+    }
+
+    #[tokio::test]
+    async fn a_long_statement_and_a_locked_table_are_in_the_way_and_an_old_transaction_is_not() {
+        let shared = ["8", "SHARED_WRITE", "shop.t"];
+        let short = Some("INSERT INTO t VALUES (1)");
+        for (sessions, lock, wanted) in [
+            ([("0", short), ("90", None)], shared, &[][..]),
+            ([("0", short), ("2", Some("SELECT SLEEP(9) FROM t"))], shared, &[8]),
+            ([("0", short), ("90", None)], ["8", "SHARED_NO_READ_WRITE", "shop.t"], &[8]),
+        ] {
+            let found = in_the_way(&mut server(sessions, lock), Duration::from_secs(1)).await.unwrap();
+            let threads: Vec<u64> = found.iter().map(|holder| holder.thread_id).collect();
+            assert_eq!(threads, wanted, "{sessions:?} {lock:?}");
+        }
+    }
 
     #[tokio::test]
     async fn before_a_lock_nobody_is_suspected_for_what_he_might_do() {
