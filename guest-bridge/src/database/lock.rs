@@ -106,7 +106,7 @@ impl TablesLock {
         let mut session = open(terms.statement_deadline).await?;
         let mut changed = Changed::nothing(open);
         let held = tokio::select! {
-            held = hold(&mut *session, open, server, method, terms, &mut changed) => held,
+            held = hold(&mut *session, Wanted { open, server, method }, terms, &mut changed) => held,
             () = stopped => {
                 session.close().await;
                 changed.settle().await?;
@@ -253,6 +253,14 @@ const SETTING: &str = "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit";
 const ASKED: &str = "SET @stillpoint_asked = NOW(6)";
 const GRANTED: &str = "SELECT TIMESTAMPDIFF(MICROSECOND, @stillpoint_asked, NOW(6))";
 
+/// Which lock of which server.
+#[derive(Clone, Copy)]
+struct Wanted<'w> {
+    open: &'w OpenSession,
+    server: &'w Server,
+    method: LockMethod,
+}
+
 /// What `FLUSH TABLES WITH READ LOCK` may wait for: statements that end within moments. Longer ones were looked for before it.
 const FLUSH_WAITS: Duration = Duration::from_secs(3);
 /// Between two looks whether somebody is in its way.
@@ -263,14 +271,12 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// So nobody may be in its way when it is asked for, and it is given up soon.
 async fn hold(
     session: &mut dyn Database,
-    open: &OpenSession,
-    server: &Server,
-    method: LockMethod,
+    wanted: Wanted<'_>,
     terms: &LockTerms,
     changed: &mut Changed,
 ) -> Result<Held, NotHeld> {
-    if method != LockMethod::FlushTablesWithReadLock || server.flavour == Flavour::MariaDb {
-        return hold_at_once(session, open, server, method, terms, changed).await;
+    if wanted.method != LockMethod::FlushTablesWithReadLock || wanted.server.flavour == Flavour::MariaDb {
+        return hold_at_once(session, wanted, terms, changed).await;
     }
     let end = Instant::now() + terms.lock_deadline;
     let mut not_granted = None;
@@ -280,7 +286,7 @@ async fn hold(
         let left = end.saturating_duration_since(Instant::now());
         if in_the_way.is_empty() {
             let terms = LockTerms { lock_deadline: left.clamp(PAUSE, FLUSH_WAITS), ..*terms };
-            match hold_at_once(session, open, server, method, &terms, changed).await {
+            match hold_at_once(session, wanted, &terms, changed).await {
                 Err(waited @ NotHeld::NotInTime { .. }) if left > FLUSH_WAITS + PAUSE => not_granted = Some(waited),
                 held => return held,
             }
@@ -295,9 +301,7 @@ async fn hold(
 /// asked under it.
 async fn hold_at_once(
     session: &mut dyn Database,
-    open: &OpenSession,
-    server: &Server,
-    method: LockMethod,
+    Wanted { open, server, method }: Wanted<'_>,
     terms: &LockTerms,
     changed: &mut Changed,
 ) -> Result<Held, NotHeld> {
