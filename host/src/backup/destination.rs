@@ -54,8 +54,8 @@ pub async fn claim(
         ImageName::Stdout => None,
     });
     // Whoever reads the log may stand in another folder.
-    let partial = |target: &Target| std::path::absolute(target.partial_path()).map(|path| Held::Partial { path });
-    let holds = files.chain(&receipt).map(partial).collect::<Result<Vec<_>, _>>();
+    let partial = |path: &Path| std::path::absolute(path).map(|path| Held::Partial { path });
+    let holds = files.chain(&receipt).flat_map(Target::temporary_paths).map(partial).collect::<Result<Vec<_>, _>>();
     let holds =
         holds.map_err(|source| ArtifactError::Io { step: "find", path: ".".into(), source }).at(Step::Output)?;
 

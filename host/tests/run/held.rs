@@ -66,7 +66,7 @@ impl Setting {
 
     /// A file under the temporary name that artifacts have.
     pub fn partial(&self) -> PathBuf {
-        let path = Target::new(self.folder.path(), "b.img.zst").unwrap().partial_path().to_owned();
+        let path = Target::new(self.folder.path(), "b.img.zst").unwrap().temporary_paths()[0].to_owned();
         std::fs::write(&path, "half").unwrap();
         path
     }

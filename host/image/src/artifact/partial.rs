@@ -69,10 +69,10 @@ impl Target {
         &self.path
     }
 
-    /// The name that the file has until then: what a dead run may have left behind.
+    /// The names that the file may have until then, the second for a moment only: what a dead run may have left behind.
     #[must_use]
-    pub fn partial_path(&self) -> &Path {
-        &self.partial_path
+    pub fn temporary_paths(&self) -> [&Path; 2] {
+        [&self.partial_path, &self.probe_path]
     }
 
     /// Creates the file under its temporary name, readable by its owner only. It gets that name in the way in which it will get the one
@@ -253,6 +253,23 @@ mod tests {
         }
         assert!(matches!(create(Errno::EIO), ArtifactError::Io { .. }));
         assert_eq!(names(folder.path()), [""; 0]);
+    }
+
+    /// Whoever is killed in between leaves it under one of the names that its log has.
+    #[test]
+    fn a_file_has_no_temporary_name_but_those_that_are_told_beforehand() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = Target::new(folder.path(), "vm.img.zst").unwrap();
+        let told = target.temporary_paths().map(Path::to_owned);
+        let renaming = |from: &Path, to: &Path| {
+            assert!(told.contains(&from.to_owned()) && told.contains(&to.to_owned()), "{from:?} {to:?}");
+            assert!(from.exists() && names(folder.path()).len() == 1);
+            rename_to_free_name(from, to)
+        };
+        let partial = target.create_by(renaming).unwrap();
+        assert_eq!(folder.path().join(&names(folder.path())[0]), told[0]);
+        drop(partial);
+        told.iter().for_each(|path| remove_partial(path).unwrap());
     }
 
     #[test]
