@@ -1,5 +1,5 @@
-//! `lab-sweep guardian|watchdog [EVERY [FIRST]]`: ends the coordinator of a backup after each entry of its run log, or after every
-//! EVERYth, with -9, and prints what came of it as a table. With `guardian` the run's guardian lives; with `watchdog` it dies at the
+//! `lab-sweep guardian|watchdog [NUMBER...]`: ends the coordinator of a backup after each entry of its run log, or after those
+//! numbered, with -9, and prints what came of it as a table. With `guardian` the run's guardian lives; with `watchdog` it dies at the
 //! same moment. `lab-sweep cut NUMBER` cuts the hypervisor's power after that entry, and `lab-sweep after-cut ENTRY` looks, in its next
 //! boot, what came of it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the lab's scripts")]
@@ -14,15 +14,15 @@ use stillpoint_tests::lab::sweep::{Helper, backup, cut_off, entries, outcome, ou
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |at: usize, otherwise: usize| arguments.get(at).map_or(Some(otherwise), |text| text.parse().ok());
+    let numbers: Result<Vec<usize>, _> = arguments.iter().skip(1).map(|text| text.parse()).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["entries"] => {
             entries().iter().for_each(|entry| println!("{entry}"));
             return ExitCode::SUCCESS;
         }
         ["cut", _] => {
-            let Some(number) = number(1, 0) else { return usage() };
-            scenario(|guest| one(guest, number, Helper::Boot, Instant::now()));
+            let Ok([number]) = numbers.as_deref() else { return usage() };
+            scenario(|guest| one(guest, *number, Helper::Boot, Instant::now()));
             return ExitCode::from(3);
         }
         ["after-cut", entry] => {
@@ -37,19 +37,23 @@ fn main() -> ExitCode {
         Some("watchdog") => Helper::Watchdog,
         _ => return usage(),
     };
-    let (Some(every @ 1..), Some(first)) = (number(1, 1), number(2, 0)) else { return usage() };
+    let Ok(mut numbers) = numbers else { return usage() };
 
     let all = entries();
+    if numbers.is_empty() {
+        numbers = (0..all.len()).collect();
+    }
     println!("{} entries: {}", all.len(), all.join(", "));
     println!("| killed after | longest gap between two commits | given back by `recover` | next backup | took |");
     println!("|---|---|---|---|---|");
     let mut bad = 0;
-    for number in (first..all.len()).step_by(every) {
+    for number in numbers {
         let began = Instant::now();
         let done = std::panic::catch_unwind(|| scenario(|guest| one(guest, number, helper, began)));
         if done.is_err() {
             bad += 1;
-            println!("| {} | BAD, see above | | | |", all[number]);
+            let entry = all.get(number).map_or("no such entry", String::as_str);
+            println!("| {entry} | BAD, see above | | | |");
         }
     }
     println!("{bad} bad");
@@ -68,6 +72,6 @@ fn one(guest: &Guest, number: usize, helper: Helper, began: Instant) {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: lab-sweep guardian|watchdog [EVERY [FIRST]] | entries | cut NUMBER | after-cut ENTRY");
+    eprintln!("usage: lab-sweep guardian|watchdog [NUMBER...] | entries | cut NUMBER | after-cut ENTRY");
     ExitCode::from(2)
 }
