@@ -84,6 +84,19 @@ impl GtidSet {
         before.is_some_and(|(_, end)| gtid.number < *end)
     }
 
+    /// Whether all of `other` is in it that `own` did; where there is no `own`, all of it.
+    #[must_use]
+    pub fn includes(&self, other: &Self, own: Option<Uuid>) -> bool {
+        let mut counted = other.sources.iter().filter(|(source, _)| own.is_none_or(|own| own == source.uuid));
+        counted.all(|(source, intervals)| {
+            let here = self.sources.get(source);
+            intervals.iter().all(|(start, end)| {
+                let around = here.and_then(|here| here.range(..=*start).next_back());
+                around.is_some_and(|(_, here_end)| end <= here_end)
+            })
+        })
+    }
+
     /// Whether there is nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -154,6 +167,27 @@ mod tests {
     fn neighbours_and_overlaps_become_one_interval() {
         let set = GtidSet::parse(&format!(" {A}:9 : 1-3:4-6,\n{}:5-8", A.to_uppercase())).unwrap();
         assert_eq!(set.to_string(), format!("{A}:1-9"));
+    }
+
+    #[test]
+    fn a_set_includes_what_a_server_did_itself_whatever_others_did() {
+        let set = |text: &str| GtidSet::parse(text).unwrap();
+        let own = Uuid::parse_str(A).unwrap();
+        let log = set(&format!("{A}:1-9:12-20"));
+        for (told, all, of_own) in [
+            (String::new(), true, true),
+            (format!("{A}:2-9:13"), true, true),
+            (format!("{A}:2-10"), false, false),
+            (format!("{A}:21"), false, false),
+            (format!("{A}:tag:1"), false, false),
+            (format!("{A}:1-9,{B}:1"), false, true),
+        ] {
+            assert_eq!(
+                (log.includes(&set(&told), None), log.includes(&set(&told), Some(own))),
+                (all, of_own),
+                "{told}"
+            );
+        }
     }
 
     #[test]

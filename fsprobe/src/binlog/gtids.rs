@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use uuid::Uuid;
+
 use super::gtid_set::{GtidSet, MySqlGtid, Source};
 
 /// Domains that are kept: a server has one for each source of a multi-source replica.
@@ -40,20 +42,7 @@ impl Gtids {
     /// Whether it is what MariaDB's `@@gtid_binlog_pos` says in `text`; the order of domains does not matter. Never of MySQL's.
     #[must_use]
     pub fn is(&self, text: &str) -> bool {
-        let mut told = BTreeMap::new();
-        for gtid in text.split(',').map(str::trim).filter(|gtid| !gtid.is_empty()) {
-            let mut numbers = gtid.splitn(3, '-').map(|number| number.parse::<u64>().ok());
-            let [domain, server_id, sequence] = [(); 3].map(|()| numbers.next().flatten());
-            let parsed =
-                domain.and_then(|domain| u32::try_from(domain).ok()).zip(sequence).and_then(|(domain, sequence)| {
-                    let server_id = u32::try_from(server_id?).ok()?;
-                    Some((domain, MariaDbGtid { server_id, sequence }))
-                });
-            match parsed {
-                Some((domain, gtid)) if told.insert(domain, gtid).is_none() => {}
-                _ => return false,
-            }
-        }
+        let Some(told) = positions(text) else { return false };
         matches!(self, Self::MariaDb(domains) if *domains == told) || (told.is_empty() && *self == Self::None)
     }
 
@@ -63,6 +52,23 @@ impl Gtids {
     pub fn last_is_in(&self, executed_set: &str) -> Option<bool> {
         let Self::MySql { last: Some(last), .. } = self else { return None };
         Some(GtidSet::parse(executed_set)?.contains(last))
+    }
+
+    /// Whether all that a server had in `told` is in it: MariaDB's `@@gtid_binlog_pos`; of MySQL's `@@gtid_executed` what the server `own`
+    /// did itself, as its binlog need not have what others did. `None` where it is not known, and where `told` is none of that.
+    #[must_use]
+    pub fn reaches(&self, told: &str, own: Option<Uuid>) -> Option<bool> {
+        match self {
+            Self::None => Some(told.is_empty()),
+            Self::Unknown => None,
+            Self::MariaDb(domains) => {
+                let reached = |(domain, told): (&u32, &MariaDbGtid)| {
+                    domains.get(domain).is_some_and(|here| here.sequence >= told.sequence)
+                };
+                Some(positions(told)?.iter().all(reached))
+            }
+            Self::MySql { logged, .. } => Some(logged.as_ref()?.includes(&GtidSet::parse(told)?, own)),
+        }
     }
 
     /// Sets the last transaction of a domain.
@@ -94,6 +100,18 @@ impl Gtids {
         }
         *last = gtid;
     }
+}
+
+/// What MariaDB prints of its positions, each domain once.
+fn positions(text: &str) -> Option<BTreeMap<u32, MariaDbGtid>> {
+    let mut told = BTreeMap::new();
+    for gtid in text.split(',').map(str::trim).filter(|gtid| !gtid.is_empty()) {
+        let mut numbers = gtid.splitn(3, '-').map(|number| number.parse::<u64>().ok());
+        let [domain, server_id, sequence] = [(); 3].map(|()| numbers.next().flatten());
+        let (domain, server_id) = (u32::try_from(domain?).ok()?, u32::try_from(server_id?).ok()?);
+        told.insert(domain, MariaDbGtid { server_id, sequence: sequence? }).is_none().then_some(())?;
+    }
+    Some(told)
 }
 
 impl fmt::Display for Gtids {
@@ -155,6 +173,17 @@ mod tests {
         let mut state = mariadb(&[(0, 1, 7)]);
         state.add_mysql(None);
         assert_eq!(state, Gtids::Unknown);
+    }
+
+    #[test]
+    fn a_log_reaches_what_is_in_it_and_nothing_behind() {
+        let state = mariadb(&[(0, 1, 7), (5, 2, 9)]);
+        for (told, reached) in [("", true), ("0-1-7", true), ("0-1-6,5-2-9", true), ("0-1-8", false), ("1-1-1", false)]
+        {
+            assert_eq!(state.reaches(told, None), Some(reached), "{told}");
+        }
+        assert_eq!((state.reaches("x", None), Gtids::Unknown.reaches("", None)), (None, None));
+        assert_eq!((Gtids::None.reaches("", None), Gtids::None.reaches("0-1-1", None)), (Some(true), Some(false)));
     }
 
     #[test]
