@@ -21,6 +21,8 @@ use super::{
 pub enum EngineLogs {
     /// The server wrote them out under the lock.
     Flushed,
+    /// Commits went on, and each is written to its logs before it is acknowledged.
+    WrittenAtCommit,
     /// It did not: acknowledged transactions may be missing from the image, or be in it only as far as its binlog brings them back.
     NotFlushed {
         /// What the server answered, with its product and its setting.
@@ -54,6 +56,20 @@ impl Flush {
         Self { product: format!("{flavour} {version}"), setting, raises: setting == Some(0) && !writes_at_zero }
     }
 
+    /// What is in the files where commits go on.
+    pub(super) fn where_commits_go_on(&self) -> EngineLogs {
+        match self.setting {
+            Some(1 | 2) => EngineLogs::WrittenAtCommit,
+            _ => {
+                EngineLogs::NotFlushed { reason: format!("{} with {}, and commits went on", self.product, self.says()) }
+            }
+        }
+    }
+
+    fn says(&self) -> String {
+        self.setting.map_or_else(|| format!("no {SETTING}"), |value| format!("{SETTING} = {value}"))
+    }
+
     /// Whether it takes the setting to 1.
     pub(super) fn raises(&self) -> bool {
         self.raises
@@ -79,9 +95,7 @@ impl Flush {
         match raised.and(flushed) {
             Ok(()) => Ok(EngineLogs::Flushed),
             Err(error @ DatabaseError::Server { .. }) => {
-                let setting =
-                    self.setting.map_or_else(|| format!("no {SETTING}"), |value| format!("{SETTING} = {value}"));
-                Ok(EngineLogs::NotFlushed { reason: format!("{} with {setting}: {error}", self.product) })
+                Ok(EngineLogs::NotFlushed { reason: format!("{} with {}: {error}", self.product, self.says()) })
             }
             Err(error) => Err(error),
         }
@@ -176,6 +190,7 @@ mod tests {
         let refused = EngineLogs::NotFlushed { reason: "refused".to_owned() };
         for (logs, json) in [
             (EngineLogs::Flushed, r#"{"state":"flushed"}"#),
+            (EngineLogs::WrittenAtCommit, r#"{"state":"written-at-commit"}"#),
             (refused, r#"{"state":"not-flushed","reason":"refused"}"#),
         ] {
             assert_eq!(serde_json::to_string(&logs).unwrap(), json);

@@ -6,7 +6,7 @@ use super::{
     Database, DatabaseError, OpenSession, Statement, Timed, bounds,
     engine_logs::{Changed, EngineLogs, Flush},
     holder::{self, Holder},
-    lock_method::LockMethod,
+    lock_method::{LockChoice, LockMethod, LockWish},
     milliseconds,
     server::{self, Coordinates, Flavour, GaleraState, LsnBounds, Replicates, Server},
 };
@@ -26,13 +26,15 @@ pub struct LockTerms {
     pub statement_deadline: Duration,
 }
 
-/// The writers of one server are held still for as long as this value lives. Dropping it closes the session, which frees the lock.
+/// The writers of one server are held still for as long as this value lives, where its method does that. Dropping it closes the
+/// session, which frees the lock.
 #[must_use = "dropping it frees the lock at once"]
 pub struct TablesLock {
     session: Box<dyn Database>,
     method: LockMethod,
     held: Held,
     waited: Duration,
+    went_without: Option<DatabaseError>,
 }
 
 /// What a session that holds the lock knows of it.
@@ -45,6 +47,8 @@ struct Held {
     lsn: Option<u64>,
     /// What asks for the latter.
     lsn_again: Option<Timed>,
+    /// What asks for the coordinates, where they are others by the unlock.
+    coordinates_again: Option<Server>,
     granted_at: Instant,
 }
 
@@ -59,6 +63,8 @@ pub struct LetGo {
     pub stall: Duration,
     /// Where InnoDB's log stood, of a server without a binlog.
     pub lsn: Option<LsnBounds>,
+    /// Where the binlog stood then, where commits went on; `None` where it is not known, or they did not.
+    pub coordinates: Option<Coordinates>,
 }
 
 /// Why a lock cannot be said to have held.
@@ -85,20 +91,44 @@ impl TablesLock {
     /// # Errors
     /// [`DatabaseError::LockNotGranted`] where the deadline passes, naming who held it; else those of the session.
     pub async fn take(open: &OpenSession, server: &Server, terms: &LockTerms) -> Result<Self, DatabaseError> {
-        let method = LockMethod::choose(server).method;
-        let lock = Self::take_unless(open, method, server, terms, std::future::pending()).await?;
+        let choice = LockMethod::choose(server, LockWish::Tables);
+        let lock = Self::take_unless(open, &choice, server, terms, std::future::pending()).await?;
         lock.ok_or_else(|| DatabaseError::Closed { statement: Statement::new("the lock") })
     }
 
-    /// The same with the lock of `method`, given up when `stopped` ends before the lock is granted. `None` says so, and that the session is closed: dropping
+    /// The same with the lock that was chosen, given up when `stopped` ends before the lock is granted. `None` says so, and that the session is closed: dropping
     /// this future would leave that to a task which nobody waits for.
     ///
     /// # Errors
     /// Those of [`TablesLock::take`].
     pub async fn take_unless(
         open: &OpenSession,
-        method: LockMethod,
+        choice: &LockChoice,
         server: &Server,
+        terms: &LockTerms,
+        stopped: impl Future<Output = ()>,
+    ) -> Result<Option<Self>, DatabaseError> {
+        let mut stopped = std::pin::pin!(stopped);
+        let wanted = Wanted { open, server, method: choice.method };
+        let terms = match choice.method {
+            // To go without costs nothing.
+            LockMethod::InstanceForBackup if choice.or_none => {
+                LockTerms { lock_deadline: terms.lock_deadline.min(FLUSH_WAITS), ..*terms }
+            }
+            _ => *terms,
+        };
+        match Self::take_one(wanted, &terms, stopped.as_mut()).await {
+            Err(error @ (DatabaseError::LockNotGranted { .. } | DatabaseError::InTheWay { .. })) if choice.or_none => {
+                let without = Wanted { method: LockMethod::None, ..wanted };
+                let lock = Self::take_one(without, &terms, stopped).await?;
+                Ok(lock.map(|lock| Self { went_without: Some(error), ..lock }))
+            }
+            taken => taken,
+        }
+    }
+
+    async fn take_one(
+        wanted @ Wanted { open, method, .. }: Wanted<'_>,
         terms: &LockTerms,
         stopped: impl Future<Output = ()>,
     ) -> Result<Option<Self>, DatabaseError> {
@@ -106,7 +136,7 @@ impl TablesLock {
         let mut session = open(terms.statement_deadline).await?;
         let mut changed = Changed::nothing(open);
         let held = tokio::select! {
-            held = hold(&mut *session, Wanted { open, server, method }, terms, &mut changed) => held,
+            held = hold(&mut *session, wanted, terms, &mut changed) => held,
             () = stopped => {
                 session.close().await;
                 changed.settle().await?;
@@ -117,7 +147,7 @@ impl TablesLock {
             Ok(held) => match changed.settle().await {
                 Ok(()) => {
                     let waited = held.granted_at.duration_since(started);
-                    return Ok(Some(Self { session, method, held, waited }));
+                    return Ok(Some(Self { session, method, held, waited, went_without: None }));
                 }
                 Err(not_put_back) => not_put_back,
             },
@@ -146,12 +176,17 @@ impl TablesLock {
         Err(failed)
     }
 
+    /// Why it is not the lock that was chosen, and nothing waits.
+    pub fn went_without(&self) -> Option<&DatabaseError> {
+        self.went_without.as_ref()
+    }
+
     /// The lock that is held.
     pub fn method(&self) -> LockMethod {
         self.method
     }
 
-    /// Where the binlog stood when the lock was granted; `None` where the server writes none.
+    /// Where the binlog stood when the lock was granted; `None` where the server writes none. Where commits go on, an image ends behind it.
     pub fn coordinates(&self) -> Option<&Coordinates> {
         self.held.coordinates.as_ref()
     }
@@ -194,6 +229,9 @@ impl TablesLock {
         let asks_lsn = lsn_again.is_some();
         let mut batch = vec![Timed::new(WHO_AM_I, deadline)];
         batch.extend(lsn_again);
+        if let Some(server) = &self.held.coordinates_again {
+            batch.extend(server::where_the_binlog_stands(server, deadline));
+        }
         batch.extend(unlock.iter().map(|statement| Timed::new(*statement, deadline)));
         let mut answers = self.session.batch(&batch).await;
         let stall = self.held.granted_at.elapsed();
@@ -208,9 +246,17 @@ impl TablesLock {
             Ok(lsn) => (lsn, unlocked),
             Err(error) => (None, unlocked.and(Err(error))),
         };
+        let coordinates = match self.held.coordinates_again.as_ref() {
+            Some(server) => server::read_coordinates(server, &mut answers),
+            None => Ok(None),
+        };
+        let (coordinates, unlocked) = match coordinates {
+            Ok(coordinates) => (coordinates, unlocked),
+            Err(error) => (None, unlocked.and(Err(error))),
+        };
         let lsn = self.held.lsn.map(|lock| LsnBounds { lock, unlock: lsn_now });
         let unlocked = unlock.iter().fold(unlocked, |sofar: Result<(), _>, _| sofar.and(answers.next().map(drop)));
-        LetGo { held, unlocked, stall, lsn }
+        LetGo { held, unlocked, stall, lsn, coordinates }
     }
 
     /// After the unlock: waits until a Galera node takes part in its cluster again, for `deadline` at most. What it said last; `None`
@@ -335,14 +381,18 @@ async fn hold_at_once(
     // Before the flush, which then writes out at least as much: the engine's own threads go on logging.
     let lsn_again = server::where_the_log_stands(server, soon);
     batch.extend(lsn_again.clone());
-    batch.extend(flush.statements(soon));
+    if method.stops_commits() {
+        batch.extend(flush.statements(soon));
+    }
     batch.extend(server::where_the_binlog_stands(server, soon));
     let is_replica = server.replicates.as_ref().is_some_and(|it| !it.channels.is_empty());
     if is_replica {
         batch.extend(server::where_replication_stands(server, soon));
     }
     batch.extend(server::where_galera_stands(server, soon));
-    *changed = flush.changes(open, soon);
+    if method.stops_commits() {
+        *changed = flush.changes(open, soon);
+    }
     let sent_at = Instant::now();
     let mut answers = session.batch(&batch).await;
 
@@ -359,7 +409,10 @@ async fn hold_at_once(
     }
     let granted = answers.next();
     let lsn = if lsn_again.is_some() { server::read_lsn(&mut answers) } else { Ok(None) };
-    let engine_logs = flush.read(&mut answers, changed);
+    let engine_logs = match method.stops_commits() {
+        true => flush.read(&mut answers, changed),
+        false => Ok(flush.where_commits_go_on()),
+    };
     asked?;
     locked?;
     // By the server's clock: what it waited for the lock, nobody waited for us. A clock that was set is not believed.
@@ -370,7 +423,18 @@ async fn hold_at_once(
     let galera = if server.galera { server::read_galera(&mut answers)? } else { None };
     let lsn = lsn?;
     let granted_at = sent_at + waited;
-    Ok(Held { connection_id, coordinates, engine_logs, replicates, galera, lsn, lsn_again, granted_at })
+    let coordinates_again = (!method.stops_commits()).then(|| server.clone());
+    Ok(Held {
+        connection_id,
+        coordinates,
+        engine_logs,
+        replicates,
+        galera,
+        lsn,
+        lsn_again,
+        coordinates_again,
+        granted_at,
+    })
 }
 
 /// How much later than the server the client gives up waiting for a lock.

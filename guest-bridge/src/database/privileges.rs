@@ -6,7 +6,7 @@ use super::{
     Database, DatabaseError, Timed, bounds,
     engine_logs::Flush,
     grants::{Grants, Holds, SHOW_GRANTS},
-    lock_method::LockMethod,
+    lock_method::{LockMethod, LockWish},
     server::{self, Flavour, Server},
 };
 
@@ -24,7 +24,7 @@ pub struct Remark {
     pub weakens: bool,
 }
 
-/// Proves that the account of `session` may lock `server` and see where its binlog stands: the latter by asking, without a lock. Gives
+/// Proves that the account of `session` may lock `server` by `method` and see where its binlog stands: the latter by asking, without a lock. Gives
 /// what it may not and a backup can do without.
 ///
 /// # Errors
@@ -32,6 +32,7 @@ pub struct Remark {
 pub async fn prove(
     session: &mut dyn Database,
     server: &Server,
+    method: LockMethod,
     deadline: Duration,
 ) -> Result<Vec<Remark>, DatabaseError> {
     let mut batch: Vec<_> = bounds::unbounded(deadline).collect();
@@ -48,7 +49,7 @@ pub async fn prove(
     };
 
     let mut missing = Vec::new();
-    if grants.hold(lock_privileges(server)) == Holds::No {
+    if method.stops_commits() && grants.hold(lock_privileges(server, method)) == Holds::No {
         missing.push("RELOAD");
     }
     match server::read_coordinates(server, &mut answers) {
@@ -63,22 +64,36 @@ pub async fn prove(
             grant: format!("GRANT {} ON *.* TO {}", all_privileges(server).join(", "), quoted(&account)),
         });
     }
-    Ok(remarks(server, &grants, &quoted(&account)))
+    Ok(remarks(server, method, &grants, &quoted(&account)))
 }
 
-fn remarks(server: &Server, grants: &Grants, account: &str) -> Vec<Remark> {
+fn remarks(server: &Server, method: LockMethod, grants: &Grants, account: &str) -> Vec<Remark> {
     let mut remarks = Vec::new();
     let mut remark = |weakens, text: String| remarks.push(Remark { text, weakens });
     if grants.hold(&["PROCESS"]) == Holds::No {
         let text = "the database account has no PROCESS: who keeps the lock from being granted could not be named";
         remark(false, text.to_owned());
     }
-    if grants.hold(&["RELOAD"]) == Holds::No {
+    if method == LockMethod::FlushTablesWithReadLock
+        && grants.hold(&["BACKUP_ADMIN"]) == Holds::No
+        && may_go_without(server)
+    {
+        remark(
+            false,
+            format!(
+                "every writer waits for the lock, and need not: on the server, GRANT BACKUP_ADMIN ON *.* TO {account} lets commits go on"
+            ),
+        );
+    }
+    if method.stops_commits() && grants.hold(&["RELOAD"]) == Holds::No {
         let text = "the database account has no RELOAD: the engines' logs cannot be written out, and the grade will be \
                     `filesystem`";
         remark(true, text.to_owned());
     }
-    if Flush::new(server, server.innodb_flush_log_at_trx_commit).raises() && grants.hold(&["SUPER"]) == Holds::No {
+    if method.stops_commits()
+        && Flush::new(server, server.innodb_flush_log_at_trx_commit).raises()
+        && grants.hold(&["SUPER"]) == Holds::No
+    {
         remark(
             true,
             format!(
@@ -119,12 +134,18 @@ fn may_replicate(server: &Server) -> bool {
     server.replicates.as_ref().is_none_or(|replicates| !replicates.channels.is_empty())
 }
 
-/// Each of them suffices for the lock.
-fn lock_privileges(server: &Server) -> &'static [&'static str] {
-    match LockMethod::choose(server).method {
+/// Each of them suffices for a lock that makes commits wait.
+fn lock_privileges(server: &Server, method: LockMethod) -> &'static [&'static str] {
+    match method {
         LockMethod::FlushTablesWithReadLock if server.flavour != Flavour::MariaDb => &["RELOAD", "FLUSH_TABLES"],
-        LockMethod::BackupStage | LockMethod::PerconaBackupLocks | LockMethod::FlushTablesWithReadLock => &["RELOAD"],
+        _ => &["RELOAD"],
     }
+}
+
+/// Whether the account alone keeps its writers waiting.
+fn may_go_without(server: &Server) -> bool {
+    let entitled = Server { has_backup_admin: true, ..server.clone() };
+    LockMethod::choose(&entitled, LockWish::Auto).method == LockMethod::InstanceForBackup
 }
 
 fn binlog_privilege(server: &Server) -> &'static str {
@@ -137,6 +158,9 @@ fn binlog_privilege(server: &Server) -> &'static str {
 /// All that a backup asks for, so that one statement is enough.
 fn all_privileges(server: &Server) -> Vec<&'static str> {
     let mut all = vec!["RELOAD", "PROCESS", binlog_privilege(server)];
+    if server.flavour != Flavour::MariaDb && server.version.major >= 8 {
+        all.push("BACKUP_ADMIN");
+    }
     if may_replicate(server) && !all.contains(&replication_privilege(server)) {
         all.push(replication_privilege(server));
     }
@@ -217,7 +241,8 @@ mod tests {
         if server.flavour == Flavour::MariaDb {
             script.push(expect("SELECT @@GLOBAL.gtid_binlog_pos"));
         }
-        prove(&mut ScriptedDatabase::new(CallLog::new(), script), server, SOON).await.map(texts)
+        let method = LockMethod::choose(server, LockWish::Auto).method;
+        prove(&mut ScriptedDatabase::new(CallLog::new(), script), server, method, SOON).await.map(texts)
     }
 
     #[tokio::test]
@@ -240,7 +265,10 @@ mod tests {
             let error = said(&server, grants, sees_binlog).await.unwrap_err();
             let DatabaseError::MayNot { missing, .. } = &error else { panic!("{error:?}") };
             assert_eq!(missing, wanted);
-            let monitor = binlog_privilege(&server);
+            let monitor = match server.flavour {
+                Flavour::MariaDb => "BINLOG MONITOR",
+                Flavour::MySql | Flavour::Percona => "REPLICATION CLIENT, BACKUP_ADMIN",
+            };
             let line = format!("GRANT RELOAD, PROCESS, {monitor} ON *.* TO 'back\\'up'@'10.0.0.%'");
             assert!(error.hint().unwrap().contains(&line), "{:?}", error.hint());
         }
@@ -263,7 +291,10 @@ mod tests {
                 Server { replicates: replicates(), version: old, ..server() },
                 "GRANT RELOAD, PROCESS, REPLICATION CLIENT ON",
             ),
-            (Server { replicates: replicates(), ..mysql() }, "GRANT RELOAD, PROCESS, REPLICATION CLIENT ON"),
+            (
+                Server { replicates: replicates(), ..mysql() },
+                "GRANT RELOAD, PROCESS, REPLICATION CLIENT, BACKUP_ADMIN ON",
+            ),
         ];
         for (server, wanted) in cases {
             let error = said(&server, "GRANT USAGE ON *.* TO `a`@`b`", true).await.unwrap_err();
@@ -286,11 +317,23 @@ mod tests {
         let weakens = |server: &Server, privileges: &str| {
             let line = format!("GRANT {privileges} ON *.* TO `a`@`b`");
             let grants = Grants::read(&Rows { columns: vec!["Grants".to_owned()], rows: vec![vec![Some(line)]] });
-            remarks(server, &grants, "'a'@'b'").iter().map(|remark| remark.weakens).collect::<Vec<_>>()
+            let method = LockMethod::choose(server, LockWish::Auto).method;
+            remarks(server, method, &grants, "'a'@'b'").iter().map(|remark| remark.weakens).collect::<Vec<_>>()
         };
         let lazy = Server { innodb_flush_log_at_trx_commit: Some(0), ..server() };
         assert_eq!(weakens(&mysql(), "FLUSH_TABLES"), [false, true], "PROCESS, RELOAD");
         assert_eq!(weakens(&lazy, "RELOAD, PROCESS"), [true], "SUPER");
+    }
+
+    #[tokio::test]
+    async fn who_could_let_commits_go_on_is_told_the_grant_for_it() {
+        let all_innodb = Server { non_transactional_tables: Some(0), ..mysql() };
+        let grants = "GRANT RELOAD, PROCESS, REPLICATION CLIENT, SELECT ON *.* TO `a`@`b`";
+        let remarks = said(&all_innodb, grants, true).await.unwrap();
+        assert!(remarks[0].contains("GRANT BACKUP_ADMIN ON *.* TO 'back\\'up'@'10.0.0.%'"), "{remarks:?}");
+        let entitled = Server { has_backup_admin: true, ..all_innodb };
+        let grants = "GRANT BACKUP_ADMIN, PROCESS, REPLICATION CLIENT, SELECT ON *.* TO `a`@`b`";
+        assert_eq!(said(&entitled, grants, true).await.unwrap(), [""; 0], "it needs no RELOAD");
     }
 
     #[tokio::test]
@@ -323,7 +366,8 @@ mod tests {
             expect("SHOW GRANTS").refuses(1290, "The server is running with --skip-grant-tables"),
         ]);
         let server = Server { log_bin: false, ..server() };
-        let said = prove(&mut ScriptedDatabase::new(CallLog::new(), script), &server, SOON).await.unwrap();
+        let session = &mut ScriptedDatabase::new(CallLog::new(), script);
+        let said = prove(session, &server, LockMethod::BackupStage, SOON).await.unwrap();
         assert_eq!(said, []);
     }
 }

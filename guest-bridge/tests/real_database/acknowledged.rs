@@ -6,17 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use guest_bridge::database::{
-    OpenSession,
-    engine_logs::EngineLogs,
-    lock::{LockTerms, TablesLock},
-    server::identify,
+    OpenSession, engine_logs::EngineLogs, lock::LockTerms, lock_method::LockWish, server::identify,
 };
 use stillpoint_tests::machine::database_server::DatabaseServer;
 use stillpoint_tests::machine::program::{text, try_run};
 use stillpoint_tests::machine::{ext4, mount::Mount};
 use tokio::task::JoinHandle;
 
-use super::locking::unlock;
+use super::locking::{take, unlock};
 use super::server::PrivateServer;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -59,9 +56,9 @@ impl Client {
     }
 }
 
-/// Has clients write to a server with `options`, locks it, and copies its filesystem while that is frozen. All that the clients were told
-/// of before the freeze must be in the copy: with its binlog, and without.
-async fn nothing_acknowledged_is_missing(options: &[&str]) {
+/// Has clients write to a server with `options`, locks it as is wished, and copies its filesystem while that is frozen. All that the clients
+/// were told of before the freeze must be in the copy: with its binlog; without it too, where commits waited.
+async fn nothing_acknowledged_is_missing(wish: LockWish, options: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let (image, copy) = (folder.path().join("fs.img"), folder.path().join("copy.img"));
     ext4::make(&image, 400, &["-t", "ext4"]);
@@ -78,7 +75,8 @@ async fn nothing_acknowledged_is_missing(options: &[&str]) {
     while clients.iter().any(|client| client.acknowledged() < 50) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let lock = TablesLock::take(&open, &described, &TERMS).await.unwrap();
+    let lock = take(&open, &described, wish, &TERMS).await.unwrap();
+    let waited = lock.method().stops_commits();
     let engine_logs = lock.engine_logs().clone();
     let acknowledged: Vec<_> = clients.iter().map(|client| (client.id, client.acknowledged())).collect();
     // Nothing in here may panic: a server on a frozen filesystem cannot be ended.
@@ -90,11 +88,11 @@ async fn nothing_acknowledged_is_missing(options: &[&str]) {
     for client in clients {
         client.end().await;
     }
-    assert_eq!(engine_logs, EngineLogs::Flushed);
+    assert_eq!(engine_logs, if waited { EngineLogs::Flushed } else { EngineLogs::WrittenAtCommit });
     assert_eq!(server.sql("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit"), before);
 
     let data = server.directory().strip_prefix(&disk.point).unwrap().join("data");
-    for binlog in [true, false] {
+    for binlog in if waited { vec![true, false] } else { vec![true] } {
         let this = folder.path().join("this.img");
         let again = try_run("cp", &["--sparse=always".as_ref(), copy.as_os_str(), this.as_os_str()]);
         assert!(again.status.success(), "{}", text(&again));
@@ -127,10 +125,20 @@ fn recover(data: &Path, binlog: bool) -> DatabaseServer {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_missing_where_the_log_is_synced_at_each_commit() {
-    nothing_acknowledged_is_missing(&["--innodb-flush-log-at-trx-commit=1"]).await;
+    nothing_acknowledged_is_missing(LockWish::Tables, &["--innodb-flush-log-at-trx-commit=1"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_missing_where_the_log_is_written_once_in_a_while() {
-    nothing_acknowledged_is_missing(&["--innodb-flush-log-at-trx-commit=0"]).await;
+    nothing_acknowledged_is_missing(LockWish::Tables, &["--innodb-flush-log-at-trx-commit=0"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_missing_where_commits_go_on() {
+    nothing_acknowledged_is_missing(LockWish::None, &["--innodb-flush-log-at-trx-commit=1"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_missing_where_commits_go_on_and_wait_for_the_file_only() {
+    nothing_acknowledged_is_missing(LockWish::None, &["--innodb-flush-log-at-trx-commit=2"]).await;
 }

@@ -6,7 +6,7 @@ use guest_bridge::database::{
     Database, DatabaseError, OpenSession,
     holder::before_a_lock,
     lock::{LetGo, LockLost, LockTerms, TablesLock},
-    lock_method::LockMethod,
+    lock_method::{LockMethod, LockWish},
     server::{Server, identify},
 };
 
@@ -28,6 +28,23 @@ pub async fn described_as_old(open: &OpenSession) -> Server {
     let mut server = described(open).await;
     (server.version.major, server.version.minor) = (10, 3);
     server
+}
+
+/// The method that fits `server`.
+pub fn lock_of(server: &Server) -> LockMethod {
+    LockMethod::choose(server, LockWish::Auto).method
+}
+
+/// Takes what fits `wish`.
+pub async fn take(
+    open: &OpenSession,
+    server: &Server,
+    wish: LockWish,
+    terms: &LockTerms,
+) -> Result<TablesLock, DatabaseError> {
+    let choice = LockMethod::choose(server, wish);
+    let taken = TablesLock::take_unless(open, &choice, server, terms, std::future::pending()).await?;
+    Ok(taken.unwrap())
 }
 
 pub async fn unlock(mut lock: TablesLock) -> LetGo {

@@ -11,6 +11,7 @@ use guest_bridge::database::{
 
 use stillpoint_tests::machine::database_product::Product;
 
+use super::locking::lock_of;
 use super::server::{PASSWORD, PrivateServer};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -70,13 +71,13 @@ async fn an_account_that_may_not_lock_is_refused_without_a_lock_and_the_hint_men
         server.sql(&format!("REVOKE ALL ON *.* FROM small; GRANT {grant} ON *.* TO small"));
         let mut session = open(SOON).await.unwrap();
         let found = identify(&mut *session, SOON).await.unwrap();
-        let error = prove(&mut *session, &found, SOON).await.unwrap_err();
+        let error = prove(&mut *session, &found, lock_of(&found), SOON).await.unwrap_err();
         assert!(matches!(&error, DatabaseError::MayNot { missing: named, .. } if named == missing), "{error:?}");
         let hint = error.hint().unwrap();
         server.sql(hint.strip_prefix("on the server: ").unwrap());
         let mut session = open(SOON).await.unwrap();
         let found = identify(&mut *session, SOON).await.unwrap();
-        assert_eq!(prove(&mut *session, &found, SOON).await.unwrap(), [], "one statement is enough");
+        assert_eq!(prove(&mut *session, &found, lock_of(&found), SOON).await.unwrap(), [], "one statement is enough");
     }
 }
 
@@ -85,7 +86,7 @@ async fn an_administrator_may_all() {
     let server = PrivateServer::start();
     let mut session = server.open()(SOON).await.unwrap();
     let found = identify(&mut *session, SOON).await.unwrap();
-    assert_eq!(prove(&mut *session, &found, SOON).await.unwrap(), []);
+    assert_eq!(prove(&mut *session, &found, lock_of(&found), SOON).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use guest_bridge::database::lock_method::LockWish;
+
 use crate::ask::cow_size::CowSize;
 use crate::ask::policy::WatchdogWish;
 use crate::grade::Grade;
@@ -32,6 +34,8 @@ pub struct Asked {
     pub watchdog: Option<WatchdogWish>,
     /// `--cow-size`.
     pub cow_size: Option<CowSize>,
+    /// `--lock`.
+    pub lock: Option<LockWish>,
     /// `--lock-deadline`.
     pub lock_deadline: Option<Duration>,
     /// `--window-deadline`.

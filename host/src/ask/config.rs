@@ -105,7 +105,9 @@ pub struct PolicyConfig {
     pub watchdog: Option<String>,
     /// How long each look at where things lie in the guest may take.
     pub marker_deadline_s: Option<u64>,
-    /// How long to wait for the tables.
+    /// `auto`, `tables`, `none` or `require`.
+    pub lock: Option<String>,
+    /// How long to wait for the lock.
     pub lock_deadline_s: Option<u64>,
     /// How long any other statement of the locking session may take.
     pub statement_deadline_s: Option<u64>,

@@ -2,19 +2,24 @@
 //!
 //! Under the lock the server says where its binlog stands. In the snapshot that file is found and walked, event by event: it has to
 //! end there, with the last transaction that the server named. A server without a binlog says where its redo log stands, once after
-//! the lock and once before the unlock; the log in the snapshot has to end in between.
+//! the lock and once before the unlock; the log in the snapshot has to end in between. Where commits went on, so does the binlog, and
+//! where it ends in the snapshot are the coordinates.
+
+mod at;
+mod between;
+mod redo_log;
+mod walk;
 
 use std::path::{Path, PathBuf};
 
-use fsprobe::binlog::{self, AtCoordinates, Gtids, Torn, Walked};
-use fsprobe::{FileError, ReadAt, redo, with_file};
-use guest_bridge::database::server::{Coordinates, Flavour, LsnBounds, Server, Version};
+use fsprobe::{FileError, ReadAt, with_file};
+use guest_bridge::database::server::{Coordinates, Flavour, Server, Version};
 
 use super::disk::{Disk, Proven};
 use super::identity::{Fate, Identity};
 use super::markers::Told;
 use super::survey::Survey;
-use super::window::WindowReport;
+use super::window::{WentOn, WindowReport};
 use crate::grade::Indication;
 
 /// What the database's own log in the image says.
@@ -54,18 +59,32 @@ pub enum ProvenBy {
     },
 }
 
+impl DatabaseState {
+    /// The coordinates of the image itself; `None` where no binlog proves them.
+    #[must_use]
+    pub fn coordinates(&self) -> Option<Coordinates> {
+        let Self::Proven(ProvenBy::Binlog { path, end_bytes, gtid }) = self else { return None };
+        let file = path.file_name()?.to_string_lossy().into_owned();
+        Some(Coordinates { file, position: *end_bytes, gtid: gtid.clone() })
+    }
+}
+
 /// Why a log proves nothing.
 type Doubt = (Indication, String);
 
 /// As much of an `auto.cnf` as there can be anything in.
 const AUTO_CNF_MAX_BYTES: u64 = 64 << 10;
 
-/// The files by which the state is proven: where they lie is asked of the guest.
+/// The files by which the state is proven: where they lie is asked of the guest. The binlog stood at `before` when the lock was granted,
+/// and `after` it, where commits went on.
 #[must_use]
-pub fn files(server: Option<&Server>, coordinates: Option<&Coordinates>) -> Vec<PathBuf> {
+pub fn files(server: Option<&Server>, before: Option<&Coordinates>, after: Option<&Coordinates>) -> Vec<PathBuf> {
     let Some(server) = server else { return Vec::new() };
-    let log = match coordinates {
-        Some(coordinates) => binlog_path(server, coordinates).into_iter().collect(),
+    let log = match before {
+        Some(before) => {
+            let after = after.filter(|after| after.file != before.file);
+            std::iter::once(before).chain(after).filter_map(|one| binlog_path(server, one)).collect()
+        }
         None => redo_paths(server),
     };
     log.into_iter().chain(auto_cnf_path(server)).collect()
@@ -102,118 +121,18 @@ pub fn look(
     let (Some(server), true) = (&survey.server, window.engine_logs.is_some()) else { return DatabaseState::NotAsked };
     let snapshots = Snapshots { told, identity, disks };
     let proven = same_server(server, &snapshots).and_then(|()| match &window.coordinates {
-        Some(coordinates) => by_binlog(server, coordinates, &snapshots),
-        None => by_redo(server, window.lsn, &snapshots),
+        Some(before) => match &window.went_on {
+            None => at::by_binlog(server, before, &snapshots),
+            Some(WentOn { to: Some(after) }) => between::by_binlog(server, before, after, &snapshots),
+            Some(WentOn { to: None }) => {
+                Err(not_proven("commits went on, and where the binlog stood behind the snapshot is not known"))
+            }
+        },
+        None => redo_log::by_redo(server, window.lsn, &snapshots),
     });
     match proven {
         Ok(by) => DatabaseState::Proven(by),
         Err((indication, reason)) => DatabaseState::NotProven { indication, reason },
-    }
-}
-
-fn by_binlog(server: &Server, coordinates: &Coordinates, snapshots: &Snapshots<'_>) -> Result<ProvenBy, Doubt> {
-    let path =
-        binlog_path(server, coordinates).ok_or_else(|| not_proven("the server does not say where its binlog lies"))?;
-    let walked = snapshots.read(&path, |file| binlog::walk(file, Some(coordinates.position)))?;
-    let name = path.display();
-    let walked =
-        walked.map_err(|error| not_proven(&format!("the binlog {name} in the image cannot be read: {error}")))?;
-    held_against(server, coordinates, &walked).map_err(|(indication, why)| {
-        let Coordinates { file, position, .. } = coordinates;
-        (
-            indication,
-            format!("the binlog in the image is not what the server said under the lock ({file}:{position}): {why}"),
-        )
-    })?;
-    Ok(ProvenBy::Binlog { path, end_bytes: walked.end_bytes, gtid: gtid(&walked) })
-}
-
-fn gtid(walked: &Walked) -> Option<String> {
-    match &walked.gtids {
-        Gtids::None | Gtids::Unknown => None,
-        gtids => Some(gtids.to_string()),
-    }
-}
-
-/// Whether the binlog in the image ends at `coordinates`, at the end of a transaction, with the GTIDs that the server named.
-fn held_against(server: &Server, coordinates: &Coordinates, walked: &Walked) -> Result<(), Doubt> {
-    let short = |why: String| Err((Indication::LogShortOfCoordinates, why));
-    if Version::parse(&walked.server_version) != Some(server.version) {
-        let why = format!("it was written by {}, not by {}", walked.server_version, server.version_text);
-        return Err((Indication::OtherServer, why));
-    }
-    if walked.end_bytes < coordinates.position {
-        return short(match &walked.torn {
-            Some(torn) => format!("it is whole up to {} only, and {torn}", walked.end_bytes),
-            None => format!("it ends at {}", walked.end_bytes),
-        });
-    }
-    let Some(at) = walked.at.as_ref().filter(|at| at.is_event_end) else {
-        return short("no event ends there".to_owned());
-    };
-    if !at.is_outside_transaction {
-        return short("a transaction is unfinished there".to_owned());
-    }
-    if let Some(beyond) = beyond(at, walked.torn.as_ref()) {
-        return Err((Indication::LogBeyondCoordinates, format!("it goes on behind that, with {beyond}")));
-    }
-    match agree(&at.gtids, coordinates.gtid.as_deref()) {
-        Some(true) => Ok(()),
-        None => Err(not_proven("its GTIDs cannot be read")),
-        Some(false) => {
-            let said = coordinates.gtid.as_deref().unwrap_or("none");
-            short(format!("its last GTIDs are {}, and the server said {said}", at.gtids))
-        }
-    }
-}
-
-/// What follows behind the coordinates; `None` where that is nothing.
-fn beyond(at: &AtCoordinates, torn: Option<&Torn>) -> Option<String> {
-    let events = at.beyond.iter().map(|(name, count)| format!("{count} {name}"));
-    let rotated = at.is_rotated.then(|| "a change to another file".to_owned());
-    let stopped = at.is_stopped.then(|| "the server's shutdown".to_owned());
-    let torn = torn.map(|torn| format!("something torn ({torn})"));
-    let all: Vec<String> = events.chain(rotated).chain(stopped).chain(torn).collect();
-    (!all.is_empty()).then(|| all.join(", "))
-}
-
-/// Whether the GTIDs of a log are those that the server said; `None` where they cannot be read. MySQL's set has more than its binlogs
-/// where it replicates without writing one, so that of it only the last has to be there.
-fn agree(gtids: &Gtids, said: Option<&str>) -> Option<bool> {
-    match gtids {
-        Gtids::Unknown => None,
-        Gtids::None => Some(said.is_none()),
-        Gtids::MariaDb(_) => Some(gtids.is(said.unwrap_or_default())),
-        Gtids::MySql { last: None, .. } => Some(true),
-        Gtids::MySql { last: Some(_), .. } => gtids.last_is_in(said.unwrap_or_default()),
-    }
-}
-
-fn by_redo(server: &Server, bounds: Option<LsnBounds>, snapshots: &Snapshots<'_>) -> Result<ProvenBy, Doubt> {
-    let none = || {
-        not_proven(&format!(
-            "{} {} writes no binlog, and its redo log is of a form that is not read here",
-            server.flavour, server.version
-        ))
-    };
-    let mut paths = redo_paths(server).into_iter();
-    let path = paths.clone().find(|path| snapshots.is_told(path)).or_else(|| paths.next()).ok_or_else(none)?;
-    let Some(LsnBounds { lock, unlock: Some(unlock) }) = bounds else {
-        return Err(not_proven("the server writes no binlog, and did not say where its redo log stood"));
-    };
-    let read = snapshots.read(&path, redo::read)?;
-    let name = path.display();
-    let redo =
-        read.map_err(|error| not_proven(&format!("the redo log {name} in the image cannot be read: {error}")))?;
-    let said = format!("the server said {lock} after the lock and {unlock} before the unlock");
-    match redo.end_lsn {
-        end if end < lock => {
-            Err((Indication::LogShortOfCoordinates, format!("the redo log in the image ends at {end}, and {said}")))
-        }
-        end if end > unlock => {
-            Err((Indication::LogBeyondCoordinates, format!("the redo log in the image ends at {end}, and {said}")))
-        }
-        end_lsn => Ok(ProvenBy::Redo { path, end_lsn }),
     }
 }
 

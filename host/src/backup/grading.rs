@@ -233,6 +233,10 @@ fn lock_doubts(lock: &LockFacts) -> Vec<Doubt> {
                 "transactions that were acknowledged may be missing: the engines' logs were not written out. {reason}"
             ),
         ),
+        LockFacts::NoneHeld { needed_because: None } => return Vec::new(),
+        LockFacts::NoneHeld { needed_because: Some(why) } => {
+            (Indication::LockDeclined, format!("the database was not locked: none was wanted, and {why}"))
+        }
         LockFacts::NotAsked => (Indication::NoDatabase, "no database was locked: none is configured".to_owned()),
         LockFacts::Lost { reason } => {
             (Indication::LockLost, format!("the database lock was lost inside the window: {reason}"))

@@ -122,8 +122,10 @@ async fn pass(
         let window = window::pass(&plan.window, disks, origins, world, &means, run, stop).await;
         let is_left = watchdog.is_armed() && may_be_frozen(&window);
         let watchdog = if is_left { watchdog.leave(run) } else { watchdog.disarm(run).await };
-        let coordinates = window.as_ref().ok().and_then(|(window, _)| window.coordinates.as_ref());
-        let files = database_state::files(survey.server.as_ref(), coordinates);
+        let report = window.as_ref().ok().map(|(report, _)| report);
+        let before = report.and_then(|report| report.coordinates.as_ref());
+        let after = report.and_then(|report| report.went_on.as_ref()?.to.as_ref());
+        let files = database_state::files(survey.server.as_ref(), before, after);
         let told = markers.remove(&files, &survey.data_directories(), run).await;
         world.release_agent().await;
         let (window, disks) = window?;

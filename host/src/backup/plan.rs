@@ -418,7 +418,7 @@ fn lock_plan(job: &Job, server: &Server, expiry: Duration) -> LockPlan {
     let is_in_guest = job.database.value.as_ref().is_some_and(|route| matches!(route.via, Via::Agent { .. }));
     let agent = job.agent.value.as_ref().filter(|_| is_in_guest).map(ToString::to_string);
     let terms = LockTerms { lock_deadline: policy.lock.value, expiry, statement_deadline: policy.statement.value };
-    LockPlan { server: server.clone(), agent, choice: LockMethod::choose(server), terms }
+    LockPlan { server: server.clone(), agent, choice: LockMethod::choose(server, policy.lock_wish.value), terms }
 }
 
 /// A COW that holds the whole origin never fills up, so nothing larger is ever needed.

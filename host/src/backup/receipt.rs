@@ -42,7 +42,7 @@ pub fn receipt(
         reasons: graded.reasons,
         indications: graded.indications,
         required: plan.require,
-        window: window(proof.window, &proof.watchdog, &proof.thaw),
+        window: window(proof.window, &proof.database, &proof.watchdog, &proof.thaw),
         identity: Some(proof.identity.into()),
         database: Some(proof.database.into()),
         disks: disks.iter().map(document::Disk::from).collect(),
@@ -54,7 +54,16 @@ pub fn receipt(
     }
 }
 
-fn window(window: WindowReport, watchdog: &WatchdogFacts, thaw: &[Thawed]) -> document::Window {
+fn window(
+    mut window: WindowReport,
+    database: &DatabaseState,
+    watchdog: &WatchdogFacts,
+    thaw: &[Thawed],
+) -> document::Window {
+    // Older than the image, where commits went on.
+    if window.went_on.is_some() {
+        window.coordinates = database.coordinates();
+    }
     let watchdog = match watchdog {
         WatchdogFacts::InTime => Some(document::Watchdog::InTime),
         WatchdogFacts::Broke(_) => Some(document::Watchdog::Broke),
@@ -84,6 +93,7 @@ impl From<WindowReport> for document::Window {
         let lock = match window.lock {
             LockFacts::NotAsked => document::Lock::NotAsked,
             LockFacts::HeldThrough | LockFacts::EngineLogsNotFlushed { .. } => document::Lock::HeldThrough,
+            LockFacts::NoneHeld { .. } => document::Lock::NoneHeld,
             LockFacts::Lost { reason } => document::Lock::Lost { reason },
         };
         let freeze = match window.freeze {

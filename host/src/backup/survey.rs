@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::blocking::blocking;
 use fsprobe::Kind;
 use guest_bridge::agent::{self, AgentError, AgentInfo, Filesystem, FreezeStatus, SharedAgent};
+use guest_bridge::database::lock_method::LockMethod;
 use guest_bridge::database::privileges;
 use guest_bridge::database::server::{self, Server};
 use guest_bridge::places::{self, Places};
@@ -344,7 +345,8 @@ async fn survey_server(job: &Job, world: &World, stop: &Stop) -> Result<Option<(
     let mut session = open(deadline).await?;
     let surveyed = async {
         let server = server::identify(&mut *session, deadline).await?;
-        let account = privileges::prove(&mut *session, &server, deadline).await?;
+        let method = LockMethod::choose(&server, job.policy.lock_wish.value).method;
+        let account = privileges::prove(&mut *session, &server, method, deadline).await?;
         Ok::<_, Cause>((server, account.into_iter().map(|remark| remark.text).collect()))
     };
     let surveyed = stop.or(surveyed).await;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgAction, Parser, Subcommand};
+use guest_bridge::database::lock_method::LockWish;
 
 use super::voice::Progress;
 use crate::ask::asked::Asked;
@@ -220,7 +221,11 @@ pub struct JobArgs {
     /// [default: auto].
     #[arg(long, value_name = "WISH")]
     pub watchdog: Option<WatchdogWish>,
-    /// How long to wait for the tables [default: 30s].
+    /// What to lock in the database: auto (what makes writers wait least, and nothing where that proves as much), tables (whatever every
+    /// commit waits for), none, or require (auto, and no backup where it is not granted) [default: auto].
+    #[arg(long, value_name = "WISH")]
+    pub lock: Option<LockWish>,
+    /// How long to wait for the lock [default: 30s].
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub lock_deadline: Option<Duration>,
     /// How long the guest may stand still until the snapshots are there; then it is thawed, whatever there is [default: 10s].
@@ -392,6 +397,7 @@ impl JobArgs {
             require: None,
             cow_size: self.cow_size,
             watchdog: self.watchdog,
+            lock: self.lock,
             lock_deadline: self.lock_deadline,
             window_deadline: self.window_deadline,
             freeze_deadline: self.freeze_deadline,

@@ -1,6 +1,7 @@
 //! What happened in a run, each in one short sentence.
 
 use fsprobe::Verdict;
+use guest_bridge::database::lock_method::LockMethod;
 use guest_bridge::watchdog::Disarmed;
 use lvm::Bytes;
 use tracing::Level;
@@ -93,7 +94,12 @@ impl Sentence {
                     let gtid = at.gtid.as_ref().map(|gtid| format!(", GTID {gtid}")).unwrap_or_default();
                     format!(", binlog {}:{}{gtid}", at.file, at.position)
                 });
-                Self::info(&format!("tables locked by {method}, waited {}", took_ms(*waited_ms)))
+                let what = match method {
+                    LockMethod::None => "nothing is locked, and commits go on".to_owned(),
+                    LockMethod::InstanceForBackup => format!("DDL is kept away by {method}, and commits go on"),
+                    _ => format!("tables locked by {method}"),
+                };
+                Self::info(&format!("{what}, waited {}", took_ms(*waited_ms)))
                     .with(&format!("connection {connection_id}{}", at.unwrap_or_default()))
             }
             Fact::Frozen { filesystems } => Self::info(&format!("frozen: {}", counted(*filesystems, "filesystem"))),
@@ -109,6 +115,7 @@ impl Sentence {
             Fact::StillLocked { held: false } => {
                 Self::new(Level::WARN, "the lock on the tables was lost before the snapshot was known to be there")
             }
+            Fact::Unlocked { stall_ms: 0 } => Self::info("unlocked: no writer waited for the lock"),
             Fact::Unlocked { stall_ms } => {
                 Self::info(&format!("tables unlocked: writers waited for {}", took_ms(*stall_ms)))
             }

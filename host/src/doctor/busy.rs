@@ -17,7 +17,9 @@ pub fn check(job: &Job, seen: &Seen) -> Vec<Finding> {
     let Some(server) = &seen.survey.server else { return Vec::new() };
     match &seen.busy {
         Err(why) => vec![Finding::unseen(Check::Busy, Weight::Note, format!("who would keep the lock waiting: {why}"))],
-        Ok(holders) => of(holders, LockMethod::choose(server).method, job.policy.lock.value),
+        Ok(holders) => {
+            of(holders, LockMethod::choose(server, job.policy.lock_wish.value).method, job.policy.lock.value)
+        }
     }
 }
 
@@ -64,6 +66,10 @@ fn finding(holder: &Holder, method: LockMethod, lock_deadline: Duration) -> Find
                  to tables without transactions it does, {deadline} at most"
             ),
         ),
+        LockMethod::InstanceForBackup => {
+            (Weight::Note, "LOCK INSTANCE FOR BACKUP waits for DDL only, and nobody's writes wait behind it".to_owned())
+        }
+        LockMethod::None => (Weight::Note, "nothing is locked, so that nothing waits for it".to_owned()),
         LockMethod::FlushTablesWithReadLock | LockMethod::PerconaBackupLocks => {
             (Weight::Note, format!("the lock may have to wait for it, {deadline} at most"))
         }

@@ -1,6 +1,6 @@
 //! The database server: whether it can be asked, which it is, and which lock holds it still.
 
-use guest_bridge::database::lock_method::LockMethod;
+use guest_bridge::database::lock_method::{LockMethod, LockWish};
 use guest_bridge::database::server::{Flavour, Server};
 
 use super::finding::{Check, Finding, Weight};
@@ -30,13 +30,14 @@ pub fn check(job: &Job, seen: &Seen) -> Vec<Finding> {
         Err(Unseen::Failed(cause)) => vec![Finding::failed(Check::Database, cause)],
         Err(why) => vec![Finding::unseen(Check::Database, Weight::Stops, why)],
         Ok(()) => {
+            let wish = job.policy.lock_wish.value;
             let expiry = lock_expiry(&job.policy).note.map(|note| Finding::note(Check::Database, note));
-            seen.survey.server.iter().flat_map(of).chain(expiry).collect()
+            seen.survey.server.iter().flat_map(|server| of(server, wish)).chain(expiry).collect()
         }
     }
 }
 
-fn of(server: &Server) -> Vec<Finding> {
+fn of(server: &Server, wish: LockWish) -> Vec<Finding> {
     let mut found = Vec::new();
     let Server { flavour, version, .. } = server;
     if !RAN.contains(&(*flavour, version.major, version.minor)) {
@@ -77,7 +78,7 @@ fn of(server: &Server) -> Vec<Finding> {
              SELECT on *.*",
         )),
     }
-    let choice = LockMethod::choose(server);
+    let choice = LockMethod::choose(server, wish);
     found.push(Finding::fine(
         Check::Database,
         format!("{flavour} {version}, its data in {}; {}: {}", server.datadir.display(), choice.method, choice.reason),
@@ -106,7 +107,7 @@ mod tests {
     use guest_bridge::database::server::Version;
 
     fn whats(server: &Server) -> Vec<(Weight, String)> {
-        of(server).into_iter().map(|finding| (finding.weight, finding.what)).collect()
+        of(server, LockWish::Auto).into_iter().map(|finding| (finding.weight, finding.what)).collect()
     }
 
     #[test]
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_release_that_was_never_run_is_said_to_be_one() {
-        let found = of(&Server { version: Version { major: 11, minor: 4, patch: 2 }, ..mariadb() });
+        let found = of(&Server { version: Version { major: 11, minor: 4, patch: 2 }, ..mariadb() }, LockWish::Auto);
         assert_eq!((found[0].weight, &*found[0].what), (Weight::Note, "no MariaDB 11.4 was ever run with stillpoint"));
         assert!(found[0].why.contains("MySQL 9.7"), "{}", found[0].why);
     }
@@ -136,9 +137,9 @@ mod tests {
 
     #[test]
     fn tables_that_could_not_be_counted_are_not_none() {
-        let found = of(&Server { non_transactional_tables: None, ..mariadb() });
+        let found = of(&Server { non_transactional_tables: None, ..mariadb() }, LockWish::Auto);
         assert!(found[0].weight == Weight::Note && !found[0].looked_at, "{found:?}");
-        let found = of(&Server { non_transactional_tables: Some(1000), ..mariadb() });
+        let found = of(&Server { non_transactional_tables: Some(1000), ..mariadb() }, LockWish::Auto);
         assert!(found[0].what.starts_with("1000 tables or more are in"), "{found:?}");
     }
 }

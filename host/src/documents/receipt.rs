@@ -64,9 +64,9 @@ pub struct Window {
     pub snapshot_at: String,
     /// Freeze to thaw, as the host saw it; `null` where nothing was frozen.
     pub window_ms: Option<u64>,
-    /// Lock to unlock; `null` where nothing was locked.
+    /// How long the database's writers waited: lock to unlock, or the window, where commits went on; `null` where there is no database.
     pub stall_ms: Option<u64>,
-    /// Where the binlog stood under the lock.
+    /// Where the binlog stood under the lock; where commits went on, where it ends in the image, and `null` where that is not proven.
     pub coordinates: Option<Coordinates>,
     /// From whom the server replicates, and how far it was under the lock: where a replica made of this backup begins is here, and
     /// not in its own coordinates. `null` where that is not known; not in receipts before 0.2.
@@ -144,6 +144,8 @@ pub enum Lock {
     NotAsked,
     /// It was held until after the snapshot.
     HeldThrough,
+    /// There was none, and commits went on.
+    NoneHeld,
     /// It was lost before the snapshot was known to be there.
     Lost {
         /// What the check said.

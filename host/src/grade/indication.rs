@@ -29,6 +29,8 @@ pub enum Indication {
     DatabaseNotInImage,
     /// No database is configured.
     NoDatabase,
+    /// No lock was wanted, of a server whose images need one.
+    LockDeclined,
     /// The lock on the tables did not outlast the snapshot.
     LockLost,
     /// Acknowledged transactions may be in no file.
@@ -75,6 +77,7 @@ mod tests {
             (Indication::FilesystemNotInImage, "filesystem-not-in-image"),
             (Indication::DatabaseNotInImage, "database-not-in-image"),
             (Indication::NoDatabase, "no-database"),
+            (Indication::LockDeclined, "lock-declined"),
             (Indication::LockLost, "lock-lost"),
             (Indication::EngineLogsNotFlushed, "engine-logs-not-flushed"),
             (Indication::LogBeyondCoordinates, "log-beyond-coordinates"),

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use guest_bridge::database::lock_method::LockWish;
 use stillpoint::ask::asked::Asked;
 use stillpoint::ask::cow_size::CowSize;
 use stillpoint::ask::policy::WatchdogWish;
@@ -27,7 +28,7 @@ const fn seconds(key: &'static str, built_in: &'static str, flag: Option<Flag>) 
     Case { key, built_in, defaults: ("41", "41 s"), vm: ("42", "42 s"), flag }
 }
 
-const CASES: [Case; 16] = [
+const CASES: [Case; 17] = [
     Case {
         key: "require",
         built_in: "filesystem",
@@ -48,6 +49,13 @@ const CASES: [Case; 16] = [
         defaults: ("\"require\"", "require"),
         vm: ("\"none\"", "none"),
         flag: Some(("--watchdog", |asked| asked.watchdog = Some(WatchdogWish::Require), "require")),
+    },
+    Case {
+        key: "lock",
+        built_in: "auto",
+        defaults: ("\"tables\"", "tables"),
+        vm: ("\"none\"", "none"),
+        flag: Some(("--lock", |asked| asked.lock = Some(LockWish::Require), "require")),
     },
     Case {
         key: "level",

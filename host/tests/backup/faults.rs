@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use guest_bridge::agent::Fault as AgentFault;
+use guest_bridge::database::lock_method::LockWish;
 use guest_bridge::database::scripted::Outcome as Answer;
 use lvm::Lvm;
 use lvm::simulated::Fault as LvmFault;
@@ -48,25 +49,24 @@ async fn any_fault_of_the_agent_at_any_of_its_calls_leaves_nothing_behind() {
 
 #[tokio::test(start_paused = true)]
 async fn any_fault_of_the_database_at_any_of_its_statements_leaves_nothing_behind() {
-    let statements = {
+    for wish in [LockWish::Auto, LockWish::None] {
         let healthy = Setting::new();
-        healthy.back_up().await.unwrap();
-        healthy.database.statements()
-    };
-    for nth in 1..=statements {
-        let refused = Answer::Refuses(1205, "Lock wait timeout exceeded".to_owned());
-        for (name, answer) in [("refused", refused), ("lost", Answer::LosesSession), ("hangs", Answer::Hangs)] {
-            let setting = Setting::new();
-            let case = format!("statement {nth} {name}");
-            let setting = Setting { database: setting.database.clone().fails_at_statement(nth, answer), ..setting };
-            let result = setting.back_up().await;
-            assert_all_or_nothing(&setting, &result, &case);
-            setting.assert_nothing_is_held(&case);
-            setting.assert_no_marker_is_left(&case);
-            match result {
-                // After the snapshot a database that fails weakens the grade, and never fails the backup.
-                Ok(outcome) => assert!(outcome.receipt.grade >= Grade::Filesystem, "{case}"),
-                Err(failure) => assert_eq!(failure.exit(), Exit::Failed, "{case}: {failure}"),
+        healthy.back_up_as(|asked| asked.lock = Some(wish)).await.unwrap();
+        for nth in 1..=healthy.database.statements() {
+            let refused = Answer::Refuses(1205, "Lock wait timeout exceeded".to_owned());
+            for (name, answer) in [("refused", refused), ("lost", Answer::LosesSession), ("hangs", Answer::Hangs)] {
+                let setting = Setting::new();
+                let case = format!("lock {wish}: statement {nth} {name}");
+                let setting = Setting { database: setting.database.clone().fails_at_statement(nth, answer), ..setting };
+                let result = setting.back_up_as(|asked| asked.lock = Some(wish)).await;
+                assert_all_or_nothing(&setting, &result, &case);
+                setting.assert_nothing_is_held(&case);
+                setting.assert_no_marker_is_left(&case);
+                match result {
+                    // After the snapshot a database that fails weakens the grade, and never fails the backup.
+                    Ok(outcome) => assert!(outcome.receipt.grade >= Grade::Filesystem, "{case}"),
+                    Err(failure) => assert_eq!(failure.exit(), Exit::Failed, "{case}: {failure}"),
+                }
             }
         }
     }

@@ -3,10 +3,14 @@
 use std::process::Command;
 use std::sync::Arc;
 
+use guest_bridge::database::lock_method::LockWish;
+use guest_bridge::database::scripted::Outcome as Answer;
 use lvm::Lvm;
 use lvm::simulated::Fault as LvmFault;
 use serde_json::Value;
 use stillpoint::ask::connect::World;
+use stillpoint::backup::Outcome;
+use stillpoint::documents::receipt::Lock;
 use stillpoint::failure::Kind;
 use stillpoint::failure::exit::Exit;
 use stillpoint::grade::Grade;
@@ -61,6 +65,51 @@ async fn the_order_is_lock_freeze_snapshots_thaw_unlock() {
     let steps = "output cow-volumes guest-sync mark arm lock freeze snapshot thaw still-locked unlock disarm unmark evidence remove copy \
          remove publish";
     assert_eq!(setting.steps().join(" "), steps);
+}
+
+/// What comes of a backup without a lock, of a server that wrote to its binlog from one position to the other.
+async fn without_a_lock(from: u64, to: u64) -> (Setting, Outcome) {
+    let mut setting = Setting::new();
+    setting.database = setting.database.clone().writing_from(from, to);
+    let outcome = setting.back_up_as(|asked| asked.lock = Some(LockWish::None)).await.unwrap();
+    (setting, outcome)
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_commits_go_on_the_images_own_binlog_has_the_coordinates() {
+    let (setting, Outcome { receipt, .. }) = without_a_lock(1261, 2000).await;
+    assert_eq!(receipt.grade, Grade::Application, "{:?}", receipt.reasons);
+    let coordinates = receipt.window.coordinates.unwrap();
+    assert_eq!((coordinates.position, coordinates.gtid.as_deref()), (1423, Some("0-1-7")));
+    assert_eq!((receipt.window.lock, receipt.window.stall_ms), (Lock::NoneHeld, receipt.window.window_ms));
+    assert!(!setting.log.entries().iter().any(|entry| entry.contains("BACKUP STAGE")));
+    setting.assert_nothing_is_held("without a lock");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_binlog_that_does_not_end_in_the_window_gives_no_coordinates_and_a_weaker_grade() {
+    for (from, to) in [(1261, 1261), (1600, 2000)] {
+        let (_, Outcome { receipt, .. }) = without_a_lock(from, to).await;
+        assert_eq!((receipt.grade, receipt.window.coordinates), (Grade::Filesystem, None), "{from} {to}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_is_not_granted_is_gone_without_unless_it_is_required() {
+    let refusing = || {
+        let mut setting = Setting::new();
+        let refusal = Answer::Refuses(1205, "Lock wait timeout exceeded".to_owned());
+        setting.database = setting.database.clone().fails_at("BACKUP STAGE BLOCK_COMMIT", refusal);
+        setting
+    };
+    let setting = refusing();
+    let outcome = setting.back_up().await.unwrap();
+    assert_eq!(outcome.receipt.grade, Grade::Application, "{:?}", outcome.receipt.reasons);
+    assert_eq!(outcome.receipt.window.lock, Lock::NoneHeld);
+    let setting = refusing();
+    let failure = setting.back_up_as(|asked| asked.lock = Some(LockWish::Require)).await.unwrap_err();
+    assert_eq!(failure.cause.kind, Kind::LockNotGranted);
+    setting.assert_nothing_is_held("required");
 }
 
 #[tokio::test(start_paused = true)]

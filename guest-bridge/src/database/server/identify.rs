@@ -8,7 +8,7 @@ use super::{
 };
 use crate::database::{
     Database, DatabaseError, Rows, Statement, Timed, bounds,
-    grants::{Grants, SHOW_GRANTS},
+    grants::{Grants, Holds, SHOW_GRANTS},
 };
 
 /// By name, because no two flavours have all of them, and `SELECT @@absent` is an error.
@@ -35,8 +35,11 @@ pub async fn identify(session: &mut dyn Database, deadline: Duration) -> Result<
     let mut server = describe(&answers.next()?)?;
     let (grants, count) = (answers.next(), answers.next());
     // The count is a remark in the plan: a server that refuses it is still backed up.
+    let grants = grants.map(|rows| Grants::read(&rows));
+    server.has_backup_admin = server.flavour != Flavour::MariaDb
+        && grants.as_ref().is_ok_and(|grants| grants.hold(&["BACKUP_ADMIN"]) == Holds::Yes);
     server.non_transactional_tables = match (grants, count) {
-        (Ok(grants), Ok(count)) if Grants::read(&grants).show_all_tables() => Some(count.number(NON_TRANSACTIONAL)?),
+        (Ok(grants), Ok(count)) if grants.show_all_tables() => Some(count.number(NON_TRANSACTIONAL)?),
         (Err(DatabaseError::Server { .. }) | Ok(_), Err(DatabaseError::Server { .. }) | Ok(_)) => None,
         (Err(error), _) | (_, Err(error)) => return Err(error),
     };
@@ -101,6 +104,7 @@ fn describe(variables: &Rows) -> Result<Server, DatabaseError> {
         read_only: variables.is_on("read_only") || variables.is_on("super_read_only"),
         galera: variables.is_on("wsrep_on"),
         has_percona_backup_locks: variables.is_on("have_backup_locks"),
+        has_backup_admin: false,
         non_transactional_tables: None,
         innodb_flush_log_at_trx_commit: variables
             .number("innodb_flush_log_at_trx_commit")

@@ -49,6 +49,9 @@ pub struct Server {
     pub galera: bool,
     /// `@@have_backup_locks`, of Percona Server up to 5.7.
     pub has_percona_backup_locks: bool,
+    /// Whether the account surely has MySQL's `BACKUP_ADMIN`. `false` on MariaDB, which has none, and in receipts before 0.2.
+    #[serde(default)]
+    pub has_backup_admin: bool,
     /// Tables outside the system schemas in an engine without transactions (MyISAM, Aria, …), counted up to
     /// 1000. `None` where counting failed, or where the account need not see every table: a server shows
     /// each only to whom has a right on it. They need no replay, but nothing replays them either.
@@ -109,6 +112,7 @@ pub(super) mod tests {
             read_only: false,
             galera: false,
             has_percona_backup_locks: false,
+            has_backup_admin: false,
             non_transactional_tables: Some(3),
             innodb_flush_log_at_trx_commit: Some(1),
             sync_binlog: Some(0),
@@ -130,7 +134,7 @@ pub(super) mod tests {
             r#"{"flavour":"maria-db","version":{"major":10,"minor":11,"patch":19},"#,
             r#""version_text":"10.11.19-MariaDB Debian 12","hostname":"db1","datadir":"/var/lib/mysql/","#,
             r#""other_data_directories":["/srv/binlog"],"log_bin":true,"gtid_mode":null,"read_only":false,"#,
-            r#""galera":false,"has_percona_backup_locks":false,"non_transactional_tables":3,"#,
+            r#""galera":false,"has_percona_backup_locks":false,"has_backup_admin":false,"non_transactional_tables":3,"#,
             r#""innodb_flush_log_at_trx_commit":1,"sync_binlog":0,"innodb_doublewrite":"ON","server_uuid":null,"#,
             r#""log_bin_basename":"/srv/binlog/binlog","log_bin_index":"/srv/binlog/binlog.index","#,
             r#""table_directories_seen":true,"slave_parallel_mode":null,"#,
@@ -150,6 +154,7 @@ pub(super) mod tests {
         let mut json = serde_json::to_value(server()).unwrap();
         let fields = json.as_object_mut().unwrap();
         let later = [
+            "has_backup_admin",
             "innodb_flush_log_at_trx_commit",
             "sync_binlog",
             "innodb_doublewrite",

@@ -12,6 +12,9 @@ impl State {
             "SELECT CONNECTION_ID()" => return one("CONNECTION_ID()", &id.to_string()),
             "SHOW MASTER STATUS" => {
                 let position = self.position.to_string();
+                if self.is_measured {
+                    self.position = self.position_after.unwrap_or(self.position);
+                }
                 let row: &[Option<&str>] = &[Some("binlog.000001"), Some(&position), Some(""), Some("")];
                 return Rows::of(&["File", "Position", "Binlog_Do_DB", "Binlog_Ignore_DB"], &[row]);
             }
@@ -37,7 +40,8 @@ impl State {
             }
             "SET GLOBAL innodb_flush_log_at_trx_commit = 0" => self.flush_log_at_trx_commit = 0,
             "SET GLOBAL innodb_flush_log_at_trx_commit = 1" => self.flush_log_at_trx_commit = 1,
-            "FLUSH LOCAL ENGINE LOGS" | "SET @stillpoint_asked = NOW(6)" => {}
+            "SET @stillpoint_asked = NOW(6)" => self.is_measured = true,
+            "FLUSH LOCAL ENGINE LOGS" => {}
             "SELECT TIMESTAMPDIFF(MICROSECOND, @stillpoint_asked, NOW(6))" => return one("waited", "700"),
             "SELECT CURRENT_USER()" => return one("CURRENT_USER()", "root@localhost"),
             "SHOW GRANTS" => return one("Grants", &self.grants),

@@ -23,6 +23,10 @@ struct State {
     round_trips: usize,
     locked_by: Option<u64>,
     position: u64,
+    /// What it is once the lock is there.
+    position_after: Option<u64>,
+    /// Somebody has begun to take the lock.
+    is_measured: bool,
     flush_log_at_trx_commit: u8,
     grants: String,
     log_bin: bool,
@@ -45,6 +49,8 @@ impl SimulatedMariaDb {
             round_trips: 0,
             locked_by: None,
             position: 1423,
+            position_after: None,
+            is_measured: false,
             flush_log_at_trx_commit: 1,
             grants: "GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost`".to_owned(),
             log_bin: true,
@@ -76,6 +82,13 @@ impl SimulatedMariaDb {
     /// `SHOW GRANTS` says this of the account.
     pub fn with_grants(self, grants: &str) -> Self {
         grants.clone_into(&mut self.state().grants);
+        self
+    }
+
+    /// Its binlog stands here before it is locked, and `after`, where somebody asks once more.
+    pub fn writing_from(self, before: u64, after: u64) -> Self {
+        self.state().position = before;
+        self.state().position_after = Some(after);
         self
     }
 

@@ -11,6 +11,7 @@ use guest_bridge::database::{
 };
 
 use crate::channel::the_channel_east;
+use crate::locking::lock_of;
 use crate::locking::{SOON, TERMS, described, unlock};
 use crate::server::PrivateServer;
 
@@ -72,7 +73,7 @@ async fn a_replica_tells_its_source_and_how_far_it_is_under_the_lock() {
     let found = described(&replica.open()).await;
     assert_eq!(found.slave_parallel_mode.as_deref(), Some("optimistic"));
     let mut session = replica.open()(SOON).await.unwrap();
-    let remarks = prove(&mut *session, &found, SOON).await.unwrap();
+    let remarks = prove(&mut *session, &found, lock_of(&found), SOON).await.unwrap();
     assert!(remarks.iter().any(|remark| remark.text.contains("optimistic")), "{remarks:?}");
     assert_eq!(wait_for_synced(&mut *session, SOON).await.unwrap().filter(|state| !state.is_empty()), None);
 
@@ -105,10 +106,10 @@ async fn an_account_that_may_not_see_replication_does_not_know_and_the_remark_me
     let open = NetSession::opener(Address::Unix(server.socket()), Credentials::new("small", None));
     let found = described(&open).await;
     assert_eq!(found.replicates, None);
-    let remarks = prove(&mut *open(SOON).await.unwrap(), &found, SOON).await.unwrap();
+    let remarks = prove(&mut *open(SOON).await.unwrap(), &found, lock_of(&found), SOON).await.unwrap();
     let [remark] = &remarks[..] else { panic!("{remarks:?}") };
     server.sql(remark.text.split_once("on the server: ").unwrap().1);
     let found = described(&open).await;
     assert_eq!(found.replicates.as_ref().unwrap().channels, []);
-    assert_eq!(prove(&mut *open(SOON).await.unwrap(), &found, SOON).await.unwrap(), []);
+    assert_eq!(prove(&mut *open(SOON).await.unwrap(), &found, lock_of(&found), SOON).await.unwrap(), []);
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use guest_bridge::database::{
     DatabaseError,
     lock::{LockTerms, TablesLock},
-    lock_method::LockMethod,
+    lock_method::{LockMethod, LockWish},
 };
 
-use crate::locking::{SOON, TERMS, assert_that_its_commit_waits, described, unlock, wait_until_runs};
+use crate::locking::{SOON, TERMS, assert_that_its_commit_waits, described, take, unlock, wait_until_runs};
 use crate::server::PrivateServer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,4 +103,58 @@ async fn the_lock_is_taken_once_the_long_statement_has_ended() {
     );
     unlock(lock).await.held.unwrap();
     assert_eq!(asked_for(&server), "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a MySQL"]
+async fn where_all_is_innodb_commits_go_on_and_ddl_waits() {
+    let server = PrivateServer::start();
+    let open = server.open();
+    let lock = take(&open, &described(&open).await, LockWish::Auto, &TERMS).await.unwrap();
+    assert_eq!((lock.method(), lock.went_without().is_none()), (LockMethod::InstanceForBackup, true));
+    server.sql("INSERT INTO shop.orders VALUES (1)");
+    let _ddl = server.visitor("ALTER TABLE shop.orders ADD COLUMN more INT;");
+    wait_until_runs(&server, "ADD COLUMN more");
+    let state = "SELECT STATE FROM information_schema.PROCESSLIST WHERE INFO LIKE 'ALTER TABLE%'";
+    assert_eq!(server.sql(state), "Waiting for backup lock");
+    let before = lock.coordinates().unwrap().clone();
+    let ended = unlock(lock).await;
+    ended.held.unwrap();
+    ended.unlocked.unwrap();
+    let after = ended.coordinates.unwrap();
+    assert!(after.file == before.file && after.position > before.position, "{before:?} {after:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a MySQL"]
+async fn a_long_select_keeps_nobody_waiting() {
+    let server = PrivateServer::start();
+    let open = server.open();
+    server.sql("INSERT INTO shop.orders VALUES (1)");
+    let _visitor = server.visitor("SELECT SLEEP(60) FROM shop.orders;");
+    wait_until_it_is_long(&server, "SLEEP(60)");
+    let lock = take(&open, &described(&open).await, LockWish::Require, &TERMS).await.unwrap();
+    server.sql("INSERT INTO shop.orders VALUES (2)");
+    unlock(lock).await.held.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a MySQL"]
+async fn where_the_lock_is_not_granted_it_goes_on_without_and_says_why_unless_one_is_required() {
+    let server = PrivateServer::start();
+    let open = server.open();
+    server.sql("INSERT INTO shop.orders VALUES (1)");
+    let found = described(&open).await;
+    // Holds the lock of DDL for as long as it waits for the reader.
+    let _reader = server.visitor("START TRANSACTION; SELECT * FROM shop.orders; DO SLEEP(60);");
+    wait_until_runs(&server, "SLEEP(60)");
+    let _ddl = server.visitor("ALTER TABLE shop.orders ADD COLUMN more INT;");
+    wait_until_runs(&server, "ADD COLUMN more");
+    let soon = LockTerms { lock_deadline: Duration::from_secs(2), ..TERMS };
+    let error = take(&open, &found, LockWish::Require, &soon).await.err().unwrap();
+    assert!(matches!(error, DatabaseError::LockNotGranted { .. }), "{error:?}");
+    let lock = take(&open, &found, LockWish::Auto, &soon).await.unwrap();
+    assert_eq!(lock.method(), LockMethod::None);
+    assert!(matches!(lock.went_without(), Some(DatabaseError::LockNotGranted { .. })), "{:?}", lock.went_without());
+    unlock(lock).await.held.unwrap();
 }

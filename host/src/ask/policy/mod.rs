@@ -8,6 +8,7 @@ use std::num::NonZero;
 use std::thread;
 use std::time::Duration;
 
+use guest_bridge::database::lock_method::LockWish;
 use serde::Serialize;
 
 use self::bounds::BOUNDS;
@@ -41,6 +42,8 @@ pub struct Policy {
     /// The watchdog in the guest, which thaws it where everything else is gone. `auto`: one that cannot be armed is said, and no reason
     /// to make no backup.
     pub watchdog: Setting<WatchdogWish>,
+    /// What is wanted of the database's lock. `auto`: an image is never worth more for writers that waited in vain.
+    pub lock_wish: Setting<LockWish>,
     /// The tables' lock. 30 s: while it waits behind a long query, the database's writers queue behind it.
     pub lock: Setting<Duration>,
     /// Any other statement of the session that holds the lock. 15 s: it reads a few words, through a slow agent at worst.
@@ -100,6 +103,11 @@ impl Policy {
             |table| table.watchdog.as_deref().map(str::parse),
             Ok(WatchdogWish::Auto),
         );
+        let lock_wish = tables.pick(
+            flag("--lock", asked.lock.map(Ok)),
+            |table| table.lock.as_deref().map(str::parse),
+            Ok(LockWish::Auto),
+        );
         let policy = Self {
             require: require.read(("policy", "require"), "name one of these", |grade: Result<_, String>| grade)?,
             cow_size: tables.pick(
@@ -116,6 +124,11 @@ impl Policy {
             watchdog: watchdog.read(
                 ("policy", "watchdog"),
                 "it is auto, require or none",
+                |wish: Result<_, String>| wish,
+            )?,
+            lock_wish: lock_wish.read(
+                ("policy", "lock"),
+                "it is auto, tables, none or require",
                 |wish: Result<_, String>| wish,
             )?,
             lock: seconds(flag("--lock-deadline", lock), |table| table.lock_deadline_s, 30),
@@ -140,6 +153,7 @@ impl Policy {
             stated("require", &self.require.value, &self.require.from),
             stated("cow_size", &self.cow_size.value, &self.cow_size.from),
             stated("watchdog", &self.watchdog.value, &self.watchdog.from),
+            stated("lock", &self.lock_wish.value, &self.lock_wish.from),
         ];
         all.extend(BOUNDS.iter().map(|bound| {
             let (amount, from) = (bound.of)(self);

@@ -1,26 +1,30 @@
+use fsprobe::binlog::{self, Walked};
+
+use super::at::{beyond, held_against};
+use super::walk::is_this_servers;
 use super::*;
 
-const BINLOG: &[u8] = include_bytes!("../../../../fixtures/binlog/mariadb-10.11.000001");
-const END: u64 = 1423;
+pub(super) const BINLOG: &[u8] = include_bytes!("../../../../fixtures/binlog/mariadb-10.11.000001");
+pub(super) const END: u64 = 1423;
 
-fn server() -> Server {
+pub(super) fn server() -> Server {
     let json = r#"{"flavour":"maria-db","version":{"major":10,"minor":11,"patch":19},"version_text":"10.11.19-MariaDB",
         "hostname":"db1","datadir":"/var/lib/mysql/","other_data_directories":[],"log_bin":true,"gtid_mode":null,
         "read_only":false,"galera":false,"has_percona_backup_locks":false,"non_transactional_tables":0}"#;
     serde_json::from_str(json).unwrap()
 }
 
-fn coordinates(position: u64, gtid: &str) -> Coordinates {
+pub(super) fn coordinates(position: u64, gtid: &str) -> Coordinates {
     Coordinates { file: "binlog.000001".to_owned(), position, gtid: Some(gtid.to_owned()) }
 }
 
-fn walked(bytes: &[u8], position: u64) -> Walked {
+pub(super) fn walked(bytes: &[u8], position: u64) -> Walked {
     binlog::walk(&bytes.to_vec(), Some(position)).unwrap()
 }
 
 /// What comes of a binlog with these bytes, where the server said these coordinates.
 fn held(bytes: &[u8], coordinates: &Coordinates) -> Result<(), Doubt> {
-    held_against(&server(), coordinates, &walked(bytes, coordinates.position))
+    held_against(coordinates, &walked(bytes, coordinates.position))
 }
 
 #[track_caller]
@@ -85,7 +89,7 @@ fn a_binlog_whose_last_event_was_changed_or_cut_is_whole_up_to_it_only() {
 #[test]
 fn a_binlog_of_another_release_is_another_servers() {
     let newer = Server { version: Version { major: 11, minor: 8, patch: 3 }, ..server() };
-    let doubt = held_against(&newer, &coordinates(END, "0-1-7"), &walked(BINLOG, END)).unwrap_err();
+    let doubt = is_this_servers(&newer, &walked(BINLOG, END)).unwrap_err();
     assert_eq!(doubt.0, Indication::OtherServer);
 }
 
@@ -93,18 +97,21 @@ fn a_binlog_of_another_release_is_another_servers() {
 fn the_files_that_are_asked_for_are_the_logs_and_mysqls_own_name() {
     let with_binlog = Server { log_bin_basename: Some("/srv/log/binlog".into()), ..server() };
     let coordinates = coordinates(END, "0-1-7");
-    assert_eq!(files(Some(&with_binlog), Some(&coordinates)), [PathBuf::from("/srv/log/binlog.000001")]);
-    assert_eq!(files(Some(&server()), None), [PathBuf::from("/var/lib/mysql/ib_logfile0")]);
+    assert_eq!(files(Some(&with_binlog), Some(&coordinates), None), [PathBuf::from("/srv/log/binlog.000001")]);
+    let after = Coordinates { file: "binlog.000002".to_owned(), ..coordinates.clone() };
+    let both = ["/srv/log/binlog.000001", "/srv/log/binlog.000002"].map(PathBuf::from);
+    assert_eq!(files(Some(&with_binlog), Some(&coordinates), Some(&after)), both);
+    assert_eq!(files(Some(&server()), None, None), [PathBuf::from("/var/lib/mysql/ib_logfile0")]);
     let mysql = Server { flavour: Flavour::MySql, server_uuid: Some("aa".to_owned()), ..server() };
-    assert_eq!(files(Some(&mysql), None), [PathBuf::from("/var/lib/mysql/auto.cnf")]);
-    assert_eq!(files(None, None), [] as [PathBuf; 0]);
+    assert_eq!(files(Some(&mysql), None, None), [PathBuf::from("/var/lib/mysql/auto.cnf")]);
+    assert_eq!(files(None, None, None), [] as [PathBuf; 0]);
 }
 
 #[test]
 fn a_binlogs_name_with_a_slash_in_it_leads_nowhere() {
     let server = Server { log_bin_basename: Some("/srv/log/binlog".into()), ..server() };
     let odd = Coordinates { file: "../../etc/shadow".to_owned(), ..coordinates(END, "0-1-7") };
-    assert_eq!(files(Some(&server), Some(&odd)), [] as [PathBuf; 0]);
+    assert_eq!(files(Some(&server), Some(&odd), None), [] as [PathBuf; 0]);
 }
 
 #[test]

@@ -15,6 +15,11 @@ pub enum LockFacts {
         /// What the server answered, with its product and its setting.
         reason: String,
     },
+    /// There was none, and commits went on.
+    NoneHeld {
+        /// Why one is needed; `None` where the image's own logs are as good.
+        needed_because: Option<String>,
+    },
     /// The lock ran out, or its session died, before the snapshot was known to be there.
     Lost {
         /// What the check said.
@@ -29,7 +34,18 @@ impl LockFacts {
         match (held, engine_logs) {
             (Err(lost), _) => Self::Lost { reason: lost.to_string() },
             (Ok(()), EngineLogs::NotFlushed { reason }) => Self::EngineLogsNotFlushed { reason: reason.clone() },
-            (Ok(()), EngineLogs::Flushed) => Self::HeldThrough,
+            (Ok(()), EngineLogs::Flushed | EngineLogs::WrittenAtCommit) => Self::HeldThrough,
+        }
+    }
+
+    /// What the engines said where no lock was held.
+    #[must_use]
+    pub fn without(needed_because: Option<&str>, engine_logs: &EngineLogs) -> Self {
+        match engine_logs {
+            EngineLogs::NotFlushed { reason } => Self::EngineLogsNotFlushed { reason: reason.clone() },
+            EngineLogs::Flushed | EngineLogs::WrittenAtCommit => {
+                Self::NoneHeld { needed_because: needed_because.map(str::to_owned) }
+            }
         }
     }
 }

@@ -62,10 +62,12 @@ pub struct WindowReport {
     pub snapshot_at: String,
     /// Freeze to thaw, as the host saw it: from the freeze command's sending to the thaw's answer.
     pub window_ms: Option<u64>,
-    /// Lock to unlock: how long the database's writers waited.
+    /// How long the database's writers waited: lock to unlock, or the window, where commits went on.
     pub stall_ms: Option<u64>,
-    /// Where the binlog stood under the lock.
+    /// Where the binlog stood when the lock was granted.
     pub coordinates: Option<Coordinates>,
+    /// Where it stood at the unlock, where commits went on.
+    pub went_on: Option<WentOn>,
     /// From whom the server replicates, and how far it was under the lock; `None` where that is not known.
     pub replicates: Option<Replicates>,
     /// Where its Galera node stood under the lock; `None` where it is none.
@@ -82,6 +84,13 @@ pub struct WindowReport {
     pub frozen_at: Option<Instant>,
     /// What the filesystems showed on their disks after the thaw.
     pub seen: Vec<Seen>,
+}
+
+/// Commits went on between lock and unlock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WentOn {
+    /// Where the binlog stood at the unlock; `None` where that is not known.
+    pub to: Option<Coordinates>,
 }
 
 /// Passes the window: on return, also with an error, the guest is thawed and its tables are unlocked, or the error says
@@ -129,6 +138,7 @@ pub async fn pass(
     let mut tables = TablesLocked::take(database, world.session.as_ref(), run, stop).await.inspect_err(not_frozen)?;
     let (coordinates, engine_logs) = (tables.coordinates().cloned(), tables.engine_logs().cloned());
     let (replicates, galera) = (tables.replicates().cloned(), tables.galera().cloned());
+    let commits_go_on = tables.commits_go_on();
 
     let mut watch = None;
     let stood_still = async {
@@ -166,11 +176,13 @@ pub async fn pass(
         run.note(format!("the guest has answered the freeze, and {on} shows on its disk that it is not frozen"));
     }
 
+    let window_ms = after.window.or(thawed.window).map(millis);
     let report = WindowReport {
         snapshot_at,
-        window_ms: after.window.or(thawed.window).map(millis),
-        stall_ms: unlocked.stall.map(millis),
+        window_ms,
+        stall_ms: unlocked.stall.map(millis).or(window_ms.filter(|_| commits_go_on)),
         coordinates,
+        went_on: commits_go_on.then_some(WentOn { to: unlocked.coordinates }),
         replicates,
         galera,
         lsn: unlocked.lsn,

@@ -6,6 +6,7 @@ use guest_bridge::database::OpenSession;
 use guest_bridge::database::agent_session::Owner;
 use guest_bridge::database::engine_logs::EngineLogs;
 use guest_bridge::database::lock::{LetGo, TablesLock};
+use guest_bridge::database::lock_method::LockMethod;
 use guest_bridge::database::server::{Coordinates, GaleraState, LsnBounds, Replicates};
 
 use super::{Freeze, Frozen, LockFacts};
@@ -29,18 +30,21 @@ pub struct TablesLocked {
 struct Locked {
     lock: TablesLock,
     holds: Held,
+    needed_because: Option<String>,
     statement_deadline: Duration,
 }
 
 /// The tables are free again.
 #[derive(Debug)]
 pub struct Unlocked {
-    /// How long the writers waited.
+    /// How long the writers waited for the lock; `None` where none of theirs was locked.
     pub stall: Option<Duration>,
     /// What became of the lock.
     pub lock: LockFacts,
     /// Where the redo log stood, of a server without a binlog.
     pub lsn: Option<LsnBounds>,
+    /// Where the binlog stood, where commits went on.
+    pub coordinates: Option<Coordinates>,
 }
 
 impl TablesLocked {
@@ -57,7 +61,7 @@ impl TablesLocked {
     ) -> Result<Self, Failure> {
         let Some((plan, open)) = database else { return Ok(Self { locked: None }) };
         let locking = async {
-            match TablesLock::take_unless(&open, plan.choice.method, &plan.server, &plan.terms, stop.asked()).await? {
+            match TablesLock::take_unless(&open, &plan.choice, &plan.server, &plan.terms, stop.asked()).await? {
                 Some(lock) => Ok(lock),
                 None => Err(stop.check().err().map_or_else(|| Stopped(0).into(), Cause::from)),
             }
@@ -72,12 +76,26 @@ impl TablesLocked {
             })
         };
         let lock = run.take_or_nothing(Step::Lock, vec![plan.holds(owner)], locking, fact).await?;
+        if let Some(why) = lock.went_without() {
+            run.note(format!("no lock is held, and commits go on, which this server's image shows as well: {why}"));
+        }
         Ok(Self {
-            locked: Some(Locked { lock, holds: plan.holds(owner), statement_deadline: plan.terms.statement_deadline }),
+            locked: Some(Locked {
+                lock,
+                holds: plan.holds(owner),
+                needed_because: plan.choice.needed_because.clone(),
+                statement_deadline: plan.terms.statement_deadline,
+            }),
         })
     }
 
-    /// Where the binlog stands while the lock is held.
+    /// Whether commits go on under what is held.
+    #[must_use]
+    pub fn commits_go_on(&self) -> bool {
+        self.locked.as_ref().is_some_and(|locked| !locked.lock.method().stops_commits())
+    }
+
+    /// Where the binlog stood when the lock was granted.
     #[must_use]
     pub fn coordinates(&self) -> Option<&Coordinates> {
         self.locked.as_ref()?.lock.coordinates()
@@ -118,13 +136,18 @@ impl TablesLocked {
     /// # Errors
     /// None today: where the server does not confirm, the session is closed, and a closed session holds nothing.
     pub async fn unlock(self, run: &Run) -> Result<Unlocked, Failure> {
-        let Some(Locked { mut lock, holds, statement_deadline }) = self.locked else {
-            return Ok(Unlocked { stall: None, lock: LockFacts::NotAsked, lsn: None });
+        let Some(Locked { mut lock, holds, needed_because, statement_deadline }) = self.locked else {
+            return Ok(Unlocked { stall: None, lock: LockFacts::NotAsked, lsn: None, coordinates: None });
         };
+        let method = lock.method();
         let ending = async { Ok::<_, Cause>(lock.let_go(statement_deadline).await) };
         let fact = |ended: &LetGo| Some(Fact::StillLocked { held: ended.held.is_ok() });
-        let LetGo { held, unlocked, stall, lsn } = run.step(Step::StillLocked, ending, fact).await?;
-        let facts = LockFacts::of(held, lock.engine_logs());
+        let LetGo { held, unlocked, stall, lsn, coordinates } = run.step(Step::StillLocked, ending, fact).await?;
+        let facts = match method {
+            LockMethod::None => LockFacts::without(needed_because.as_deref(), lock.engine_logs()),
+            _ => LockFacts::of(held, lock.engine_logs()),
+        };
+        let stall = if method.stops_commits() { stall } else { Duration::ZERO };
         let closing = async {
             let stall = match unlocked {
                 Ok(()) => stall,
@@ -132,7 +155,8 @@ impl TablesLocked {
                     tracing::warn!(%error, "the server did not confirm the unlock; the session is closed instead");
                     let asked = Instant::now();
                     lock.close().await;
-                    return Ok::<_, Cause>(stall + asked.elapsed());
+                    let more = if method.stops_commits() { asked.elapsed() } else { Duration::ZERO };
+                    return Ok::<_, Cause>(stall + more);
                 }
             };
             // Nobody waits for the lock any more, but a cluster may for its node.
@@ -149,6 +173,7 @@ impl TablesLocked {
         };
         let fact = |stall: &Duration| Some(Fact::Unlocked { stall_ms: millis(*stall) });
         let stall = run.release(Step::Unlock, vec![holds], closing, fact).await?;
-        Ok(Unlocked { stall: Some(stall), lock: facts, lsn })
+        let stall = method.stops_commits().then_some(stall);
+        Ok(Unlocked { stall, lock: facts, lsn, coordinates })
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use guest_bridge::database::Database;
 use guest_bridge::database::holder::{self, Holder};
-use guest_bridge::database::lock_method::LockMethod;
+use guest_bridge::database::lock_method::{LockMethod, LockWish};
 use guest_bridge::database::privileges::{self, Remark};
 use guest_bridge::database::server::{self, Server, wait_for_synced};
 
@@ -42,12 +42,12 @@ impl DatabaseSeen {
                 });
             }
         };
-        let seen = stop.or(Self::ask(&mut *session, deadline)).await;
+        let seen = stop.or(Self::ask(&mut *session, job.policy.lock_wish.value, deadline)).await;
         session.close().await;
         seen
     }
 
-    async fn ask(session: &mut dyn Database, deadline: Duration) -> Self {
+    async fn ask(session: &mut dyn Database, wish: LockWish, deadline: Duration) -> Self {
         let server = match server::identify(session, deadline).await {
             Ok(server) => server,
             Err(error) => {
@@ -57,17 +57,15 @@ impl DatabaseSeen {
                 };
             }
         };
-        let account = answer(privileges::prove(session, &server, deadline).await);
+        let method = LockMethod::choose(&server, wish).method;
+        let account = answer(privileges::prove(session, &server, method, deadline).await);
         let galera = match server.galera {
             true => answer(wait_for_synced(session, GALERA.min(deadline)).await),
             false => Ok(None),
         };
         // Who has no PROCESS sees no tables' directories, and no session but its own.
         let busy = match server.table_directories_seen {
-            Some(true) => {
-                let method = LockMethod::choose(&server).method;
-                answer(holder::before_a_lock(session, method, deadline).await)
-            }
+            Some(true) => answer(holder::before_a_lock(session, method, deadline).await),
             Some(false) | None => not_asked("the account has no PROCESS, and sees no session but its own"),
         };
         Self { server: Ok(server), account, busy, galera }

@@ -7,7 +7,7 @@ use crate::{
     call_log::CallLog,
     database::{
         lock::{LockTerms, TablesLock},
-        lock_method::LockMethod,
+        lock_method::{LockMethod, LockWish},
         scripted::Outcome,
         simulated::SimulatedMariaDb,
     },
@@ -25,12 +25,8 @@ async fn a_lock_that_is_given_up_while_it_is_waited_for_has_closed_its_session()
         }
     };
     let patient = LockTerms { lock_deadline: Duration::from_secs(3600), ..TERMS };
-    assert!(
-        TablesLock::take_unless(&server.opener(), LockMethod::BackupStage, &description, &patient, asked)
-            .await
-            .unwrap()
-            .is_none()
-    );
+    let choice = LockMethod::choose(&description, LockWish::Auto);
+    assert!(TablesLock::take_unless(&server.opener(), &choice, &description, &patient, asked).await.unwrap().is_none());
     assert_eq!(log.entries().last().map(String::as_str), Some("database: close"));
     assert!(!server.is_locked());
 }
@@ -47,8 +43,8 @@ async fn a_lock_that_is_given_up_leaves_the_setting_as_it_was() {
         }
     };
     let patient = LockTerms { statement_deadline: Duration::from_secs(3600), ..TERMS };
-    let method = LockMethod::choose(&description).method;
-    let taken = TablesLock::take_unless(&server.opener(), method, &description, &patient, asked).await.unwrap();
+    let choice = LockMethod::choose(&description, LockWish::Auto);
+    let taken = TablesLock::take_unless(&server.opener(), &choice, &description, &patient, asked).await.unwrap();
     assert!(taken.is_none());
     assert_eq!((server.is_locked(), server.flush_log_at_trx_commit()), (false, 0));
 }
