@@ -21,6 +21,14 @@ pub enum DatabaseError {
         /// What is wrong with them; never their value.
         problem: String,
     },
+    /// The certificates by which the server's has to be signed could not be read.
+    #[error("certificates for the database from {}: {problem}", path.display())]
+    Certificates {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Nothing that speaks the protocol answers.
     #[error("no database server at {address}: {problem}")]
     Unreachable {
@@ -170,6 +178,9 @@ impl DatabaseError {
     /// What a person can do about it, where that is known.
     pub fn hint(&self) -> Option<Cow<'static, str>> {
         let hint = match self {
+            Self::Certificates { .. } => {
+                "the file has the certificate of who signed the server's, PEM: often ca.pem of its data directory"
+            }
             Self::Credentials { .. } => "the file has a section [client] with user and password, and mode 0600",
             Self::Unreachable { problem, .. } => hint::unreachable(problem),
             Self::TurnedAway { code, problem, .. } => hint::turned_away(*code, problem),

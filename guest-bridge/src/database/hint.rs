@@ -4,8 +4,9 @@ use super::{holder::Holder, lock_method::WAITS_FOR_BACKUPS};
 
 const FULL: &str =
     "all connections of the server are taken: raise max_connections, or see in its process list who has them";
-const TLS: &str = "it is about TLS: look for ssl in [client] of the guest's option files; a session by unix: or tcp: speaks none, \
-                   so use --db agent where the server insists on it";
+const TLS: &str = "it is about TLS: --db-tls and --db-ca say what a session by tcp: does (a certificate that the server has made for itself \
+                   is for no host, and no CA vouches for it), the option files of the guest (ssl in [client]) what its own client \
+                   does; one by unix: speaks none";
 const OPTION: &str = "an option file of the guest has what its client does not know: `my_print_defaults client mysql mariadb \
                       mariadb-client` in the guest shows it";
 const DATABASE: &str = "an option file of the guest names a database that does not exist: look into [client] and [mysql] for \
@@ -14,7 +15,8 @@ const DATABASE: &str = "an option file of the guest names a database that does n
 const OFFLINE: &str = "the server is in offline_mode: an account with SUPER (CONNECTION_ADMIN) is let in";
 
 /// Client and network session say `ERROR 1040 (08004): ...`; what the client says before it connects has no number.
-const HINTS: [(&str, &str); 9] = [
+const HINTS: [(&str, &str); 10] = [
+    ("TLS ", TLS),
     ("ERROR 1040 ", FULL),
     ("ERROR 1203 ", FULL),
     ("ERROR 1226 ", FULL),

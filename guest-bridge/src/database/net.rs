@@ -1,8 +1,8 @@
 //! A session over a socket: the server's own protocol, by `mysql_async`.
 //!
-//! The connection is not encrypted: it is meant for a unix socket, loopback, or the bridge between host and guest. Passwords are not
-//! sent in clear by the server's usual authentication plugins, and nothing is asked that contains user data but the text of a statement
-//! that holds a lock.
+//! Over TCP it is encrypted where the server offers that, unless something else is wished ([`Tls`]).
+
+mod tls;
 
 use std::{any::Any, fmt, panic::AssertUnwindSafe, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
@@ -13,6 +13,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
+pub use self::tls::{Tls, TlsWish};
 use super::{Answers, Credentials, Database, DatabaseError, OpenSession, Rows, Statement, Timed};
 
 /// Where a server listens.
@@ -67,10 +68,11 @@ struct Way {
     address: Address,
     user: String,
     opts: Opts,
+    tls: Tls,
 }
 
 impl Way {
-    fn new(address: &Address, credentials: &Credentials) -> Self {
+    fn new(address: &Address, credentials: &Credentials, tls: &Tls) -> Self {
         let opts = OptsBuilder::default()
             .user(Some(credentials.user()))
             .pass(credentials.password())
@@ -84,12 +86,27 @@ impl Way {
             Address::Unix(path) => opts.socket(Some(path.to_string_lossy())),
             Address::Tcp { host, port } => opts.ip_or_hostname(host).tcp_port(*port),
         };
-        Self { address: address.clone(), user: credentials.user().to_owned(), opts: opts.into() }
+        Self { address: address.clone(), user: credentials.user().to_owned(), opts: opts.into(), tls: tls.clone() }
+    }
+
+    async fn log_in(&self) -> mysql_async::Result<Conn> {
+        if matches!(self.address, Address::Unix(_)) || self.tls.wish == TlsWish::Off {
+            return Conn::new(self.opts.clone()).await;
+        }
+        let encrypted = OptsBuilder::from_opts(self.opts.clone()).ssl_opts(self.tls.options());
+        match Conn::new(encrypted).await {
+            Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer))
+                if self.tls.wish == TlsWish::Preferred =>
+            {
+                Conn::new(self.opts.clone()).await
+            }
+            logged_in => logged_in,
+        }
     }
 
     async fn connect(&self, deadline: Duration) -> Result<Conn, DatabaseError> {
         // The server chooses how it wants to be sure of the account, and the client panics at some of its choices.
-        let handshake = AssertUnwindSafe(Conn::new(self.opts.clone())).catch_unwind();
+        let handshake = AssertUnwindSafe(self.log_in()).catch_unwind();
         match timeout(deadline, handshake).await.map(|ended| ended.unwrap_or_else(|panic| Err(panicked(&*panic)))) {
             Ok(Ok(conn)) => Ok(conn),
             Ok(Err(mysql_async::Error::Server(error))) if is_refusal(error.code) => Err(DatabaseError::AccessDenied {
@@ -101,6 +118,12 @@ impl Way {
                 .turned_away(Some(error.code), &format!("ERROR {} ({}): {}", error.code, error.state, error.message))),
             Ok(Err(mysql_async::Error::Driver(error @ DriverError::UnknownAuthPlugin { .. }))) => {
                 Err(self.turned_away(None, &error.to_string()))
+            }
+            Ok(Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer))) => {
+                Err(self.turned_away(None, "TLS is required, and the server offers none"))
+            }
+            Ok(Err(mysql_async::Error::Io(error))) if is_of_tls(&error) => {
+                Err(self.turned_away(None, &format!("TLS fails: {error}")))
             }
             Ok(Err(mysql_async::Error::Other(error))) => Err(self.turned_away(None, &error.to_string())),
             Ok(Err(error)) => Err(self.unreachable(&error.to_string())),
@@ -133,6 +156,14 @@ impl Way {
             Ok(Err(problem)) => tracing::warn!(connection = id, problem, "could not kill an abandoned statement"),
             Err(_) => tracing::warn!(connection = id, "could not kill an abandoned statement in time"),
         }
+    }
+}
+
+/// What the handshake finds wrong comes as data that are none of its own.
+fn is_of_tls(error: &mysql_async::IoError) -> bool {
+    match error {
+        mysql_async::IoError::Tls(_) => true,
+        mysql_async::IoError::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
     }
 }
 
@@ -174,17 +205,22 @@ impl NetSession {
     ///
     /// # Errors
     /// [`DatabaseError::Unreachable`] and [`DatabaseError::AccessDenied`].
-    pub async fn open(address: &Address, credentials: &Credentials, deadline: Duration) -> Result<Self, DatabaseError> {
-        let way = Way::new(address, credentials);
+    pub async fn open(
+        address: &Address,
+        credentials: &Credentials,
+        tls: &Tls,
+        deadline: Duration,
+    ) -> Result<Self, DatabaseError> {
+        let way = Way::new(address, credentials, tls);
         let conn = way.connect(deadline).await?;
         Ok(Self { way, conn: Some(conn), killing: None })
     }
 
     /// Opens such sessions on demand.
-    pub fn opener(address: Address, credentials: Credentials) -> OpenSession {
+    pub fn opener(address: Address, credentials: Credentials, tls: Tls) -> OpenSession {
         Arc::new(move |deadline| {
-            let (address, credentials) = (address.clone(), credentials.clone());
-            async move { Ok(Box::new(Self::open(&address, &credentials, deadline).await?) as Box<dyn Database>) }
+            let (address, credentials, tls) = (address.clone(), credentials.clone(), tls.clone());
+            async move { Ok(Box::new(Self::open(&address, &credentials, &tls, deadline).await?) as Box<dyn Database>) }
                 .boxed()
         })
     }

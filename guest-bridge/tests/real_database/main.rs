@@ -11,3 +11,4 @@ mod mysql;
 mod net;
 mod option_files;
 mod server;
+mod tls;

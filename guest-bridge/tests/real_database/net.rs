@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use guest_bridge::database::{
     Credentials, Database, DatabaseError,
-    net::{Address, NetSession},
+    net::{Address, NetSession, Tls},
     privileges::prove,
     server::{Flavour, identify},
 };
@@ -23,7 +23,7 @@ async fn both_sockets_lead_to_the_same_server() {
     let tcp = Address::Tcp { host: "127.0.0.1".to_owned(), port: server.port };
     for address in [unix, tcp] {
         let credentials = Credentials::new("stillpoint", Some(PASSWORD.to_owned()));
-        let mut session = NetSession::open(&address, &credentials, SOON).await.unwrap();
+        let mut session = NetSession::open(&address, &credentials, &Tls::default(), SOON).await.unwrap();
         let found = identify(&mut session, SOON).await.unwrap();
         let flavour = match server.product() {
             Product::MariaDb => Flavour::MariaDb,
@@ -54,7 +54,8 @@ async fn an_account_that_need_not_see_every_table_does_not_say_that_there_is_non
         let monitor = server.binlog_privilege();
         server.sql(&format!("CREATE USER {name}; GRANT RELOAD, PROCESS, {monitor}{more} ON *.* TO {name}"));
         let address = Address::Unix(server.socket());
-        let mut session = NetSession::open(&address, &Credentials::new(name, None), SOON).await.unwrap();
+        let mut session =
+            NetSession::open(&address, &Credentials::new(name, None), &Tls::default(), SOON).await.unwrap();
         assert_eq!(identify(&mut session, SOON).await.unwrap().non_transactional_tables, count, "{name}");
         Box::new(session).close().await;
     }
@@ -64,7 +65,7 @@ async fn an_account_that_need_not_see_every_table_does_not_say_that_there_is_non
 async fn an_account_that_may_not_lock_is_refused_without_a_lock_and_the_hint_mends_it() {
     let server = PrivateServer::start();
     server.sql("CREATE USER small");
-    let open = NetSession::opener(Address::Unix(server.socket()), Credentials::new("small", None));
+    let open = NetSession::opener(Address::Unix(server.socket()), Credentials::new("small", None), Tls::default());
     let monitor = server.binlog_privilege();
     let both = format!("RELOAD and {monitor}");
     for (grant, missing) in [("USAGE", &*both), ("RELOAD", monitor), (monitor, "RELOAD")] {
@@ -93,7 +94,7 @@ async fn an_administrator_may_all() {
 async fn a_server_that_is_full_is_not_taken_for_one_that_is_not_there() {
     let server = PrivateServer::start();
     server.sql("CREATE USER few WITH MAX_USER_CONNECTIONS 1");
-    let open = NetSession::opener(Address::Unix(server.socket()), Credentials::new("few", None));
+    let open = NetSession::opener(Address::Unix(server.socket()), Credentials::new("few", None), Tls::default());
     let first = open(SOON).await.unwrap();
     let error = open(SOON).await.err().unwrap();
     assert!(matches!(&error, DatabaseError::TurnedAway { code: Some(1226), .. }), "{error:?}");
@@ -105,7 +106,7 @@ async fn a_server_that_is_full_is_not_taken_for_one_that_is_not_there() {
 async fn a_wrong_password_is_said_without_showing_it() {
     let server = PrivateServer::start();
     let wrong = Credentials::new("stillpoint", Some("geheim".to_owned()));
-    let error = NetSession::open(&Address::Unix(server.socket()), &wrong, SOON).await.err().unwrap();
+    let error = NetSession::open(&Address::Unix(server.socket()), &wrong, &Tls::default(), SOON).await.err().unwrap();
     assert!(matches!(error, DatabaseError::AccessDenied { .. }), "{error:?}");
     assert!(!format!("{error} {error:?}").contains("geheim"), "{error:?}");
     assert!(error.to_string().contains("stillpoint"), "{error}");
@@ -114,7 +115,7 @@ async fn a_wrong_password_is_said_without_showing_it() {
 #[tokio::test]
 async fn where_nobody_listens_the_address_is_named() {
     let address = Address::Unix("/nonexistent/mysqld.sock".into());
-    let error = NetSession::open(&address, &Credentials::new("root", None), SOON).await.err().unwrap();
+    let error = NetSession::open(&address, &Credentials::new("root", None), &Tls::default(), SOON).await.err().unwrap();
     assert!(matches!(&error, DatabaseError::Unreachable { .. }), "{error:?}");
     assert!(error.to_string().contains("/nonexistent/mysqld.sock"), "{error}");
 }

@@ -11,7 +11,7 @@ use std::{
 
 use guest_bridge::database::{
     Credentials, OpenSession,
-    net::{Address, NetSession},
+    net::{Address, NetSession, Tls},
 };
 use stillpoint_tests::machine::database_product::{Product, Programs};
 use stillpoint_tests::machine::database_server::{self, DatabaseServer};
@@ -75,7 +75,7 @@ impl PrivateServer {
 
     /// Root on the socket.
     pub fn open(&self) -> OpenSession {
-        NetSession::opener(Address::Unix(self.socket()), Credentials::new("root", None))
+        NetSession::opener(Address::Unix(self.socket()), Credentials::new("root", None), Tls::default())
     }
 
     /// Whose server it is.

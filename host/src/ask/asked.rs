@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use guest_bridge::database::lock_method::LockWish;
+use guest_bridge::database::net::TlsWish;
 
 use crate::ask::cow_size::CowSize;
 use crate::ask::policy::WatchdogWish;
@@ -26,6 +27,10 @@ pub struct Asked {
     pub database: Option<String>,
     /// `--db-credentials`.
     pub credentials: Option<PathBuf>,
+    /// `--db-tls`.
+    pub tls: Option<TlsWish>,
+    /// `--db-ca`.
+    pub tls_ca: Option<PathBuf>,
     /// `--to`: a folder, or `-`.
     pub to: Option<PathBuf>,
     /// `--require`.

@@ -80,6 +80,10 @@ pub struct DatabaseConfig {
     pub via: String,
     /// A file with a `[client]` section: `user` and `password`. Readable by its owner alone.
     pub credentials: Option<PathBuf>,
+    /// `off`, `preferred` or `required`.
+    pub tls: Option<String>,
+    /// A file with the certificates that the server's may be signed by.
+    pub tls_ca: Option<PathBuf>,
 }
 
 /// `[vm.NAME.policy]`, and `[defaults]`: everything in it may be left out. What each bounds, and what it is then, says

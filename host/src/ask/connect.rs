@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use guest_bridge::agent::{Agent, QgaTransport, SharedAgent};
 use guest_bridge::database::agent_session::{AgentSession, Owner};
-use guest_bridge::database::net::NetSession;
+use guest_bridge::database::net::{NetSession, Tls};
 use guest_bridge::database::{Credentials, DatabaseError, OpenSession};
 
 use crate::ask::database::{DatabaseRoute, Via};
@@ -103,7 +103,7 @@ fn opener(route: &DatabaseRoute, agent: Option<&SharedAgent>, owner: &Owner) -> 
         }
         (Via::Net(address), _) => {
             let credentials = credentials.unwrap_or_else(|| Credentials::new("root", None));
-            Ok(NetSession::opener(address.clone(), credentials))
+            Ok(NetSession::opener(address.clone(), credentials, Tls::new(route.tls, route.tls_ca.as_deref())?))
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use guest_bridge::database::net::Address;
+use guest_bridge::database::net::{Address, TlsWish};
 
 use crate::ask::setting::Setting;
 
@@ -14,6 +14,10 @@ pub struct DatabaseRoute {
     pub via: Via,
     /// A file with user and password, or `env:USER_VARIABLE:PASSWORD_VARIABLE`.
     pub credentials: Option<Setting<PathBuf>>,
+    /// Whether a session over TCP is encrypted.
+    pub tls: TlsWish,
+    /// A file with the certificates by one of which the server's has to be signed.
+    pub tls_ca: Option<PathBuf>,
 }
 
 /// Through what the database is reached.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use guest_bridge::agent::Endpoint;
+use guest_bridge::database::net::{Address, TlsWish};
 use lvm::LvName;
 
 use crate::ask::asked::flag;
@@ -248,9 +249,43 @@ fn database(asked: &Asked, vm: Vm<'_>) -> Result<Setting<Option<DatabaseRoute>>,
         || Setting::built_in(None),
     );
     let credentials = file.value.map(|value| Setting { value, from: file.from });
-    via.read(("database", "via"), Via::FORMS, |text| {
-        Via::read(text).map(|via| via.map(|via| DatabaseRoute { via, credentials }))
-    })
+    let (wish, ca) = tls(asked, vm)?;
+    // What the configuration says of its own way is nothing to one of the command line.
+    let is_said = match via.from {
+        Given::Flag(_) => asked.tls.is_some() || asked.tls_ca.is_some(),
+        _ => wish.value.is_some() || ca.is_some(),
+    };
+    let tls = wish.value.unwrap_or(if ca.is_some() { TlsWish::Required } else { TlsWish::Preferred });
+    if ca.is_some() && tls != TlsWish::Required {
+        let place = wish.from.place("database", "tls");
+        let what = format!("{place} is {tls}, and certificates are named that the server's has to be signed by");
+        return Err(Cause::usage(what, "with them TLS is required: leave it out, or leave them out"));
+    }
+    let route = via.read(("database", "via"), Via::FORMS, |text| {
+        Via::read(text).map(|via| via.map(|via| DatabaseRoute { via, credentials, tls, tls_ca: ca }))
+    })?;
+    match &route.value {
+        Some(DatabaseRoute { via: via @ (Via::Agent { .. } | Via::Net(Address::Unix(_))), .. }) if is_said => {
+            Err(Cause::usage(
+                format!("the way to the database is {via}, and TLS is for tcp: only"),
+                "leave --db-tls and --db-ca out, or `tls` and `tls_ca`",
+            ))
+        }
+        _ => Ok(route),
+    }
+}
+
+/// Whether TLS is wanted, and with whose certificates.
+fn tls(asked: &Asked, vm: Vm<'_>) -> Result<(Setting<Option<TlsWish>>, Option<PathBuf>), Cause> {
+    let wish = Setting::pick(
+        flag("--db-tls", asked.tls.map(|wish| Ok(Some(wish)))),
+        of(vm, |vm| vm.database.as_ref()?.tls.as_deref().map(|text| text.parse().map(Some))),
+        None,
+        || Setting::built_in(Ok(None)),
+    );
+    let wish = wish.read(("database", "tls"), "it is off, preferred or required", |wish: Result<_, String>| wish)?;
+    let ca = asked.tls_ca.clone().or_else(|| of(vm, |vm| vm.database.as_ref()?.tls_ca.clone()).map(|(_, ca)| ca));
+    Ok((wish, ca))
 }
 
 fn target(asked: &Asked, vm: Vm<'_>, config: &Config) -> Result<Setting<Option<Target>>, Cause> {
@@ -292,6 +327,33 @@ mod tests {
     fn a_configured_database_requires_the_application_grade() {
         let job = Job::new(Asked { database: Some("agent".into()), ..asked() }, &Config::default()).unwrap();
         assert_eq!(job.policy.require.value, Grade::Application);
+    }
+
+    #[test]
+    fn tls_is_preferred_and_required_where_a_ca_is_named() {
+        let tls = |database: &str, asked: Asked| {
+            let config = format!("[vm.db1]\nagent = \"unix:/a\"\ndisks = [\"vg/a\"]\n[vm.db1.database]\n{database}\n");
+            let job = Job::new(Asked { vm: Some("db1".into()), ..asked }, &toml::from_str(&config).unwrap())?;
+            let DatabaseRoute { tls, tls_ca, .. } = job.database.value.unwrap();
+            Ok::<_, Cause>((tls, tls_ca))
+        };
+        let tcp = "via = \"tcp:db1:3306\"";
+        assert_eq!(tls(tcp, Asked::default()).unwrap(), (TlsWish::Preferred, None));
+        let with_ca = (TlsWish::Required, Some("/ca.pem".into()));
+        assert_eq!(tls(&format!("{tcp}\ntls_ca = \"/ca.pem\""), Asked::default()).unwrap(), with_ca);
+        let off = Asked { tls: Some(TlsWish::Off), ..Asked::default() };
+        assert_eq!(tls(&format!("{tcp}\ntls = \"required\""), off.clone()).unwrap().0, TlsWish::Off);
+        for (database, asked, word) in [
+            (format!("{tcp}\ntls_ca = \"/ca.pem\""), off.clone(), "--db-tls is off"),
+            (format!("{tcp}\ntls = \"on\""), Asked::default(), "`tls` in [vm.db1.database]: `on` says nothing of TLS"),
+            ("via = \"agent\"".to_owned(), off, "TLS is for tcp: only"),
+            ("via = \"unix:/run/s\"\ntls = \"required\"".to_owned(), Asked::default(), "TLS is for tcp: only"),
+        ] {
+            let error = tls(&database, asked).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+        let flagged = Asked { database: Some("agent".into()), ..Asked::default() };
+        tls(&format!("{tcp}\ntls = \"required\""), flagged).unwrap();
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser, Subcommand};
 use guest_bridge::database::lock_method::LockWish;
+use guest_bridge::database::net::TlsWish;
 
 use super::voice::Progress;
 use crate::ask::asked::Asked;
@@ -214,6 +215,12 @@ pub struct JobArgs {
     /// the names of two environment variables.
     #[arg(long = "db-credentials", value_name = "FILE")]
     pub credentials: Option<PathBuf>,
+    /// TLS of a session over tcp: off, preferred (where the server offers it) or required [default: preferred].
+    #[arg(long = "db-tls", value_name = "WISH")]
+    pub tls: Option<TlsWish>,
+    /// Certificates by one of which the server's has to be signed, PEM; TLS is required then.
+    #[arg(long = "db-ca", value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
     /// Size of each COW volume: 10G, or 20% of the origin [default: 20%].
     #[arg(long, value_name = "SIZE")]
     pub cow_size: Option<CowSize>,
@@ -393,6 +400,8 @@ impl JobArgs {
             no_freeze: self.no_freeze,
             database: self.database,
             credentials: self.credentials,
+            tls: self.tls,
+            tls_ca: self.tls_ca,
             to: None,
             require: None,
             cow_size: self.cow_size,

@@ -19,7 +19,7 @@ impl From<DatabaseError> for Cause {
 
 fn kind(error: &DatabaseError) -> Kind {
     match error {
-        DatabaseError::Credentials { .. } => Kind::Credentials,
+        DatabaseError::Credentials { .. } | DatabaseError::Certificates { .. } => Kind::Credentials,
         DatabaseError::AccessDenied { .. } | DatabaseError::MayNot { .. } => Kind::AccessDenied,
         DatabaseError::Unreachable { .. } | DatabaseError::TurnedAway { .. } => Kind::DatabaseUnreachable,
         DatabaseError::Server { .. } => Kind::DatabaseRefused,
@@ -66,6 +66,8 @@ mod tests {
     fn an_account_that_is_not_let_in_is_a_mistake_of_the_configuration() {
         let credentials = DatabaseError::Credentials { origin: "/x".into(), problem: "no such file".into() };
         expect(credentials, Kind::Credentials, Exit::Usage);
+        let certificates = DatabaseError::Certificates { path: "/ca.pem".into(), problem: "no such file".into() };
+        expect(certificates, Kind::Credentials, Exit::Usage);
         let message = statement();
         let denied = DatabaseError::AccessDenied { address: "unix:/x".into(), user: "root".into(), message };
         expect(denied, Kind::AccessDenied, Exit::Usage);

@@ -4,7 +4,7 @@ use guest_bridge::database::{
     Credentials, DatabaseError,
     lock::{LockTerms, TablesLock},
     lock_method::LockMethod,
-    net::{Address, NetSession},
+    net::{Address, NetSession, Tls},
 };
 
 use crate::locking::{SOON, TERMS, assert_that_its_commit_waits, described, described_as_old, unlock, wait_until_runs};
@@ -51,7 +51,9 @@ async fn an_idle_session_of_another_backup_is_named_where_the_server_shows_no_lo
     let open = server.open();
     server.sql("CREATE USER clerk; GRANT SELECT ON shop.* TO clerk");
     let clerk =
-        NetSession::open(&Address::Unix(server.socket()), &Credentials::new("clerk", None), SOON).await.unwrap();
+        NetSession::open(&Address::Unix(server.socket()), &Credentials::new("clerk", None), &Tls::default(), SOON)
+            .await
+            .unwrap();
     let mut other_backup = open(SOON).await.unwrap();
     other_backup.query("BACKUP STAGE START", SOON).await.unwrap();
     let id = other_backup.query("SELECT CONNECTION_ID() AS id", SOON).await.unwrap();

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use guest_bridge::database::{
     Credentials,
     lock::TablesLock,
-    net::{Address, NetSession},
+    net::{Address, NetSession, Tls},
     privileges::prove,
     server::wait_for_synced,
 };
@@ -26,7 +26,7 @@ async fn directories_of_tables_outside_are_told_to_an_account_that_may_see_them(
     assert_eq!(found.table_directories_seen, Some(true));
     assert_eq!(found.data_directories(), [server.directory().join("data"), outside.path().join("shop")]);
 
-    let small = NetSession::opener(Address::Unix(server.socket()), Credentials::new("small", None));
+    let small = NetSession::opener(Address::Unix(server.socket()), Credentials::new("small", None), Tls::default());
     let found = described(&small).await;
     assert_eq!((found.other_data_directories, found.table_directories_seen), (vec![], Some(false)));
 }
@@ -103,7 +103,7 @@ async fn a_server_without_a_binlog_tells_where_its_redo_log_stands() {
 async fn an_account_that_may_not_see_replication_does_not_know_and_the_remark_mends_it() {
     let server = PrivateServer::start();
     server.sql("CREATE USER small; GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO small");
-    let open = NetSession::opener(Address::Unix(server.socket()), Credentials::new("small", None));
+    let open = NetSession::opener(Address::Unix(server.socket()), Credentials::new("small", None), Tls::default());
     let found = described(&open).await;
     assert_eq!(found.replicates, None);
     let remarks = prove(&mut *open(SOON).await.unwrap(), &found, lock_of(&found), SOON).await.unwrap();

@@ -3,7 +3,7 @@
 use guest_bridge::database::{
     Credentials,
     lock::TablesLock,
-    net::{Address, NetSession},
+    net::{Address, NetSession, Tls},
 };
 
 use crate::channel::the_channel_east;
@@ -21,7 +21,7 @@ async fn directories_of_tables_outside_are_told_to_an_account_that_may_see_them(
     assert_eq!(found.other_data_directories, [outside.path().to_owned(), outside.path().join("shop")]);
     assert_eq!(found.table_directories_seen, Some(true));
 
-    let small = NetSession::opener(Address::Unix(server.socket()), Credentials::new("small", None));
+    let small = NetSession::opener(Address::Unix(server.socket()), Credentials::new("small", None), Tls::default());
     let found = described(&small).await;
     assert_eq!(found.other_data_directories, [outside.path()]);
     assert_eq!(found.table_directories_seen, Some(false));
