@@ -182,6 +182,13 @@ fn cluster_notes(server: &Server) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if server.replication_group.is_some() {
+        notes.push(
+            "the database is set up as a member of a replication group: frozen, it answers no other member, and the group suspects it after \
+             5 s and expels it group_replication_member_expel_timeout (5 s by default) later; a shorter window_deadline_s is below that"
+                .to_owned(),
+        );
+    }
     let channels = server.replicates.iter().flat_map(|replicates| &replicates.channels);
     notes.extend(channels.map(|channel| {
         let name = if channel.name.is_empty() { String::new() } else { format!(" (channel {})", channel.name) };

@@ -121,7 +121,7 @@ fn a_wrong_password_is_an_error_of_configuration() {
     });
 }
 
-fn over_the_network(password: &str) -> Run {
+pub fn over_the_network(password: &str) -> Run {
     let run = Run::backup().with(&["--disk", DATA, "--db", "tcp:127.0.0.1:3306"]);
     let credentials = run.folder().join("credentials");
     fs::write(&credentials, format!("[client]\nuser = stillpoint\npassword = {password}\n")).unwrap();

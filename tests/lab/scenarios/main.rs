@@ -10,6 +10,7 @@ mod grade;
 mod identity;
 mod killed;
 mod lock_deadline;
+mod mysql;
 mod overflow;
 mod plan_and_check;
 mod refusals;

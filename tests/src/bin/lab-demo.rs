@@ -7,10 +7,11 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use serde_json::Value;
-use stillpoint_tests::lab::guest::{AGENT_SOCKET, Guest};
+use stillpoint_tests::lab::guest::{AGENT_SOCKET, Guest, product};
 use stillpoint_tests::lab::proof::prove_rows;
 use stillpoint_tests::lab::recovered::{ext4_at, unpack};
 use stillpoint_tests::lab::volume::{DATA, ROOT};
+use stillpoint_tests::machine::database_product::Product;
 
 fn main() -> ExitCode {
     let started = Instant::now();
@@ -47,7 +48,13 @@ fn main() -> ExitCode {
     println!("# zstd -dc {} >{}", artifact.display(), image.display());
     unpack(&artifact, &image);
 
-    step("a private mariadbd recovers the data directory found in it (debugfs takes it out, without a mount)");
+    let server = match product() {
+        Product::MariaDb => "mariadbd",
+        Product::MySql => "mysqld",
+    };
+    step(&format!(
+        "a private {server} recovers the data directory found in it (debugfs takes it out, without a mount)"
+    ));
     prove(&guest, &receipt, &ext4_at(&image, &disk["evidence"]["volumes"][0]["offset_bytes"]), &folder);
 
     step(&format!("the receipt, of {}", backups.join("db1.json").display()));

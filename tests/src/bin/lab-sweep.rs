@@ -1,7 +1,7 @@
 //! `lab-sweep guardian|watchdog [NUMBER...]`: ends the coordinator of a backup after each entry of its run log, or after those
 //! numbered, with -9, and prints what came of it as a table. With `guardian` the run's guardian lives; with `watchdog` it dies at the
 //! same moment. `lab-sweep cut NUMBER` cuts the hypervisor's power after that entry, and `lab-sweep after-cut ENTRY` looks, in its next
-//! boot, what came of it.
+//! boot, what came of it. `lab-sweep gone ENTRY` ends the guest's QEMU after that entry, and with it the lab's use.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the lab's scripts")]
 
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use stillpoint_tests::lab::guest::Guest;
 use stillpoint_tests::lab::scenario::scenario;
-use stillpoint_tests::lab::sweep::{Helper, backup, cut_off, entries, outcome, outcome_of_a_cut, row};
+use stillpoint_tests::lab::sweep::{Helper, backup, cut_off, entries, outcome, outcome_of_a_cut, row, without_its_vm};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -24,6 +24,13 @@ fn main() -> ExitCode {
             let Ok([number]) = numbers.as_deref() else { return usage() };
             scenario(|guest| one(guest, *number, Helper::Boot, Instant::now()));
             return ExitCode::from(3);
+        }
+        ["gone", entry] => {
+            let guest = Guest::default();
+            guest.start_ticks(20);
+            guest.wait_for_ticks(5);
+            println!("| {entry} | {} |", without_its_vm(entry));
+            return ExitCode::SUCCESS;
         }
         ["after-cut", entry] => {
             let began = Instant::now();
@@ -72,6 +79,6 @@ fn one(guest: &Guest, number: usize, helper: Helper, began: Instant) {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: lab-sweep guardian|watchdog [NUMBER...] | entries | cut NUMBER | after-cut ENTRY");
+    eprintln!("usage: lab-sweep guardian|watchdog [NUMBER...] | entries | cut NUMBER | after-cut ENTRY | gone ENTRY");
     ExitCode::from(2)
 }

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
 use super::agent::Agent;
+use crate::machine::database_product::Product;
 
 /// The port that the tool under test uses, and nothing else but a look at the freeze between its runs.
 pub const AGENT_SOCKET: &str = "/run/lab/qga.sock";
@@ -65,7 +66,7 @@ impl Guest {
 
     /// The rows that `statement` gives, a line each, columns separated by tabs. Panics if it fails.
     pub fn sql(&self, statement: &str) -> String {
-        let output = self.run("/usr/bin/mariadb", &["-N", "-B", "-e", statement], PATIENCE).unwrap();
+        let output = self.run(client(), &["-N", "-B", "-e", statement], PATIENCE).unwrap();
         assert!(output.code == Some(0), "in the guest: {statement}: {output:?}");
         output.stdout.trim_end().to_owned()
     }
@@ -77,7 +78,11 @@ impl Guest {
 
     /// Begins the rows and the binlog anew, so that a proof that reads all of both stays short.
     pub fn forget_ticks(&self) {
-        self.sql("TRUNCATE TABLE stillpoint_demo.ticks; RESET MASTER");
+        let reset = match product() {
+            Product::MariaDb => "RESET MASTER",
+            Product::MySql => "RESET BINARY LOGS AND GTIDS",
+        };
+        self.sql(&format!("TRUNCATE TABLE stillpoint_demo.ticks; {reset}"));
     }
 
     /// Starts the stream of numbered inserts.
@@ -100,13 +105,25 @@ impl Guest {
             return;
         }
         self.sh("systemctl stop ticks");
-        self.sh("mariadb -N -e \"SELECT CONCAT('KILL ', ID, ';') FROM information_schema.PROCESSLIST \
-             WHERE DB = 'stillpoint_demo'\" | mariadb --force");
+        self.sh(&format!(
+            "{client} -N -e \"SELECT CONCAT('KILL ', ID, ';') FROM information_schema.PROCESSLIST \
+             WHERE DB = 'stillpoint_demo'\" | {client} --force",
+            client = client()
+        ));
     }
 
     /// The highest id that the stream of inserts has committed, 0 before the first.
     pub fn last_tick(&self) -> u64 {
         self.sql("SELECT COALESCE(MAX(id), 0) FROM stillpoint_demo.ticks").parse().unwrap()
+    }
+
+    /// The longest time without a commit of the stream of inserts since the row `since`, in milliseconds, as the rows themselves say.
+    pub fn longest_gap_ms(&self, since: u64) -> u64 {
+        let statement = format!(
+            "SELECT COALESCE(CEIL(MAX(TIMESTAMPDIFF(MICROSECOND, a.created_at, b.created_at)) / 1000), 0) \
+             FROM stillpoint_demo.ticks a JOIN stillpoint_demo.ticks b ON b.id = a.id + 1 WHERE a.id >= {since}"
+        );
+        self.sql(&statement).parse().unwrap()
     }
 
     /// Waits until the agent answers.
@@ -124,8 +141,28 @@ impl Guest {
     /// That `give_up` said so.
     pub fn wait_for_database(&self, give_up: impl FnMut() -> Option<String>) -> std::io::Result<()> {
         let ping = ["--connect-timeout=10", "ping"];
-        let alive = || self.run("/usr/bin/mariadb-admin", &ping, Duration::from_secs(60));
+        let admin = match product() {
+            Product::MariaDb => "/usr/bin/mariadb-admin",
+            Product::MySql => "/usr/bin/mysqladmin",
+        };
+        let alive = || self.run(admin, &ping, Duration::from_secs(60));
         until_up(|| alive().is_ok_and(|ping| ping.code == Some(0)), give_up)
+    }
+}
+
+/// Whose database the guest has: the flavour that the lab was begun with.
+pub fn product() -> Product {
+    match std::env::var("LAB_GUEST").as_deref() {
+        Ok("mysql") => Product::MySql,
+        _ => Product::MariaDb,
+    }
+}
+
+/// The database's own client in the guest.
+pub fn client() -> &'static str {
+    match product() {
+        Product::MariaDb => "/usr/bin/mariadb",
+        Product::MySql => "/usr/bin/mysql",
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a backup holds, taken out of it with other people's programs: zstd, debugfs and MariaDB itself.
+//! What a backup holds, taken out of it with other people's programs: zstd, debugfs and the database's own server.
 
 mod prepare;
 
@@ -9,6 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use self::prepare::{Binlog, prepare};
+use crate::machine::database_product::{Product, Programs};
 use crate::machine::database_server::DatabaseServer;
 use crate::machine::program::{run, text, try_run};
 
@@ -42,7 +43,7 @@ pub fn assert_needs_no_replay_and_no_repair(filesystem: &str) {
     run("e2fsck", &["-fn", filesystem]);
 }
 
-/// A private MariaDB on a data directory taken out of an image. It ends when this is dropped.
+/// A private server on a data directory taken out of an image. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Recovered {
     server: DatabaseServer,
@@ -58,13 +59,19 @@ impl Recovered {
     /// Starts a server on the data directory `data`, a copy that it may change: it recovers it as after a crash. Nobody but
     /// the caller reaches it, it reaches nobody, and it writes nowhere but there and in `folder`.
     ///
-    /// Panics where the data are no MariaDB's that this machine's understands, or something in them leads elsewhere.
+    /// Panics where the data are none that the server of this run understands, or something in them leads elsewhere.
     pub fn on(data: &Path, folder: &Path) -> Self {
-        let version = run("mariadbd", &["--no-defaults", "--version"]);
+        let programs = Programs::of_this_run();
+        let version = programs.version();
         let version = version.split_once("Ver ").map_or(&*version, |(_, version)| version);
-        let prepared = prepare(data, &folder.join("replication"), version);
+        let prepared = prepare(data, &folder.join("replication"), programs.product, version);
         let binlog = prepared.unwrap_or_else(|why| panic!("no server is started on {}: {why}", data.display()));
-        Self { server: DatabaseServer::start_alone(folder, data, &options(&binlog)) }
+        Self { server: DatabaseServer::start_alone(folder, data, &options(programs.product, &binlog)) }
+    }
+
+    /// Whose server it is.
+    pub fn product(&self) -> Product {
+        self.server.product()
     }
 
     /// The rows that `statement` gives, a line each, columns separated by tabs.
@@ -73,7 +80,7 @@ impl Recovered {
     }
 
     /// Where the binlog stood at the last transaction that InnoDB holds, as InnoDB's recovery read it from its own pages
-    /// and log, without looking at the binlog: file and position.
+    /// and log, without looking at the binlog: file and position. MySQL's does not say.
     pub fn innodb_binlog_position(&self) -> (String, u64) {
         let log = self.server.log();
         let line = log.lines().find(|line| line.contains("InnoDB: Last binlog file '"));
@@ -84,10 +91,14 @@ impl Recovered {
 }
 
 /// The options of a server on data from elsewhere, besides those that name its own files.
-fn options(binlog: &Binlog) -> Vec<String> {
-    let unreachable = ["--skip-networking", "--skip-grant-tables"];
+fn options(product: Product, binlog: &Binlog) -> Vec<String> {
+    let unreachable = ["--skip-networking", "--skip-grant-tables", "--loose-mysqlx=OFF"];
     // Nothing that the data ask for is begun: no replication, no events. Of a server id that is no guest's.
-    let idle = ["--skip-slave-start", "--event-scheduler=DISABLED", "--server-id=99"];
+    let replicates_not = match product {
+        Product::MariaDb => "--skip-slave-start",
+        Product::MySql => "--skip-replica-start",
+    };
+    let idle = [replicates_not, "--event-scheduler=DISABLED", "--server-id=99"];
     // Little address space, and only system calls that a kernel in user mode has.
     let modest = [
         "--innodb-buffer-pool-size=64M",
@@ -108,7 +119,8 @@ mod tests {
     #[test]
     fn the_server_is_told_to_reach_nobody_and_to_begin_nothing() {
         let binlog = Binlog { base: "vm-bin".to_owned(), index: "binlog.index".to_owned() };
-        let options = options(&binlog);
+        assert!(options(Product::MySql, &binlog).iter().any(|option| option == "--skip-replica-start"));
+        let options = options(Product::MariaDb, &binlog);
         for needed in [
             "--skip-networking",
             "--skip-grant-tables",

@@ -13,7 +13,8 @@ use serde_json::Value;
 
 use super::guest::{Guest, until};
 use super::scenario::assert_nothing_is_left;
-use super::stillpoint::{Run, files_of};
+use super::stillpoint::{Ended, Run, files_of};
+use super::volume;
 
 /// Who is there to help, once the coordinator is dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +79,33 @@ pub fn cut_off(run: &mut Run, number: usize, helper: Helper) -> Option<String> {
     reached
 }
 
+/// Ends the guest's QEMU with -9 after `entry` of a backup, and looks that nothing of that is left on the host. What came of the backup: the
+/// kind of its failure with its exit code, or its grade.
+///
+/// # Panics
+/// Where something is left, or the backup never came to `entry`.
+#[must_use]
+pub fn without_its_vm(wanted: &str) -> String {
+    let mut run = backup().with(&["--json"]);
+    let mut child = run.start();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(told.by_ref().any(|line| entry(&line).as_deref() == Some(wanted)), "no {wanted}");
+    let qemu = fs::read_to_string("/run/lab/qemu.pid").unwrap();
+    end(Pid::from_raw(qemu.trim().parse().unwrap()));
+    told.for_each(drop);
+    let ended = Ended::of(child);
+    assert_eq!(volume::foreign(), [], "volumes left behind");
+    assert_eq!(recover(&run.state_dir()), 0, "something was left to recover");
+    let unfinished: Vec<String> = run.files().into_iter().filter(|name| name.contains("partial")).collect();
+    assert_eq!(unfinished, [""; 0]);
+    let document: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let word = |name: &str| document[name].as_str().unwrap_or("?").to_owned();
+    match ended.code {
+        Some(0) => word("grade"),
+        code => format!("{}, exit {code:?}: {}", word("kind"), word("cause")),
+    }
+}
+
 /// Waits until writes go on, has `recover` give back what is left, and looks that nothing is, and that the next backup is as good as
 /// any. The stream of inserts must be running.
 ///
@@ -93,7 +121,7 @@ pub fn outcome(guest: &Guest, run: &Run, since: u64, helper: Helper) -> Outcome 
     }
     let given_back = recover(&run.state_dir());
     assert!(helper == Helper::Watchdog || given_back == 0, "the guardian had left {given_back}");
-    let longest_gap_ms = longest_gap_ms(guest, since);
+    let longest_gap_ms = guest.longest_gap_ms(since);
     Outcome { longest_gap_ms, given_back, next_grade: next_grade(guest, &run.state_dir(), &run.target()) }
 }
 
@@ -136,15 +164,6 @@ fn next_grade(guest: &Guest, state_dir: &Path, target: &Path) -> String {
 fn cut_the_power() {
     fs::write("/proc/sysrq-trigger", "o").unwrap();
     std::thread::park();
-}
-
-/// The longest time without a commit since the row `since`, in milliseconds, as the rows themselves say.
-fn longest_gap_ms(guest: &Guest, since: u64) -> u64 {
-    let statement = format!(
-        "SELECT COALESCE(CEIL(MAX(TIMESTAMPDIFF(MICROSECOND, a.created_at, b.created_at)) / 1000), 0) \
-         FROM stillpoint_demo.ticks a JOIN stillpoint_demo.ticks b ON b.id = a.id + 1 WHERE a.id >= {since}"
-    );
-    guest.sql(&statement).parse().unwrap()
 }
 
 /// Step and mark of a line of `--progress json`, where it is an entry of the run log.

@@ -14,7 +14,7 @@ use crate::database::{
 /// By name, because no two flavours have all of them, and `SELECT @@absent` is an error.
 const VARIABLES: &str = "'version', 'version_comment', 'hostname', 'datadir', 'log_bin', 'gtid_mode', 'read_only', \
      'super_read_only', 'wsrep_on', 'have_backup_locks', 'innodb_flush_log_at_trx_commit', 'sync_binlog', \
-     'innodb_doublewrite', 'server_uuid', 'slave_parallel_mode', 'slave_parallel_threads'";
+     'innodb_doublewrite', 'server_uuid', 'group_replication_group_name', 'slave_parallel_mode', 'slave_parallel_threads'";
 
 /// Only the system schemas are named: everything else belongs to users. `TABLES` needs no table opened for its ENGINE, but one
 /// directory read each; LIMIT inside bounds the count.
@@ -118,5 +118,6 @@ fn describe(variables: &Rows) -> Result<Server, DatabaseError> {
         slave_parallel_mode: variables.owned("slave_parallel_mode").filter(|_| applies_in_parallel),
         replicates: None,
         wsrep_cluster: None,
+        replication_group: variables.owned("group_replication_group_name").filter(|name| !name.is_empty()),
     })
 }

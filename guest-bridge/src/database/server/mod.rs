@@ -88,6 +88,9 @@ pub struct Server {
     /// `wsrep_cluster_state_uuid` of a Galera node. `None` in receipts before 0.2.
     #[serde(default)]
     pub wsrep_cluster: Option<String>,
+    /// MySQL's `@@group_replication_group_name`, of a server that is set up as a member of a group. `None` in receipts before 0.2.
+    #[serde(default)]
+    pub replication_group: Option<String>,
 }
 
 impl Server {
@@ -124,6 +127,7 @@ pub(super) mod tests {
             slave_parallel_mode: None,
             replicates: Some(Replicates::default()),
             wsrep_cluster: None,
+            replication_group: None,
         }
     }
 
@@ -138,7 +142,7 @@ pub(super) mod tests {
             r#""innodb_flush_log_at_trx_commit":1,"sync_binlog":0,"innodb_doublewrite":"ON","server_uuid":null,"#,
             r#""log_bin_basename":"/srv/binlog/binlog","log_bin_index":"/srv/binlog/binlog.index","#,
             r#""table_directories_seen":true,"slave_parallel_mode":null,"#,
-            r#""replicates":{"channels":[],"gtid_slave_pos":null,"gtid_current_pos":null},"wsrep_cluster":null}"#,
+            r#""replicates":{"channels":[],"gtid_slave_pos":null,"gtid_current_pos":null},"wsrep_cluster":null,"replication_group":null}"#,
         );
         assert_eq!(serde_json::to_string(&server()).unwrap(), json);
         assert_eq!(serde_json::from_str::<Server>(json).unwrap(), server());
@@ -165,6 +169,7 @@ pub(super) mod tests {
             "slave_parallel_mode",
             "replicates",
             "wsrep_cluster",
+            "replication_group",
         ];
         for later in later {
             fields.remove(later).unwrap();

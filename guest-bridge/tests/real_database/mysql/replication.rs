@@ -57,3 +57,14 @@ async fn a_replica_tells_its_source_and_how_far_it_is_under_the_lock() {
     assert_eq!(replica.sql("SELECT MAX(id) FROM shop.t"), "7");
     unlock(lock).await.held.unwrap();
 }
+
+#[tokio::test]
+#[ignore = "needs a MySQL"]
+async fn a_member_of_a_replication_group_is_known_by_its_groups_name() {
+    let server = PrivateServer::start();
+    assert_eq!(described(&server.open()).await.replication_group, None);
+    server.sql("INSTALL PLUGIN group_replication SONAME 'group_replication.so'");
+    let name = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee";
+    server.sql(&format!("SET GLOBAL group_replication_group_name = '{name}'"));
+    assert_eq!(described(&server.open()).await.replication_group.as_deref(), Some(name));
+}

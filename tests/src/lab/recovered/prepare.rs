@@ -6,6 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::machine::database_product::Product;
+
 /// What belongs to replication, besides the relay logs' index: a server that has it opens the relay logs by the paths in
 /// it, and knows a source that it could go on from.
 const REPLICATION: [&str; 3] = ["master.info", "relay-log.info", "multi-master.info"];
@@ -23,11 +25,14 @@ pub(super) struct Binlog {
 /// replication is moved to `aside`.
 ///
 /// # Errors
-/// Whose data they are, where MariaDB `server` (its version) must not be started on them; what in them points elsewhere.
-pub(super) fn prepare(data: &Path, aside: &Path, server: &str) -> Result<Binlog, String> {
+/// Whose data they are, where the `server` (its version) of `product` must not be started on them; what in them points elsewhere.
+pub(super) fn prepare(data: &Path, aside: &Path, product: Product, server: &str) -> Result<Binlog, String> {
     // First: what is read of it afterwards is then a file of its own.
     stays_inside(data)?;
-    is_of_mariadb(data, server)?;
+    match product {
+        Product::MariaDb => is_of_mariadb(data, server)?,
+        Product::MySql => is_of_mysql(data, server)?,
+    }
     let indexes = indexes(data)?;
     fs::create_dir_all(aside).map_err(|error| format!("{}: {error}", aside.display()))?;
     for name in entries(data)?.iter().filter_map(|path| path.file_name()?.to_str()) {
@@ -64,6 +69,17 @@ fn is_of_mariadb(data: &Path, server: &str) -> Result<(), String> {
             Err(format!("these are the data of MariaDB {}, too new for this server", version.escape_debug()))
         }
         _ => Ok(()),
+    }
+}
+
+/// `server` is a version such as `9.7.4 for Linux`. The data have a history, in JSON, of the versions that ran on them.
+fn is_of_mysql(data: &Path, server: &str) -> Result<(), String> {
+    let history = fs::read_to_string(data.join("mysql_upgrade_history")).unwrap_or_default();
+    let version = history.rsplit("\"version\":").next().and_then(|text| text.split('"').nth(1)).unwrap_or_default();
+    match (release(version), release(server)) {
+        (Some(data), Some(server)) if data == server => Ok(()),
+        (Some(_), _) => Err(format!("these are the data of MySQL {}, not of this server's", version.escape_debug())),
+        (None, _) => Err("these are not the data of a MySQL that says its version".to_owned()),
     }
 }
 
@@ -151,6 +167,7 @@ mod tests {
 
     use super::*;
 
+    const MYSQL: &str = "9.7.4 for Linux on x86_64 ((Debian))";
     const SERVER: &str = "10.11.19-MariaDB-0+deb12u1";
 
     struct Extracted {
@@ -172,7 +189,7 @@ mod tests {
 
     impl Extracted {
         fn prepare(&self) -> Result<Binlog, String> {
-            prepare(&self.data, &self.folder.path().join("aside"), SERVER)
+            prepare(&self.data, &self.folder.path().join("aside"), Product::MariaDb, SERVER)
         }
 
         fn index(&self) -> String {
@@ -265,7 +282,7 @@ mod tests {
         let extracted = extracted(&[]);
         let link = extracted.folder.path().join("link");
         symlink(&extracted.data, &link).unwrap();
-        let why = prepare(&link, &extracted.folder.path().join("aside"), SERVER).unwrap_err();
+        let why = prepare(&link, &extracted.folder.path().join("aside"), Product::MariaDb, SERVER).unwrap_err();
         assert!(why.ends_with("is no folder"), "{why}");
     }
 
@@ -285,6 +302,20 @@ mod tests {
         let extracted = extracted(&[]);
         fs::remove_file(extracted.data.join("aria_log_control")).unwrap();
         assert!(extracted.prepare().unwrap_err().contains("not the data of MariaDB"));
+    }
+
+    #[test]
+    fn mysql_is_started_on_data_of_its_own_release_only() {
+        let history = |version| {
+            format!("{{\"upgrade_history\":[{{\"date\":\"2026\",\"version\":\"{version}\",\"maturity\":\"LTS\"}}]}}")
+        };
+        let prepared = |files: &[(&str, &str)]| {
+            let extracted = extracted(files);
+            prepare(&extracted.data, &extracted.folder.path().join("aside"), Product::MySql, MYSQL)
+        };
+        prepared(&[("mysql_upgrade_history", &history("9.7.1"))]).unwrap();
+        assert!(prepared(&[("mysql_upgrade_history", &history("8.4.3"))]).unwrap_err().contains("MySQL 8.4.3"));
+        assert!(prepared(&[]).unwrap_err().contains("not the data of a MySQL"));
     }
 
     #[test]
