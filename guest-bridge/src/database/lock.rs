@@ -110,17 +110,10 @@ impl TablesLock {
     ) -> Result<Option<Self>, DatabaseError> {
         let mut stopped = std::pin::pin!(stopped);
         let wanted = Wanted { open, server, method: choice.method };
-        let terms = match choice.method {
-            // To go without costs nothing.
-            LockMethod::InstanceForBackup if choice.or_none => {
-                LockTerms { lock_deadline: terms.lock_deadline.min(FLUSH_WAITS), ..*terms }
-            }
-            _ => *terms,
-        };
-        match Self::take_one(wanted, &terms, stopped.as_mut()).await {
+        match Self::take_one(wanted, terms, stopped.as_mut()).await {
             Err(error @ (DatabaseError::LockNotGranted { .. } | DatabaseError::InTheWay { .. })) if choice.or_none => {
                 let without = Wanted { method: LockMethod::None, ..wanted };
-                let lock = Self::take_one(without, &terms, stopped).await?;
+                let lock = Self::take_one(without, terms, stopped).await?;
                 Ok(lock.map(|lock| Self { went_without: Some(error), ..lock }))
             }
             taken => taken,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::server::{Flavour, Server};
 
@@ -37,6 +38,9 @@ pub enum LockWish {
     Require,
 }
 
+/// How long DDL is waited for, where that is in vain at worst.
+const DDL_WAIT: Duration = Duration::from_secs(3);
+
 /// The one statement that waits for nothing but another backup.
 pub(super) const WAITS_FOR_BACKUPS: &str = "BACKUP STAGE START";
 
@@ -51,6 +55,18 @@ pub struct LockChoice {
     pub or_none: bool,
     /// Why an image is less worth where commits go on; `None` where it is as good, because its own logs say where it stands.
     pub needed_because: Option<String>,
+}
+
+impl LockChoice {
+    /// How long it is waited for, where `asked` is the most.
+    #[must_use]
+    pub fn deadline(&self, asked: Duration) -> Duration {
+        match self.method {
+            // What keeps it away is DDL, which lasts; and to go without costs nothing.
+            LockMethod::InstanceForBackup if self.or_none => asked.min(DDL_WAIT),
+            _ => asked,
+        }
+    }
 }
 
 impl LockMethod {
@@ -300,6 +316,15 @@ mod tests {
         assert_eq!(chosen(&mariadb, LockWish::Require), (LockMethod::BackupStage, false));
         assert_eq!(chosen(&server(), LockWish::Auto), (LockMethod::BackupStage, false), "it has MyISAM");
         assert_eq!(chosen(&mariadb, LockWish::None), (LockMethod::None, false));
+    }
+
+    #[test]
+    fn what_can_be_gone_without_is_not_waited_for_long() {
+        let deadline =
+            |server: &Server, wish, s| LockMethod::choose(server, wish).deadline(Duration::from_secs(s)).as_secs();
+        assert_eq!((deadline(&mysql(), LockWish::Auto, 30), deadline(&mysql(), LockWish::Auto, 2)), (3, 2));
+        assert_eq!(deadline(&mysql(), LockWish::Require, 30), 30);
+        assert_eq!(deadline(&server(), LockWish::Auto, 30), 30);
     }
 
     #[test]

@@ -417,8 +417,10 @@ fn lock_plan(job: &Job, server: &Server, expiry: Duration) -> LockPlan {
     let policy = &job.policy;
     let is_in_guest = job.database.value.as_ref().is_some_and(|route| matches!(route.via, Via::Agent { .. }));
     let agent = job.agent.value.as_ref().filter(|_| is_in_guest).map(ToString::to_string);
-    let terms = LockTerms { lock_deadline: policy.lock.value, expiry, statement_deadline: policy.statement.value };
-    LockPlan { server: server.clone(), agent, choice: LockMethod::choose(server, policy.lock_wish.value), terms }
+    let choice = LockMethod::choose(server, policy.lock_wish.value);
+    let lock_deadline = choice.deadline(policy.lock.value);
+    let terms = LockTerms { lock_deadline, expiry, statement_deadline: policy.statement.value };
+    LockPlan { server: server.clone(), agent, choice, terms }
 }
 
 /// A COW that holds the whole origin never fills up, so nothing larger is ever needed.
