@@ -130,7 +130,7 @@ impl Setting {
 #[track_caller]
 fn dead(found: &[Found]) -> (usize, usize, &[(Held, Cause)]) {
     match found {
-        [Found { state: State::Dead { freed, by_itself, left }, .. }] => (freed.len(), by_itself.len(), left),
+        [Found { state: State::Dead { freed, by_itself, left, .. }, .. }] => (freed.len(), by_itself.len(), left),
         found => panic!("{found:#?}"),
     }
 }
@@ -235,15 +235,17 @@ async fn a_guest_whose_agent_is_gone_is_left_for_a_person() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_vm_that_is_gone_nothing_is_frozen() {
+async fn of_a_vm_that_is_gone_nothing_is_frozen_and_its_markers_wait_for_it_without_a_person() {
     let setting = Setting::new();
     drop(setting.in_the_window().await);
     setting.lvm.close(&"vg/db".parse().unwrap());
     let guest = setting.guest.clone().fails_at_call(setting.guest.calls(), AgentFault::Gone);
     let setting = Setting { guest, ..setting };
     let found = setting.recover().await;
-    let (_, _, left) = dead(&found);
-    assert!(left.iter().all(|(held, _)| matches!(held, Held::Markers { .. })), "{left:?}");
+    assert!(!found[0].state.needs_person(), "{found:#?}");
+    let State::Dead { waits, .. } = &found[0].state else { panic!("{found:#?}") };
+    assert!(matches!(&waits[..], [Held::Markers { .. }]), "{waits:?}");
+    assert_eq!(&RunRecord::read(&setting.log()).unwrap().held(), waits, "the next recovery finds them");
 }
 
 #[tokio::test(start_paused = true)]

@@ -47,6 +47,10 @@ pub enum RunState {
         freed: Vec<String>,
         /// What goes by itself.
         by_itself: Vec<String>,
+        /// What lies on the disks of a VM that does not run, and is given back by the next recovery, or backup, that finds it running; not
+        /// before 0.2.
+        #[serde(default)]
+        waits: Vec<String>,
         /// What could not be given back.
         left: Vec<LeftBehind>,
     },

@@ -66,6 +66,8 @@ pub enum State {
         freed: Vec<Held>,
         /// What goes by itself, within this time of the run's death.
         by_itself: Vec<(Held, Duration)>,
+        /// What lies on the disks of a VM that does not run, and is given back once it does.
+        waits: Vec<Held>,
         /// What could not be given back, and why.
         left: Vec<(Held, Cause)>,
     },

@@ -57,8 +57,8 @@ async fn recover_taken(path: &Path, log: &RunLog, reach: &Reach<'_>) -> Found {
     }
     tracing::warn!(run = %record.begun.run, vm = record.begun.vm, "recovering a run that died");
     let mut origins = resume_origins(&held, reach);
-    let means = means(&held, reach, rebooted);
-    let (mut freed, mut by_itself, mut left) = (Vec::new(), Vec::new(), Vec::new());
+    let means = means(&held, record.origins(), reach, rebooted);
+    let (mut freed, mut by_itself, mut waits, mut left) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for one in in_order(held) {
         let released = match origins.resume_again(&one, reach) {
             Ok(()) => release(&one, &means, rebooted).await,
@@ -71,6 +71,11 @@ async fn recover_taken(path: &Path, log: &RunLog, reach: &Reach<'_>) -> Found {
                 let gone = Cause::from(gone);
                 tracing::warn!("{gone}; {}", gone.hint());
                 freed.push(one.clone());
+            }
+            Ok(Released::WaitsForVm(nobody)) => {
+                tracing::debug!(%one, %nobody, "left until the VM runs again");
+                waits.push(one);
+                continue;
             }
             Err(why) => {
                 left.push((one, why));
@@ -85,8 +90,8 @@ async fn recover_taken(path: &Path, log: &RunLog, reach: &Reach<'_>) -> Found {
             tracing::error!(%origin, %error, "`lvchange --refresh` makes its tables what its metadata says");
         }
     }
-    close(path, log, &record, reach, left.iter().map(|(held, _)| held.clone()).collect());
-    found(run, State::Dead { freed, by_itself, left })
+    close(path, log, &record, reach, left.iter().map(|(held, _)| held).chain(&waits).cloned().collect());
+    found(run, State::Dead { freed, by_itself, waits, left })
 }
 
 /// Runs of the first format did not lock their log.
@@ -139,7 +144,7 @@ impl Origins {
     }
 }
 
-fn means(held: &[Held], reach: &Reach<'_>, rebooted: bool) -> Means {
+fn means(held: &[Held], origins: Vec<LvName>, reach: &Reach<'_>, rebooted: bool) -> Means {
     let endpoint = held.iter().find_map(|one| match one {
         Held::Frozen { agent } | Held::Markers { agent, .. } | Held::Watchdog { agent, .. } => Some(agent),
         Held::Lock { session: Some(session), .. } => Some(&session.agent),
@@ -147,14 +152,10 @@ fn means(held: &[Held], reach: &Reach<'_>, rebooted: bool) -> Means {
     });
     let agent: Option<SharedAgent> = endpoint.and_then(|endpoint| (reach.agent)(endpoint).ok());
     let bound = |deadline: Duration| if rebooted { deadline.min(AFTER_A_REBOOT) } else { deadline };
-    let origins = held.iter().filter_map(|one| match one {
-        Held::Cow { origin, .. } => Some(origin.clone()),
-        _ => None,
-    });
     Means {
         lvm: reach.lvm.clone(),
         agent,
-        origins: origins.collect(),
+        origins,
         thaw_deadline: bound(reach.thaw_deadline),
         unmark_deadline: bound(reach.unmark_deadline),
     }

@@ -18,9 +18,10 @@ fn run(found: &Found) -> RecoveredRun {
     let state = match &found.state {
         State::Alive => RunState::Alive,
         State::Nothing => RunState::Nothing,
-        State::Dead { freed, by_itself, left } => RunState::Dead {
+        State::Dead { freed, by_itself, waits, left } => RunState::Dead {
             freed: freed.iter().map(ToString::to_string).collect(),
             by_itself: by_itself.iter().map(goes).collect(),
+            waits: waits.iter().map(ToString::to_string).collect(),
             left: left.iter().map(left_behind).collect(),
         },
         State::Unreadable(why) => RunState::Unreadable { why: why.clone() },

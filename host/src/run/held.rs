@@ -11,8 +11,8 @@ use std::time::Duration;
 use guest_bridge::agent::{self, AgentError, SharedAgent};
 use guest_bridge::database::agent_session::{Owner, end_all};
 use guest_bridge::database::lock_method::LockMethod;
-use guest_bridge::places::{self, MarkerName};
-use guest_bridge::watchdog::{self, Token};
+use guest_bridge::places::{self, MarkerName, PlacesError};
+use guest_bridge::watchdog::{self, Token, WatchdogError};
 use image::artifact;
 use lvm::{LvName, Lvm};
 use serde::{Deserialize, Serialize};
@@ -109,6 +109,8 @@ pub enum Released {
     VmGone(AgentError),
     /// It goes by itself, within this time.
     ByItself(Duration),
+    /// It lies on the guest's disks, and can be given back when the VM runs again: how its agent was missing. Nothing waits for that.
+    WaitsForVm(AgentError),
 }
 
 impl Means {
@@ -119,6 +121,11 @@ impl Means {
     pub fn agent(&self) -> Result<SharedAgent, AgentError> {
         let last = || "no agent is known to send it to".into();
         self.agent.clone().ok_or_else(|| AgentError::MaybeFrozen { attempts: 0, waited_ms: 0, last: last() })
+    }
+
+    /// Whether `nobody` means that the VM does not run on this host any more.
+    fn is_vm_gone(&self, nobody: &AgentError) -> bool {
+        nobody.is_nobody() && self.are_disks_closed()
     }
 
     /// Whether nobody but us has any of the guest's disks open: a VM that runs has. `false` where that is not known.
@@ -141,6 +148,14 @@ impl Held {
             | Self::Markers { .. }
             | Self::Watchdog { .. }
             | Self::Frozen { .. } => true,
+        }
+    }
+
+    /// The disk of the guest that it is of.
+    pub(super) fn origin(&self) -> Option<&LvName> {
+        match self {
+            Self::Cow { origin, .. } => Some(origin),
+            _ => None,
         }
     }
 
@@ -168,7 +183,12 @@ impl Held {
                 let none =
                     || Cause::plain(Kind::AgentUnreachable, "the agent that they were written through cannot be asked");
                 let mut agent = means.agent.clone().ok_or_else(none)?;
-                let unmarked = places::unmark(&mut agent, name, &[], means.unmark_deadline).await?;
+                let unmarked = match places::unmark(&mut agent, name, &[], means.unmark_deadline).await {
+                    Err(PlacesError::Agent(nobody)) if means.is_vm_gone(&nobody) => {
+                        return Ok(Released::WaitsForVm(nobody));
+                    }
+                    unmarked => unmarked?,
+                };
                 match unmarked.left.first() {
                     None => Ok(Released::Gone),
                     Some((path, why)) => Err(Cause::plain(Kind::GuestProgram, format!("{path}: {why}"))),
@@ -178,7 +198,11 @@ impl Held {
                 let none =
                     || Cause::plain(Kind::AgentUnreachable, "the agent that it was armed through cannot be asked");
                 let mut agent = means.agent.clone().ok_or_else(none)?;
-                Ok(watchdog::disarm(&mut agent, token, means.unmark_deadline).await.map(|_| Released::Gone)?)
+                match watchdog::disarm(&mut agent, token, means.unmark_deadline).await {
+                    // A process of the guest goes with it.
+                    Err(WatchdogError::Agent(nobody)) if means.is_vm_gone(&nobody) => Ok(Released::Gone),
+                    disarmed => Ok(disarmed.map(|_| Released::Gone)?),
+                }
             }
             Self::Frozen { .. } => {
                 let mut agent = means.agent()?;

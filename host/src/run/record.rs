@@ -6,6 +6,7 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use lvm::LvName;
 use serde::Deserialize;
 
 use super::entry::{Begun, Entry, FORMAT, Mark};
@@ -88,6 +89,18 @@ impl RunRecord {
         let mut held = Vec::new();
         self.entries.iter().for_each(|entry| entry.mark.apply_to(&mut held));
         held
+    }
+
+    /// The guest's disks on this host, as far as it made COW volumes for them.
+    #[must_use]
+    pub fn origins(&self) -> Vec<LvName> {
+        let takes = self.entries.iter().filter_map(|entry| match &entry.mark {
+            Mark::Intent { takes, .. } => Some(takes),
+            _ => None,
+        });
+        let mut origins: Vec<LvName> = takes.flatten().filter_map(Held::origin).cloned().collect();
+        origins.dedup();
+        origins
     }
 
     /// Whether it came to its end, whatever that was.

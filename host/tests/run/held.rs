@@ -7,6 +7,8 @@ use std::time::Duration;
 use guest_bridge::agent::{Agent, Fault as AgentFault, FreezeScope, SharedAgent, SimulatedGuest, freeze};
 use guest_bridge::call_log::CallLog;
 use guest_bridge::database::lock_method::LockMethod;
+use guest_bridge::places::MarkerName;
+use guest_bridge::watchdog::Token;
 use image::artifact::Target;
 use lvm::simulated::{Fault, SimulatedLvm};
 use lvm::{Bytes, LvName, Lvm};
@@ -184,7 +186,13 @@ async fn a_vm_is_gone_where_nobody_listens_and_nobody_has_its_disks_open() {
     let began = tokio::time::Instant::now();
     assert!(matches!(held.release(&means).await.unwrap(), Released::VmGone(_)));
     assert_eq!(began.elapsed(), Duration::ZERO);
+    let (agent, name) = ("unix:/run/qga".to_owned(), MarkerName::new());
+    let markers = Held::Markers { agent: agent.clone(), name };
+    assert!(matches!(markers.release(&means).await.unwrap(), Released::WaitsForVm(_)));
+    let watchdog = Held::Watchdog { agent, token: Token::new() };
+    assert!(matches!(watchdog.release(&means).await.unwrap(), Released::Gone));
     let unknown = Means { origins: Vec::new(), ..means };
+    markers.release(&unknown).await.map(drop).unwrap_err();
     assert_eq!(held.release(&unknown).await.map(drop).unwrap_err().kind, Kind::GuestMayBeFrozen);
 }
 

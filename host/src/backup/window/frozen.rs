@@ -150,7 +150,7 @@ pub(super) async fn thaw_until_sure(held: &Held, means: &Means) -> Result<agent:
     match held.release(means).await? {
         Released::Thawed(thawed) => Ok(thawed),
         Released::VmGone(gone) => Err(gone.into()),
-        Released::Gone | Released::ByItself(_) => {
+        Released::Gone | Released::ByItself(_) | Released::WaitsForVm(_) => {
             let what = "the release of a freeze did not say that the guest is thawed";
             Err(Cause::plain(Kind::GuestMayBeFrozen, what))
         }

@@ -28,10 +28,11 @@ fn run(RecoveredRun { log, run, vm, state }: &RecoveredRun) -> String {
                 "  A PERSON IS NEEDED: look whether its guest answers, and for volumes named stillpoint-*".to_owned(),
             );
         }
-        RunState::Dead { freed, by_itself, left } => {
+        RunState::Dead { freed, by_itself, waits, left } => {
             lines.push(format!("{name} died"));
             lines.extend(freed.iter().map(|what| format!("  given back  {what}")));
             lines.extend(by_itself.iter().map(|what| format!("  frees itself  {what}")));
+            lines.extend(waits.iter().map(|what| format!("  waits for the VM to run again  {what}")));
             for LeftBehind { what, why, hint } in left {
                 lines.push(format!("  LEFT  {what}: {why}"));
                 lines.push(format!("        hint: {hint}"));
@@ -70,9 +71,11 @@ mod tests {
         let freed = vec!["the guest's filesystems, frozen through unix:/run/qga".to_owned()];
         let by_itself =
             vec!["the database's lock (BACKUP STAGE BLOCK_COMMIT), within 70 s of the run's end".to_owned()];
+        let waits = vec!["the files .stillpoint-1 at the roots of the guest's filesystems".to_owned()];
         let unreadable =
             RecoveredRun { run: None, vm: None, ..of(RunState::Unreadable { why: "line 3: no JSON".to_owned() }) };
-        let runs = vec![of(RunState::Alive), of(RunState::Dead { freed, by_itself, left: vec![left] }), unreadable];
+        let runs =
+            vec![of(RunState::Alive), of(RunState::Dead { freed, by_itself, waits, left: vec![left] }), unreadable];
         assert_snapshot!("recovery", recovery(&Recovery { format: FORMAT, runs }, false));
     }
 
