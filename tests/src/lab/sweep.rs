@@ -100,10 +100,10 @@ pub fn without_its_vm(wanted: &str) -> String {
     let unfinished: Vec<String> = run.files().into_iter().filter(|name| name.contains("partial")).collect();
     assert_eq!(unfinished, [""; 0]);
     let document: Value = serde_json::from_str(&ended.stdout).unwrap();
-    let word = |name: &str| document[name].as_str().unwrap_or("?").to_owned();
+    let word = |document: &Value, name: &str| document[name].as_str().unwrap_or("?").to_owned();
     match ended.code {
-        Some(0) => word("grade"),
-        code => format!("{}, exit {code:?}: {}", word("kind"), word("cause")),
+        Some(0) => word(&document, "grade"),
+        code => format!("{}, exit {}", word(&document["error"], "kind"), code.unwrap_or(-1)),
     }
 }
 
