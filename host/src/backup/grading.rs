@@ -233,9 +233,9 @@ fn lock_doubts(lock: &LockFacts) -> Vec<Doubt> {
                 "transactions that were acknowledged may be missing: the engines' logs were not written out. {reason}"
             ),
         ),
-        LockFacts::NoneHeld { needed_because: None } => return Vec::new(),
-        LockFacts::NoneHeld { needed_because: Some(why) } => {
-            (Indication::LockDeclined, format!("the database was not locked: none was wanted, and {why}"))
+        LockFacts::CommitsWentOn { needed_because: None } => return Vec::new(),
+        LockFacts::CommitsWentOn { needed_because: Some(why) } => {
+            (Indication::LockDeclined, format!("no lock was wanted that the database's commits wait for, and {why}"))
         }
         LockFacts::NotAsked => (Indication::NoDatabase, "no database was locked: none is configured".to_owned()),
         LockFacts::Lost { reason } => {

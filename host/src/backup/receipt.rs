@@ -93,7 +93,7 @@ impl From<WindowReport> for document::Window {
         let lock = match window.lock {
             LockFacts::NotAsked => document::Lock::NotAsked,
             LockFacts::HeldThrough | LockFacts::EngineLogsNotFlushed { .. } => document::Lock::HeldThrough,
-            LockFacts::NoneHeld { .. } => document::Lock::NoneHeld,
+            LockFacts::CommitsWentOn { .. } => document::Lock::CommitsWentOn,
             LockFacts::Lost { reason } => document::Lock::Lost { reason },
         };
         let freeze = match window.freeze {

@@ -144,8 +144,8 @@ pub enum Lock {
     NotAsked,
     /// It was held until after the snapshot.
     HeldThrough,
-    /// There was none, and commits went on.
-    NoneHeld,
+    /// There was none that commits wait for: they went on.
+    CommitsWentOn,
     /// It was lost before the snapshot was known to be there.
     Lost {
         /// What the check said.

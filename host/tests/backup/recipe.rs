@@ -13,7 +13,7 @@ use stillpoint::backup::Outcome;
 use stillpoint::documents::receipt::Lock;
 use stillpoint::failure::Kind;
 use stillpoint::failure::exit::Exit;
-use stillpoint::grade::Grade;
+use stillpoint::grade::{Grade, Indication};
 
 use super::peers::{Filling, Interposing};
 use super::setting::{Setting, assert_all_or_nothing, frozen, names};
@@ -81,7 +81,7 @@ async fn where_commits_go_on_the_images_own_binlog_has_the_coordinates() {
     assert_eq!(receipt.grade, Grade::Application, "{:?}", receipt.reasons);
     let coordinates = receipt.window.coordinates.unwrap();
     assert_eq!((coordinates.position, coordinates.gtid.as_deref()), (1423, Some("0-1-7")));
-    assert_eq!((receipt.window.lock, receipt.window.stall_ms), (Lock::NoneHeld, receipt.window.window_ms));
+    assert_eq!((receipt.window.lock, receipt.window.stall_ms), (Lock::CommitsWentOn, receipt.window.window_ms));
     assert!(!setting.log.entries().iter().any(|entry| entry.contains("BACKUP STAGE")));
     setting.assert_nothing_is_held("without a lock");
 }
@@ -95,6 +95,16 @@ async fn a_binlog_that_does_not_end_in_the_window_gives_no_coordinates_and_a_wea
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_commits_should_have_waited_the_grade_says_so() {
+    let mut setting = Setting::new();
+    // It does not see whether there are tables without transactions.
+    setting.database = setting.database.clone().with_grants("GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO `a`@`b`");
+    let outcome = setting.back_up_as(|asked| asked.lock = Some(LockWish::None)).await.unwrap();
+    assert_eq!((outcome.receipt.grade, outcome.exit()), (Grade::Filesystem, Exit::Weaker));
+    assert_eq!(outcome.receipt.indications, [Indication::LockDeclined], "{:?}", outcome.receipt.reasons);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lock_that_is_not_granted_is_gone_without_unless_it_is_required() {
     let refusing = || {
         let mut setting = Setting::new();
@@ -105,7 +115,7 @@ async fn a_lock_that_is_not_granted_is_gone_without_unless_it_is_required() {
     let setting = refusing();
     let outcome = setting.back_up().await.unwrap();
     assert_eq!(outcome.receipt.grade, Grade::Application, "{:?}", outcome.receipt.reasons);
-    assert_eq!(outcome.receipt.window.lock, Lock::NoneHeld);
+    assert_eq!(outcome.receipt.window.lock, Lock::CommitsWentOn);
     let setting = refusing();
     let failure = setting.back_up_as(|asked| asked.lock = Some(LockWish::Require)).await.unwrap_err();
     assert_eq!(failure.cause.kind, Kind::LockNotGranted);

@@ -33,7 +33,7 @@ fn a_lock_that_is_not_granted_is_gone_without_where_the_images_own_binlog_says_a
         let receipt = run.receipt();
         assert_eq!(
             (&receipt["grade"], &receipt["window"]["lock"]["state"]),
-            (&"application".into(), &"none-held".into())
+            (&"application".into(), &"commits-went-on".into())
         );
         let disk = &receipt["disks"][0];
         let image = run.folder().join("root.img");

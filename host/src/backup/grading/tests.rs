@@ -169,6 +169,19 @@ fn a_lock_that_ran_out_in_the_window_leaves_filesystem_and_says_so() {
 }
 
 #[test]
+fn commits_that_went_on_are_as_good_where_nothing_needs_them_to_wait() {
+    let went_on = |needed_because: Option<&str>| {
+        let needed_because = needed_because.map(str::to_owned);
+        Given { lock: LockFacts::HeldThrough.where_commits_went_on(needed_because), ..Given::good() }
+    };
+    assert_eq!(went_on(None).graded().grade, Grade::Application);
+    let myisam = went_on(Some("there are tables in an engine without transactions")).graded();
+    assert_eq!((myisam.grade, myisam.indications), (Grade::Filesystem, vec![Indication::LockDeclined]));
+    let lost = LockFacts::Lost { reason: "session gone".into() };
+    assert_eq!(lost.clone().where_commits_went_on(None), lost);
+}
+
+#[test]
 fn a_lock_under_which_the_engine_logs_were_not_flushed_is_never_application() {
     let reason = "MariaDB 10.11.19 with innodb_flush_log_at_trx_commit = 0: refused".to_owned();
     let lazy = Given { lock: LockFacts::EngineLogsNotFlushed { reason: reason.clone() }, ..Given::good() };

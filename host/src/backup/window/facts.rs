@@ -15,9 +15,9 @@ pub enum LockFacts {
         /// What the server answered, with its product and its setting.
         reason: String,
     },
-    /// There was none, and commits went on.
-    NoneHeld {
-        /// Why one is needed; `None` where the image's own logs are as good.
+    /// Commits went on under it, or there was none.
+    CommitsWentOn {
+        /// Why one that they wait for is needed; `None` where the image's own logs are as good.
         needed_because: Option<String>,
     },
     /// The lock ran out, or its session died, before the snapshot was known to be there.
@@ -38,14 +38,12 @@ impl LockFacts {
         }
     }
 
-    /// What the engines said where no lock was held.
+    /// The same of a lock that commits do not wait for.
     #[must_use]
-    pub fn without(needed_because: Option<&str>, engine_logs: &EngineLogs) -> Self {
-        match engine_logs {
-            EngineLogs::NotFlushed { reason } => Self::EngineLogsNotFlushed { reason: reason.clone() },
-            EngineLogs::Flushed | EngineLogs::WrittenAtCommit => {
-                Self::NoneHeld { needed_because: needed_because.map(str::to_owned) }
-            }
+    pub fn where_commits_went_on(self, needed_because: Option<String>) -> Self {
+        match self {
+            Self::HeldThrough => Self::CommitsWentOn { needed_because },
+            worse => worse,
         }
     }
 }

@@ -143,10 +143,10 @@ impl TablesLocked {
         let ending = async { Ok::<_, Cause>(lock.let_go(statement_deadline).await) };
         let fact = |ended: &LetGo| Some(Fact::StillLocked { held: ended.held.is_ok() });
         let LetGo { held, unlocked, stall, lsn, coordinates } = run.step(Step::StillLocked, ending, fact).await?;
-        let facts = match method {
-            LockMethod::None => LockFacts::without(needed_because.as_deref(), lock.engine_logs()),
-            _ => LockFacts::of(held, lock.engine_logs()),
-        };
+        // What was not held cannot be lost.
+        let held = if method == LockMethod::None { Ok(()) } else { held };
+        let facts = LockFacts::of(held, lock.engine_logs());
+        let facts = if method.stops_commits() { facts } else { facts.where_commits_went_on(needed_because) };
         let stall = if method.stops_commits() { stall } else { Duration::ZERO };
         let closing = async {
             let stall = match unlocked {
