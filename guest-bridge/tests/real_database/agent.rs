@@ -70,6 +70,14 @@ async fn it_identifies_locks_proves_and_unlocks() {
 }
 
 /// Its coordinator is dead, and its client would sit there until the server frees the lock.
+/// MariaDB's client of 11.4 and later would not.
+#[tokio::test]
+async fn a_server_without_tls_is_spoken_to_through_its_socket() {
+    let agent = PrivateAgent::start(&[]);
+    let server = PrivateServer::start_with(&["--log-bin=binlog", "--loose-skip-ssl", "--loose-tls-version="]);
+    through(&agent, &server)(SOON).await.unwrap().close().await;
+}
+
 #[tokio::test]
 async fn whoever_knows_the_owner_of_a_session_ends_it_and_the_sessions_of_no_other() {
     let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());

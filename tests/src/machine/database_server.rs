@@ -105,6 +105,10 @@ impl DatabaseServer {
         let mut client = self.programs.client();
         client.arg("--no-defaults").arg(format!("--socket={}", self.socket().display()));
         client.args(["-uroot", "-N", "-B", "-n"]);
+        if self.product() == Product::MariaDb {
+            // From 11.4 on it insists on TLS.
+            client.arg("--skip-ssl");
+        }
         client
     }
 
