@@ -104,7 +104,7 @@ fn a_session_over_the_network_locks_as_well_as_one_through_the_agent() {
         guest.start_ticks(20);
         guest.wait_for_ticks(5);
         let mut run = over_the_network(&fs::read_to_string(std::env::var("LAB_DB_PASSWORD_FILE").unwrap()).unwrap());
-        run = run.with(&["--disk", ROOT, "--cow-size", "200M"]);
+        run = run.with(&["--disk", DATA, "--disk", ROOT, "--cow-size", "200M"]);
         run.end().with_code(0);
         let receipt = run.receipt();
         assert_eq!(receipt["grade"], "application", "{receipt}");
@@ -116,13 +116,13 @@ fn a_session_over_the_network_locks_as_well_as_one_through_the_agent() {
 #[test]
 fn a_wrong_password_is_an_error_of_configuration() {
     scenario(|_| {
-        let run = over_the_network("wrong").end();
+        let run = over_the_network("wrong").with(&["--disk", DATA]).end();
         run.refused(2, &["stillpoint", "denied"]);
     });
 }
 
 pub fn over_the_network(password: &str) -> Run {
-    let run = Run::backup().with(&["--disk", DATA, "--db", "tcp:127.0.0.1:3306"]);
+    let run = Run::backup().with(&["--db", "tcp:127.0.0.1:3306"]);
     let credentials = run.folder().join("credentials");
     fs::write(&credentials, format!("[client]\nuser = stillpoint\npassword = {password}\n")).unwrap();
     fs::set_permissions(&credentials, fs::Permissions::from_mode(0o600)).unwrap();
