@@ -26,8 +26,13 @@ fn main() -> ExitCode {
     guest.start_ticks(20);
     println!("  row {} is committed", guest.wait_for_ticks(100));
 
+    // The freeze of an idle XFS, MySQL's second disk, is proven within half a minute of its marker, which an emulated guest may not keep.
+    let disks = match product() {
+        Product::MariaDb => format!("--disk {ROOT} --disk {DATA}"),
+        Product::MySql => format!("--disk {ROOT} --ignore-mount /srv/data"),
+    };
     let arguments = format!(
-        "backup db1 --disk {ROOT} --disk {DATA} --agent unix:{AGENT_SOCKET} --db agent --cow-size 300M --to {} --name db1",
+        "backup db1 {disks} --agent unix:{AGENT_SOCKET} --db agent --cow-size 300M --to {} --name db1",
         backups.display()
     );
     step("the backup");
