@@ -97,6 +97,17 @@ impl GtidSet {
         })
     }
 
+    /// Both together; `None` where that has too many intervals.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Option<Self> {
+        for (source, intervals) in &other.sources {
+            for (start, end) in intervals {
+                self.insert(source, *start, *end).then_some(())?;
+            }
+        }
+        Some(self)
+    }
+
     /// Whether there is nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -188,6 +199,13 @@ mod tests {
                 "{told}"
             );
         }
+    }
+
+    #[test]
+    fn two_sets_together_have_what_either_has() {
+        let set = |text: &str| GtidSet::parse(text).unwrap();
+        let both = set(&format!("{A}:1-5,{B}:1")).and(&set(&format!("{A}:4-9"))).unwrap();
+        assert_eq!(both.to_string(), format!("{A}:1-9,{B}:1"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! The server says where it stands before the freeze and after the thaw, and the snapshot is of a moment in between. The last transaction
 //! that is whole in its binlog is the last that its recovery keeps; whoever was told that his was committed has it in there.
 
-use fsprobe::binlog::{TornBy, Walked};
+use fsprobe::binlog::{GtidSet, Gtids, TornBy, Walked};
 use guest_bridge::database::server::{Coordinates, Server};
 
 use super::walk::{gtid, walk};
@@ -32,7 +32,15 @@ pub(super) fn by_binlog(
         ends_by(after, &walked)?;
     }
     has_all_of(before, &walked, server)?;
-    Ok(ProvenBy::Binlog { path, end_bytes: walked.transactions_end_bytes, gtid: gtid(&walked) })
+    Ok(ProvenBy::Binlog { path, end_bytes: walked.transactions_end_bytes, gtid: gtid_there(before, &walked) })
+}
+
+/// The GTIDs of the image. A MySQL has more than its binlogs where it was set up or replicates without writing one.
+fn gtid_there(before: &Coordinates, walked: &Walked) -> Option<String> {
+    let Gtids::MySql { logged: Some(logged), .. } = &walked.gtids else { return gtid(walked) };
+    let said = before.gtid.as_deref().and_then(GtidSet::parse).unwrap_or_default();
+    let both = logged.clone().and(&said)?;
+    (!both.is_empty()).then(|| both.to_string())
 }
 
 /// Whether the binlog in the image goes on from `before`.
@@ -144,6 +152,16 @@ mod tests {
         let (indication, why) = said(&flipped, &coordinates(EARLIER, "0-1-6"), &coordinates(END, "0-1-7")).unwrap_err();
         assert_eq!(indication, Indication::LogShortOfCoordinates);
         assert!(why.contains("not whole"), "{why}");
+    }
+
+    #[test]
+    fn what_mysql_has_and_its_binlog_has_not_is_in_the_image_as_well() {
+        const A: &str = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
+        const B: &str = "4e11fa47-71ca-11e1-9e33-c80aa9429562";
+        let logged = GtidSet::parse(&format!("{A}:1-9"));
+        let walked = Walked { gtids: Gtids::MySql { last: None, logged }, ..walked(BINLOG, END) };
+        let there = gtid_there(&coordinates(END, &format!("{A}:1-7,{B}:1-3")), &walked);
+        assert_eq!(there, Some(format!("{A}:1-9,{B}:1-3")));
     }
 
     #[test]
