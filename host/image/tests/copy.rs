@@ -17,7 +17,7 @@ use std::{
 use fsprobe::{Extent, ReadAt};
 use image::{
     artifact::{ArtifactReader, Target},
-    copy::{self, Copied, CopyError, Options, Progress},
+    copy::{self, Copied, CopyError, Options, Pace, Progress},
 };
 use proptest::prelude::*;
 use stillpoint_tests::machine::{mount::Mount, program::run};
@@ -369,4 +369,58 @@ fn an_ext4_comes_back_with_every_used_block_and_zeros_where_dumpe2fs_calls_it_fr
     }
     fs::write(image, unpacked).unwrap();
     run("e2fsck", &["-fn", image]);
+}
+
+/// Text of so many frames, each a little different: it compresses, and the less the faster.
+fn text(frames: usize) -> Vec<u8> {
+    let words = |at: usize| format!("row {} of table {} was {}; ", at, at % 7, (at * 2_654_435_761) % 100_003);
+    let text: Vec<u8> = (0..).flat_map(|at| words(at).into_bytes()).take(frames * FRAME_BYTES).collect();
+    text
+}
+
+#[test]
+fn a_copy_at_any_pace_is_the_disk_and_a_faster_one_is_larger() {
+    let disk = text(8);
+    let mut sizes = Vec::new();
+    let mut pace = Some(Pace::Planned);
+    while let Some(now) = pace {
+        let (mut artifact, progress) = (Vec::new(), Progress::default());
+        progress.set_pace(now);
+        let copied =
+            copy::copy(&&*disk, &whole(&&*disk), &mut artifact, &options(), &progress, &AtomicBool::new(false))
+                .unwrap();
+        assert_eq!(zstd_unpacks(&artifact), disk, "{now:?}");
+        sizes.push(copied.stored_bytes);
+        pace = now.faster();
+    }
+    assert!(sizes.is_sorted_by(|slower, faster| slower < faster), "{sizes:?}");
+}
+
+/// A disk that changes the pace of its own copy half way.
+struct HurriesHalfWay<'d>(&'d [u8], &'d Progress);
+
+impl ReadAt for HurriesHalfWay<'_> {
+    fn size_bytes(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset_bytes: u64) -> io::Result<()> {
+        if offset_bytes >= self.size_bytes() / 2 {
+            self.1.set_pace(Pace::Stored);
+        }
+        self.0.read_exact_at(buffer, offset_bytes)
+    }
+}
+
+#[test]
+fn a_pace_that_changes_half_way_leaves_one_whole_artifact() {
+    let (disk, progress) = (text(64), Progress::default());
+    let (mut artifact, mut planned) = (Vec::new(), Vec::new());
+    let source = HurriesHalfWay(&disk, &progress);
+    let copied =
+        copy::copy(&source, &whole(&source), &mut artifact, &options(), &progress, &AtomicBool::new(false)).unwrap();
+    assert_eq!(zstd_unpacks(&artifact), disk);
+    let at_one_pace = copy_into(&&*disk, &whole(&&*disk), &mut planned).unwrap();
+    assert!(copied.stored_bytes > at_one_pace.stored_bytes);
+    assert_eq!(copied.raw_blake3, at_one_pace.raw_blake3);
 }

@@ -11,6 +11,7 @@
 mod error;
 mod frames;
 mod give_way;
+mod pace;
 mod pool;
 mod progress;
 mod raw_hash;
@@ -27,7 +28,7 @@ use std::{
 
 use fsprobe::{Extent, ReadAt};
 
-pub use self::{error::CopyError, progress::Progress};
+pub use self::{error::CopyError, pace::Pace, progress::Progress};
 use self::{frames::Frames, pool::Pool, worker::Worker, writer::Writer, zeros::Zeros};
 
 /// Frames for each thread that may be read and not yet written.
@@ -99,8 +100,9 @@ pub fn copy(
     let frames = Frames::new(source.size_bytes(), allocated, options)?;
     let zeros = Zeros::new(&frames, options.level)?;
     let threads = options.threads.max(1);
-    let workers =
-        (0..threads).map(|_| Worker::new(source, &frames, &zeros, options.level)).collect::<Result<Vec<_>, _>>()?;
+    let workers = (0..threads)
+        .map(|_| Worker::new(source, &frames, &zeros, options.level, progress))
+        .collect::<Result<Vec<_>, _>>()?;
     progress.begin(frames.allocated_bytes());
     let stopped = || progress.stopped();
 

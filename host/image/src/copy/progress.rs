@@ -1,16 +1,20 @@
-//! How far a copy is, for whoever looks on while it runs.
+//! How far a copy is, for whoever looks on while it runs, and how hard it tries, for them to say.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use super::CopyError;
+use super::{
+    CopyError,
+    pace::{Pace, SharedPace},
+};
 
-/// Counters that the copy moves and a reporter polls. Each only grows.
+/// Counters that the copy moves and a reporter polls, each of which only grows; and the pace, which the copy obeys.
 #[derive(Debug, Default)]
 pub struct Progress {
     total_bytes: AtomicU64,
     copied_bytes: AtomicU64,
     stored_bytes: AtomicU64,
     source_read: AtomicBool,
+    pace: SharedPace,
 }
 
 impl Progress {
@@ -32,6 +36,16 @@ impl Progress {
     /// Whether the last byte of the source has been read: from here on its snapshot is not needed any more.
     pub fn source_is_read(&self) -> bool {
         self.source_read.load(Relaxed)
+    }
+
+    /// How hard it tries.
+    pub fn pace(&self) -> Pace {
+        self.pace.get()
+    }
+
+    /// From the next frame of each thread on.
+    pub fn set_pace(&self, pace: Pace) {
+        self.pace.set(pace);
     }
 
     /// The end of a copy that was asked to stop here.

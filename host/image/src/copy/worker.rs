@@ -15,7 +15,7 @@ use fsprobe::ReadAt;
 use zstd::bulk::Compressor;
 
 use super::{
-    CopyError,
+    CopyError, Pace, Progress,
     frames::Frames,
     raw_hash,
     zeros::{Zeros, compressor},
@@ -47,6 +47,9 @@ pub(super) struct Worker<'s> {
     zeros: &'s Zeros,
     compressor: Compressor<'static>,
     raw: Vec<u8>,
+    planned_level: i32,
+    progress: &'s Progress,
+    pace: Pace,
 }
 
 impl<'s> Worker<'s> {
@@ -54,9 +57,11 @@ impl<'s> Worker<'s> {
         source: &'s dyn ReadAt,
         frames: &'s Frames<'s>,
         zeros: &'s Zeros,
-        level: i32,
+        planned_level: i32,
+        progress: &'s Progress,
     ) -> Result<Self, CopyError> {
-        Ok(Self { source, frames, zeros, compressor: compressor(level)?, raw: vec![0; zeros.frame_bytes()] })
+        let (compressor, raw) = (compressor(planned_level)?, vec![0; zeros.frame_bytes()]);
+        Ok(Self { source, frames, zeros, compressor, raw, planned_level, progress, pace: Pace::Planned })
     }
 
     /// Works on what comes in until nobody asks any more. A panic is delivered too: whoever waits must not wait forever.
@@ -79,6 +84,13 @@ impl<'s> Worker<'s> {
         let stored = if raw == self.zeros.raw(size_bytes) {
             None
         } else {
+            let pace = self.progress.pace();
+            if pace != self.pace {
+                self.compressor
+                    .set_compression_level(pace.level(self.planned_level))
+                    .map_err(|source| CopyError::Compress { source })?;
+                self.pace = pace;
+            }
             Some(self.compressor.compress(raw).map_err(|source| CopyError::Compress { source })?)
         };
         Ok(Done {
