@@ -46,7 +46,7 @@ const BACKUP: &[Example] = &[
     ),
     example("The disk of an artifact, without this program:", "zstd -dc db1-root.img.zst >/dev/vg/restored"),
 ];
-const PLAN: &[Example] = &[example("Whether a smaller COW would be refused:", "stillpoint plan db1 --cow-size 2G")];
+const PLAN: &[Example] = &[example("Whether a COW of 2 GiB would last:", "stillpoint plan db1 --cow-size 2G")];
 const DOCTOR: &[Example] = &[
     example("What would keep a backup of `db1` from its grade, and what to do about it:", "stillpoint doctor db1"),
     example("How long a freeze of it takes, too:", "stillpoint doctor db1 --freeze-test"),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer};
 
 use crate::ask::cow_size::CowSize;
+use crate::ask::share::Share;
 use crate::failure::{Cause, Kind};
 
 /// Where the configuration is looked for without `--config`.
@@ -93,8 +94,12 @@ pub struct DatabaseConfig {
 pub struct PolicyConfig {
     /// `application`, `filesystem` or `crash`.
     pub require: Option<String>,
-    /// `10G`, or `20%` of each origin.
+    /// `auto`, `10G`, or `20%` of each origin.
     pub cow_size: Option<CowSize>,
+    /// `10G`, or `50%` of each origin.
+    pub cow_max: Option<Share>,
+    /// `10G`, or `5%` of the group.
+    pub vg_reserve: Option<Share>,
     /// zstd level.
     pub level: Option<i32>,
     /// How many threads copy.
@@ -177,7 +182,7 @@ mod tests {
         .unwrap();
         let vm = &config.vm["db1"];
         assert_eq!(vm.disks.len(), 2);
-        assert_eq!(vm.policy.cow_size, Some(CowSize::PercentOfOrigin(20)));
+        assert_eq!(vm.policy.cow_size, Some(CowSize::Of(Share::Percent(20))));
     }
 
     #[test]

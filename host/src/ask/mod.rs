@@ -9,3 +9,4 @@ pub mod job;
 pub mod lock_expiry;
 pub mod policy;
 pub mod setting;
+pub mod share;

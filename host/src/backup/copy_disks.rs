@@ -1,10 +1,12 @@
 //! The copy: every disk's snapshot into its artifact, under the watch of the COW.
 
-use std::collections::VecDeque;
+use std::time::Duration;
 
 use image::copy::{self, Options, Progress};
 
+use super::copy_history::CopyHistory;
 use super::disk::{Copied, Disk, Proven};
+use super::hurry::{Hurry, Needed};
 use super::plan::CopyPlan;
 use super::snapshots::Snapshots;
 use super::told::told;
@@ -12,43 +14,49 @@ use crate::blocking::blocking;
 use crate::cow::attached::Attached;
 use crate::cow::gauge::CowGauge;
 use crate::cow::watch::{Watched, watch};
+use crate::cow::writes::WriteCount;
 use crate::failure::{Cause, Failure};
 use crate::run::Run;
 use crate::run::entry::{DiskCopied, Fact};
 use crate::step::Step;
 use crate::stop::Stop;
 
-/// Copies all disks, one after the other, each on all its threads. What is copied loses its snapshot while others still wait: every
-/// write of the guest pays for it.
+/// Copies all disks, one after the other, each on all its threads: whose COW would be full first, comes first. What is copied loses its
+/// snapshot while others still wait: every write of the guest pays for it. They are given on in the order in which they came.
 ///
 /// # Errors
 /// That a COW was full where a snapshot was lost before its last byte was read; else the copy's own.
 pub async fn copy_all(
     disks: Vec<Disk<Proven>>,
-    plan: CopyPlan,
+    plan: &CopyPlan,
     snapshots: &mut Snapshots,
     run: &Run,
     stop: &Stop,
 ) -> Result<Vec<Disk<Copied>>, Failure> {
-    let copying = async { blocking(|| copy_watched(disks.into(), plan, snapshots, run, stop)) };
+    let copying = async { blocking(|| copy_watched(disks, plan, snapshots, run, stop)) };
     let fact = |disks: &Vec<Disk<Copied>>| Some(Fact::Copied { disks: disks.iter().map(describe).collect() });
     run.take(Step::Copy, Vec::new(), copying, fact).await
 }
 
 fn copy_watched(
-    mut waiting: VecDeque<Disk<Proven>>,
-    plan: CopyPlan,
+    disks: Vec<Disk<Proven>>,
+    copy_plan: &CopyPlan,
     snapshots: &mut Snapshots,
     run: &Run,
     stop: &Stop,
 ) -> Result<Vec<Disk<Copied>>, Cause> {
     let gauge = CowGauge::default();
-    let options = Options { level: plan.level, threads: plan.threads, ..Options::default() };
+    let options = Options { level: copy_plan.level, threads: copy_plan.threads, ..Options::default() };
+    let history = CopyHistory::of(copy_plan, run);
+    let mut waiting: Vec<_> = disks.into_iter().enumerate().collect();
     let mut done = Vec::new();
-    while let Some(Disk { plan, mut image, stage: Proven { snapshot, device, layout, report } }) = waiting.pop_front() {
+    while let Some((place, disk)) = next(&mut waiting) {
+        let Disk { plan, mut image, stage: Proven { snapshot, device, layout, report } } = disk;
         let progress = Progress::default();
+        let before = WriteCount::of(&plan.origin.device_path);
         // Those that are copied already may fill up now: what was read of them was whole after its last byte.
-        let later: Vec<&Attached> = waiting.iter().map(|disk| &disk.stage.snapshot).collect();
+        let later: Vec<&Attached> = waiting.iter().map(|(_, disk)| &disk.stage.snapshot).collect();
+        let mut hurry = Hurry::new(run, &progress, &snapshot, waiting.iter().map(needed).collect());
         let copying = || {
             watch(
                 &snapshot,
@@ -56,6 +64,7 @@ fn copy_watched(
                 stop,
                 &gauge,
                 || progress.source_is_read(),
+                || hurry.look(),
                 |halt| {
                     let allocated = fsprobe::allocated(&device, &layout)?;
                     Ok::<_, Cause>(copy::copy(&device, &allocated, &mut image, &options, &progress, halt)?)
@@ -63,9 +72,10 @@ fn copy_watched(
             )
         };
         let (copied, watched) = told(run, &plan.origin.name.to_string(), &progress, &gauge, copying);
-        let Watched { curve, full, unseen } = watched;
+        let Watched { full, unseen } = watched;
         // Asked first: of a lost snapshot the copy knows only that it could not read, or that it was halted.
         if let Some(full) = full {
+            history.lost(std::iter::once(&snapshot).chain(later), &full);
             return Err(full.into());
         }
         stop.check()?;
@@ -84,9 +94,33 @@ fn copy_watched(
         if !waiting.is_empty() {
             snapshots.remove_early(snapshot.volume.name(), run);
         }
-        done.push(Disk { plan, image, stage: Copied { report, copy, cow: curve } });
+        let written = before.and_then(|before| WriteCount::of(&plan.origin.device_path)?.since(&before));
+        history.copied(&snapshot, &copy, written);
+        done.push((place, Disk { plan, image, stage: Copied { report, copy, cow: snapshot.curve() } }));
     }
-    Ok(done)
+    done.sort_by_key(|(place, _)| *place);
+    Ok(done.into_iter().map(|(_, disk)| disk).collect())
+}
+
+/// Takes the disk whose COW would be full first; the first of those of which nobody can tell.
+fn next(waiting: &mut Vec<(usize, Disk<Proven>)>) -> Option<(usize, Disk<Proven>)> {
+    let full_in = |disk: &Disk<Proven>| {
+        if let Err(error) = disk.stage.snapshot.look() {
+            tracing::warn!(%error, "cannot see how full a COW is");
+        }
+        let seen = disk.stage.snapshot.full_in().unwrap_or(Duration::MAX);
+        seen.min(disk.plan.cow.full_in().unwrap_or(Duration::MAX))
+    };
+    let at = match waiting.len() {
+        0 => return None,
+        1 => 0,
+        _ => waiting.iter().enumerate().min_by_key(|(_, (_, disk))| full_in(disk))?.0,
+    };
+    Some(waiting.remove(at))
+}
+
+fn needed((_, disk): &(usize, Disk<Proven>)) -> Needed<'_> {
+    Needed { snapshot: &disk.stage.snapshot, copy: disk.plan.cow.copy_time() }
 }
 
 fn describe(disk: &Disk<Copied>) -> DiskCopied {

@@ -3,11 +3,12 @@
 use fsprobe::{Disk as Layout, Kind, Report};
 use image::copy::Copied as Copy;
 use image::device::Device;
-use lvm::{Bytes, CowVolume, LvName, Origin};
+use lvm::{CowVolume, LvName, Origin};
 
+use super::cow_plan::CowPlan;
 use super::output::Image;
 use crate::cow::attached::Attached;
-use crate::cow::watch::CowCurve;
+use crate::cow::curve::CowCurve;
 
 /// A disk, planned, with its artifact in the making, and what has become of it so far.
 #[derive(Debug)]
@@ -25,10 +26,8 @@ pub struct Disk<Stage> {
 pub struct DiskPlan {
     /// What is backed up.
     pub origin: Origin,
-    /// Size of its COW volume.
-    pub cow: Bytes,
-    /// Why that size.
-    pub cow_reason: String,
+    /// Its COW volume.
+    pub cow: CowPlan,
     /// What the live origin holds. Good to know, and no evidence of anything.
     pub volumes: Vec<PlannedVolume>,
 }

@@ -129,6 +129,7 @@ mod tests {
     use guest_bridge::agent::PciAddress;
     use lvm::{Origin, VolumeGroup};
 
+    use super::super::cow_plan::CowPlan;
     use super::*;
 
     const MIB: u64 = 1 << 20;
@@ -179,8 +180,7 @@ mod tests {
                 device_path: "/dev/vg/db".into(),
                 vg,
             },
-            cow: Bytes(0),
-            cow_reason: String::new(),
+            cow: CowPlan::of_no_matter(),
             volumes: volumes.iter().map(planned).collect(),
         }
     }

@@ -1,13 +1,18 @@
 //! The recipe of a backup, in the order in which it happens.
 
 pub mod copy_disks;
+mod copy_history;
+pub mod cow_plan;
+mod cow_sizes;
 pub mod database_state;
 pub mod destination;
 pub mod disk;
 pub mod evidence;
+pub mod foresight;
 pub mod grading;
 pub mod guest_disks;
 pub mod guest_sync;
+mod hurry;
 pub mod identify;
 pub mod identity;
 pub mod lost;
@@ -135,7 +140,7 @@ async fn pass(
         let thaw = thaw_proof::proofs(&window.seen, &identity, told.as_ref());
         let database = database_state::look(survey, &window, told.as_ref(), &identity, &disks);
         let off = plan.is_off.then(|| off::look(plan, world, &disks));
-        let disks = copy_disks::copy_all(disks, plan.copy, &mut snapshots, run, stop).await?;
+        let disks = copy_disks::copy_all(disks, &plan.copy, &mut snapshots, run, stop).await?;
         Ok((Proof { window, thaw, watchdog, identity, database, off }, disks))
     }
     .await;

@@ -49,7 +49,7 @@ impl Origins {
         origins
     }
 
-    fn add(&mut self, DiskSurvey { origin, layout }: &DiskSurvey) {
+    fn add(&mut self, DiskSurvey { origin, layout, .. }: &DiskSurvey) {
         let device = Device::open_direct(&origin.device_path);
         let mut volumes = Vec::new();
         for volume in layout.volumes.iter().filter(|volume| volume.kind.is_ext() || volume.kind == Kind::Xfs) {

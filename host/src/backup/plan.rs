@@ -9,20 +9,22 @@ use guest_bridge::database::agent_session::Owner;
 use guest_bridge::database::lock::LockTerms;
 use guest_bridge::database::lock_method::{LockChoice, LockMethod};
 use guest_bridge::database::server::Server;
-use lvm::{Bytes, LvmError, Origin};
+use lvm::{Bytes, LvmError};
 
+use super::cow_plan::CowPlan;
+use super::cow_sizes::{self, cow_plans, refuse_what_will_not_last};
 use super::disk::{DiskPlan, PlannedVolume};
 use super::guest_disks::on_no_disk;
 use super::lost::would_be_lost;
 use super::placement::{self, Placed, Seems};
 use super::proof::keeps_no_proof;
 use super::survey::{DiskSurvey, Survey};
-use crate::ask::cow_size::CowSize;
 use crate::ask::database::Via;
 use crate::ask::job::Job;
 use crate::ask::lock_expiry::lock_expiry;
-use crate::ask::policy::{Stated, WatchdogWish};
+use crate::ask::policy::{Policy, Stated, WatchdogWish};
 use crate::clock::millis;
+use crate::cow::history::History;
 use crate::documents::plan as document;
 use crate::failure::Cause;
 use crate::grade::Grade;
@@ -30,9 +32,6 @@ use crate::run::held::{GuestSession, Held};
 
 /// By then our own thaw has been answered, or will not be.
 const AFTER_OURS: Duration = Duration::from_secs(10);
-
-/// Smaller than this a COW volume is filled by a handful of log writes.
-const COW_MIN: Bytes = Bytes(64 << 20);
 
 /// What a backup is going to do.
 #[derive(Clone, Debug)]
@@ -134,8 +133,12 @@ pub struct FreezePlan {
 }
 
 /// The copy of each disk.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct CopyPlan {
+    /// The VM.
+    pub vm: String,
+    /// Where is kept how each COW fills.
+    pub history: History,
     /// zstd level.
     pub level: i32,
     /// Threads that read and compress.
@@ -149,10 +152,12 @@ impl Plan {
     /// Where what was found does not allow a backup: no room for the COW volumes.
     pub fn make(job: &Job, survey: &Survey) -> Result<Self, Cause> {
         let policy = &job.policy;
-        let disks: Vec<DiskPlan> = survey.disks.iter().map(|disk| disk_plan(policy.cow_size.value, disk)).collect();
+        let disks = disk_plans(policy, &survey.disks);
+        refuse_what_will_not_last(policy, &disks)?;
         refuse_without_room(&disks)?;
         let mut notes = survey.notes();
         notes.extend(barred(&disks));
+        notes.extend(cow_sizes::notes(&disks));
         let ignored = &job.ignore_mounts.value;
         let filesystems = match &survey.places {
             Ok(places) => {
@@ -196,7 +201,12 @@ impl Plan {
                 thaw_deadline: policy.thaw.value,
             },
             node_deadline: policy.node.value,
-            copy: CopyPlan { level: policy.level.value, threads: policy.threads.value },
+            copy: CopyPlan {
+                vm: job.vm.clone(),
+                history: History::below(&job.state_dir.value),
+                level: policy.level.value,
+                threads: policy.threads.value,
+            },
             require: policy.require.value,
             settings: job.stated(),
             disks,
@@ -207,13 +217,6 @@ impl Plan {
     /// The plan as others read it.
     #[must_use]
     pub fn document(&self) -> document::Plan {
-        let disk = |disk: &DiskPlan| document::Disk {
-            origin: disk.origin.name.to_string(),
-            size: disk.origin.size.0,
-            cow: disk.cow.0,
-            cow_reason: disk.cow_reason.clone(),
-            volumes: disk.volumes.iter().map(|volume| format!("{} {}", volume.path, volume.kind)).collect(),
-        };
         let setting = |Stated { key, value, from }: &Stated| document::Setting {
             name: (*key).to_owned(),
             value: value.clone(),
@@ -222,7 +225,7 @@ impl Plan {
         document::Plan {
             format: document::FORMAT,
             vm: self.vm.clone(),
-            disks: self.disks.iter().map(disk).collect(),
+            disks: self.disks.iter().map(DiskPlan::document).collect(),
             window: document::Window {
                 deadline_ms: Some(millis(self.window.deadline)),
                 lock: self.window.lock.as_ref().map(LockPlan::document),
@@ -247,6 +250,21 @@ impl Plan {
     fn lost_at(&self, grade: Grade) -> document::Lost {
         let server = self.window.lock.as_ref().map(|lock| &lock.server);
         document::Lost { grade, lost: would_be_lost(grade, server, &[]) }
+    }
+}
+
+impl DiskPlan {
+    fn document(&self) -> document::Disk {
+        let Self { origin, cow, volumes } = self;
+        document::Disk {
+            origin: origin.name.to_string(),
+            size: origin.size.0,
+            cow: cow.size.0,
+            cow_reason: cow.reason.clone(),
+            cow_verdict: Some(cow.verdict.into()),
+            forecast: cow.forecast(),
+            volumes: volumes.iter().map(|volume| format!("{} {}", volume.path, volume.kind)).collect(),
+        }
     }
 }
 
@@ -337,16 +355,20 @@ pub(crate) fn watchdog_plan(job: &Job, survey: &Survey) -> Result<Option<Watchdo
     }))
 }
 
-/// What is done about a disk.
-pub(crate) fn disk_plan(cow_size: CowSize, DiskSurvey { origin, layout }: &DiskSurvey) -> DiskPlan {
-    let (cow, cow_reason) = size_of_cow(cow_size, origin);
+/// What is done about each disk.
+pub(crate) fn disk_plans(policy: &Policy, disks: &[DiskSurvey]) -> Vec<DiskPlan> {
     let volume = |volume: &fsprobe::Volume| PlannedVolume {
         path: volume.path.clone(),
         kind: volume.kind,
         size_bytes: volume.size_bytes(),
         uuid: volume.uuid.clone(),
     };
-    DiskPlan { origin: origin.clone(), cow, cow_reason, volumes: layout.volumes.iter().map(volume).collect() }
+    let plan = |(DiskSurvey { origin, layout, .. }, cow): (&DiskSurvey, CowPlan)| DiskPlan {
+        origin: origin.clone(),
+        cow,
+        volumes: layout.volumes.iter().map(volume).collect(),
+    };
+    cow_plans(policy, disks).into_iter().map(plan).collect()
 }
 
 /// What can be seen of the guest's filesystems from outside of it.
@@ -386,7 +408,7 @@ pub(crate) fn refuse_without_room(disks: &[DiskPlan]) -> Result<(), Cause> {
     for DiskPlan { origin, .. } in disks {
         let vg = &origin.vg;
         let same_group = || disks.iter().filter(|other| other.origin.vg.name == vg.name);
-        let needed = Bytes(same_group().fold(0, |sum, other| sum.saturating_add(other.cow.0)));
+        let needed = Bytes(same_group().fold(0, |sum, other| sum.saturating_add(other.cow.size.0)));
         if needed > vg.free {
             return Err(LvmError::NoRoom { vg: vg.name.clone(), needed, free: vg.free }.into());
         }
@@ -421,29 +443,4 @@ fn lock_plan(job: &Job, server: &Server, expiry: Duration) -> LockPlan {
     let lock_deadline = choice.deadline(policy.lock.value);
     let terms = LockTerms { lock_deadline, expiry, statement_deadline: policy.statement.value };
     LockPlan { server: server.clone(), agent, choice, terms }
-}
-
-/// A COW that holds the whole origin never fills up, so nothing larger is ever needed.
-fn size_of_cow(wanted: CowSize, origin: &Origin) -> (Bytes, String) {
-    let extent = origin.vg.extent_size;
-    let whole = whole_origin(origin.size).round_up(extent);
-    let asked = match wanted {
-        CowSize::Bytes(bytes) => bytes,
-        CowSize::PercentOfOrigin(percent) => Bytes(origin.size.0 / 100 * percent).max(COW_MIN),
-    };
-    let size = asked.round_up(extent);
-    if size >= whole {
-        (whole, "room for every chunk of the origin: it cannot fill up".to_owned())
-    } else {
-        (size, format!("{wanted}"))
-    }
-}
-
-/// Every chunk of the origin, and 16 bytes of exception table for each (`struct disk_exception`), and the header.
-fn whole_origin(size: Bytes) -> Bytes {
-    const CHUNK_BYTES: u64 = 4096;
-    let chunks = size.0.div_ceil(CHUNK_BYTES);
-    let exceptions_per_chunk = CHUNK_BYTES / 16;
-    let tables = chunks.div_ceil(exceptions_per_chunk) + 1;
-    Bytes((chunks + tables + 1).saturating_mul(CHUNK_BYTES))
 }

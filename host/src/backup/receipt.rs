@@ -16,7 +16,7 @@ use super::thaw_proof::{ThawProof, Thawed};
 use super::watchdog::WatchdogFacts;
 use super::window::{FreezeFacts, LockFacts, WindowReport};
 use crate::clock::millis;
-use crate::cow::watch::CowCurve;
+use crate::cow::curve::CowCurve;
 use crate::documents::receipt::{self as document, FORMAT, Peers, Receipt};
 use crate::run::Run;
 

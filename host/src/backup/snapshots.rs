@@ -50,7 +50,7 @@ impl Snapshots {
         let make = |(disk, volume): (Disk<Claimed>, LvName)| {
             stop.check()?;
             let made = |plan: &super::disk::DiskPlan, Claimed| {
-                let cow = blocking(|| means.lvm.create_cow(&plan.origin, volume, plan.cow))?;
+                let cow = blocking(|| means.lvm.create_cow(&plan.origin, volume, plan.cow.size))?;
                 Ok::<_, Cause>(Prepared { cow })
             };
             disk.try_reach(made)
@@ -145,7 +145,7 @@ impl Ready {
             let since = Instant::now();
             // In the order in which they were made ready.
             let attached =
-                |(disk, volume): (Disk<Bytes>, SnapshotVolume)| disk.reach(|cow| Attached { volume, cow, since });
+                |(disk, volume): (Disk<Bytes>, SnapshotVolume)| disk.reach(|cow| Attached::new(volume, cow, since));
             Ok::<_, Cause>(disks.into_iter().zip(volumes).map(attached).collect::<Vec<_>>())
         };
         // What it takes, the intent to make the COW volumes has named.

@@ -1,7 +1,7 @@
 //! The survey: what is there, on the host, in the guest and in the database. It changes nothing.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::blocking::blocking;
 use fsprobe::Kind;
@@ -14,6 +14,7 @@ use guest_bridge::places::{self, Places};
 use crate::ask::connect::World;
 use crate::ask::database::Via;
 use crate::ask::job::Job;
+use crate::backup::foresight::{self, Foresight};
 use crate::backup::other_snapshots;
 use crate::failure::{self, At, Cause, Failure};
 use crate::step::Step;
@@ -50,6 +51,8 @@ pub struct DiskSurvey {
     pub origin: Origin,
     /// What lies on it. Read from the live origin: good for the layout, no evidence of anything.
     pub layout: fsprobe::Disk,
+    /// What is known of its writes and of its copy.
+    pub foresight: Foresight,
 }
 
 /// The guest, as its agent describes it: claims, not facts.
@@ -73,7 +76,8 @@ impl Survey {
     }
 
     async fn look(job: &Job, world: &World, stop: &Stop) -> Result<Self, Cause> {
-        let disks = job
+        let begun = Instant::now();
+        let mut disks = job
             .disks
             .value
             .iter()
@@ -86,6 +90,7 @@ impl Survey {
         let guest = stop.or(GuestSurvey::take(job, world)).await??;
         let (server, account) = survey_server(job, world, stop).await?.unzip();
         let places = stop.or(look(job, world, guest.as_ref(), server.as_ref())).await??;
+        foresight::look(job, disks.iter_mut().map(DiskSurvey::parts), begun, stop).await?;
         Ok(Self { is_off: false, disks, guest, server, account: account.unwrap_or_default(), places })
     }
 
@@ -215,7 +220,13 @@ impl DiskSurvey {
         let origin = world.lvm.origin(name)?;
         let device = Device::open(&origin.device_path)?;
         let layout = fsprobe::layout(&device).map_err(|error| Cause::from(error).on(name))?;
-        Ok(Self { origin, layout })
+        let foresight = Foresight::begin(&origin.device_path);
+        Ok(Self { origin, layout, foresight })
+    }
+
+    /// What a look at its writes needs.
+    pub(crate) fn parts(&mut self) -> (&Origin, &fsprobe::Disk, &mut Foresight) {
+        (&self.origin, &self.layout, &mut self.foresight)
     }
 
     fn holds_something(&self) -> bool {

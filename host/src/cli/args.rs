@@ -221,7 +221,7 @@ pub struct JobArgs {
     /// Certificates by one of which the server's has to be signed, PEM; TLS is required then.
     #[arg(long = "db-ca", value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
-    /// Size of each COW volume: 10G, or 20% of the origin [default: 20%].
+    /// Size of each COW volume: auto (what the forecast needs), 10G, or 20% of the origin [default: auto].
     #[arg(long, value_name = "SIZE")]
     pub cow_size: Option<CowSize>,
     /// A watchdog in the guest, which thaws it where everything else is gone: auto (where it can be had), require or none

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use lvm::Bytes;
 
-use crate::documents::plan::{Filesystem, Plan, Seems, Setting};
-use crate::documents::receipt::{DatabaseState, Disk, Fate, Identity, Receipt, ThawProof, Thawed};
-use crate::show::amount::{counted, took_ms};
+use crate::documents::plan::{Basis, CowVerdict, Filesystem, Forecast, Plan, Seems, Setting};
+use crate::documents::receipt::{DatabaseState, Disk, Fate, Identity, Lock, Receipt, ThawProof, Thawed};
+use crate::show::amount::{counted, speed, took_ms};
 use crate::show::printable::printable_text;
 use crate::show::wrap::hanging;
 
@@ -28,6 +28,7 @@ pub fn plan(plan: &Plan, every_setting: bool, columns: Option<usize>) -> String 
     for disk in &plan.disks {
         rows.push(("disk", format!("{}: {}, holding {}", disk.origin, Bytes(disk.size), disk.volumes.join(", "))));
         rows.push(("cow", format!("{} for it ({})", Bytes(disk.cow), disk.cow_reason)));
+        rows.extend(disk.forecast.as_ref().map(|it| ("forecast", forecast(it, disk.cow_verdict))));
     }
     rows.extend(plan.filesystems.iter().map(|filesystem| ("mount", mount(filesystem))));
     if plan.guest_sync {
@@ -62,6 +63,41 @@ pub fn plan(plan: &Plan, every_setting: bool, columns: Option<usize>) -> String 
     head + &rows.iter().map(|row| line(&format!("  {:<8}", row.0), &row.1, columns)).collect::<String>()
 }
 
+/// The numbers that a COW's size comes from, to be checked by whoever reads them.
+fn forecast(forecast: &Forecast, verdict: Option<CowVerdict>) -> String {
+    let basis = match &forecast.basis {
+        Basis::EarlierRuns { runs, busier_percent } => {
+            let runs = counted(*runs, "earlier run");
+            let busier = if *busier_percent > 100 {
+                format!(", and {busier_percent}% of the most that was written in any is written now")
+            } else {
+                String::new()
+            };
+            format!("by {runs}{busier}")
+        }
+        Basis::Measured { written_per_second, over_ms } => {
+            format!("by the {} that are written now, seen for {}", speed(*written_per_second as f64), took_ms(*over_ms))
+        }
+    };
+    let as_known = if forecast.copy_speed_is_known { "as before" } else { "as it is thought" };
+    let verdict = match verdict {
+        Some(CowVerdict::CannotFill | CowVerdict::Lasts) => ": it lasts",
+        Some(CowVerdict::Tight) => ": it lasts only if all goes as expected",
+        Some(CowVerdict::WillNotLast) => ": it does NOT last",
+        Some(CowVerdict::NotKnown) | None => "",
+    };
+    format!(
+        "{} within {}, with a margin {} within {}, {basis}; {} to copy at {} {as_known}; {} free{verdict}",
+        Bytes(forecast.expected),
+        took_ms(forecast.lasts_ms),
+        Bytes(forecast.need),
+        took_ms(forecast.lasts_at_most_ms),
+        Bytes(forecast.to_copy),
+        speed(forecast.copy_per_second as f64),
+        Bytes(forecast.room),
+    )
+}
+
 /// Where a filesystem of the guest seems to be, and what is on it.
 fn mount(filesystem: &Filesystem) -> String {
     let Filesystem { mountpoint, fs_type, seems, why, holds } = filesystem;
@@ -78,16 +114,21 @@ fn mount(filesystem: &Filesystem) -> String {
 }
 
 /// What the database's own log in the image says.
-fn database(state: &DatabaseState) -> String {
-    match state {
-        DatabaseState::NotAsked => "none was locked".to_owned(),
-        DatabaseState::BinlogEndsAtCoordinates { path, end_bytes, .. } => {
+fn database(state: &DatabaseState, lock: &Lock) -> String {
+    match (state, lock) {
+        (DatabaseState::NotAsked, _) => "none was locked".to_owned(),
+        (DatabaseState::BinlogEndsAtCoordinates { path, end_bytes, .. }, Lock::CommitsWentOn) => {
+            format!(
+                "proven: {path} in the image ends at {end_bytes}, between what the server said before the freeze and after the thaw"
+            )
+        }
+        (DatabaseState::BinlogEndsAtCoordinates { path, end_bytes, .. }, _) => {
             format!("proven: {path} in the image ends at {end_bytes}, as the server said under the lock")
         }
-        DatabaseState::RedoEndsUnderLock { path, end_lsn } => {
+        (DatabaseState::RedoEndsUnderLock { path, end_lsn }, _) => {
             format!("proven: {path} in the image ends at LSN {end_lsn}, where it stood under the lock")
         }
-        DatabaseState::NotProven { indication, .. } => format!("not proven ({indication})"),
+        (DatabaseState::NotProven { indication, .. }, _) => format!("not proven ({indication})"),
     }
 }
 
@@ -142,6 +183,7 @@ pub fn receipt(receipt: &Receipt, columns: Option<usize>) -> String {
         format!("{}:{}{gtid}", at.file, at.position)
     });
     let because = match &*receipt.reasons {
+        [] if receipt.window.lock == Lock::CommitsWentOn => "proven on disk, and by the database's own logs".to_owned(),
         [] => "proven on disk, tables locked".to_owned(),
         reasons => reasons.join("; "),
     };
@@ -160,7 +202,7 @@ pub fn receipt(receipt: &Receipt, columns: Option<usize>) -> String {
     ];
     rows.extend(receipt.lost.iter().map(|lost| ("lost", lost.clone())));
     rows.extend(receipt.identity.iter().map(|it| ("volumes", identity(it))));
-    rows.extend(receipt.database.iter().map(|state| ("database", database(state))));
+    rows.extend(receipt.database.iter().map(|state| ("database", database(state, &receipt.window.lock))));
     rows.push(("window", time(receipt.window.window_ms)));
     rows.extend(thaw(&receipt.window.thaw).map(|said| ("thaw", said)));
     rows.extend([

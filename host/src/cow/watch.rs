@@ -4,41 +4,20 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use crate::clock::millis;
 use crate::cow::attached::Attached;
 use crate::cow::full::CowFull;
 use crate::cow::gauge::CowGauge;
 use crate::stop::Stop;
-use lvm::{Bytes, LvmError, SnapshotState};
+use lvm::{LvmError, SnapshotState};
 
 /// Between two looks at the snapshots: a small program for each, and one ioctl.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How fast the watch notices that the copy has ended.
 const TICK: Duration = Duration::from_millis(50);
-/// A curve is thinned to half whenever it reaches this many points.
-const MAX_POINTS: usize = 512;
-
-/// How one COW filled.
-#[derive(Clone, Debug, Default)]
-pub struct CowCurve {
-    /// The origin.
-    pub origin: String,
-    /// Size of the COW.
-    pub total_bytes: u64,
-    /// The most that was in use.
-    pub peak_bytes: u64,
-    /// Milliseconds since the snapshot, and bytes in use then.
-    pub points: Vec<(u64, u64)>,
-    /// Every how many looks a point is kept.
-    stride: usize,
-    looks: usize,
-}
 
 /// What the watch saw.
 #[derive(Debug)]
 pub struct Watched {
-    /// How the COW of the snapshot at work filled.
-    pub curve: CowCurve,
     /// The first snapshot that was lost, of all that are needed.
     pub full: Option<CowFull>,
     /// Why the last look at the snapshot at work was none: that it was whole is not known then.
@@ -46,7 +25,7 @@ pub struct Watched {
 }
 
 /// Runs `work`, on the snapshot `now`, under the watch of it and of those that are needed `later`. The flag it is given rises
-/// when one is lost, or the run is asked to stop.
+/// when one is lost, or the run is asked to stop. `looked` is called after each look while it works.
 ///
 /// The last look at `now` follows the last byte that was read of it, as `is_read` says, or else the end of `work`: what was read from a
 /// snapshot counts only if it was whole after that byte, and whatever becomes of it later.
@@ -56,11 +35,12 @@ pub fn watch<T>(
     stop: &Stop,
     gauge: &CowGauge,
     is_read: impl Fn() -> bool + Sync,
+    mut looked: impl FnMut() + Send,
     work: impl FnOnce(&AtomicBool) -> T,
 ) -> (T, Watched) {
     let halt = AtomicBool::new(stop.check().is_err());
     let ended = AtomicBool::new(false);
-    let mut watch = Watch::new(now, later);
+    let mut watch = Watch { now, later, is_needed: true, full: None, unseen: None };
     let (outcome, mut watch) = thread::scope(|scope| {
         let watching = scope.spawn(|| {
             while !ended.load(Relaxed) {
@@ -69,6 +49,7 @@ pub fn watch<T>(
                 if watch.full.is_some() {
                     halt.store(true, Relaxed);
                 }
+                looked();
                 sleep_until(INTERVAL, || {
                     if stop.check().is_err() {
                         halt.store(true, Relaxed);
@@ -90,7 +71,7 @@ pub fn watch<T>(
     if watch.is_needed {
         watch.look(gauge, true);
     }
-    (outcome, Watched { curve: watch.now.curve, full: watch.full, unseen: watch.unseen })
+    (outcome, Watched { full: watch.full, unseen: watch.unseen })
 }
 
 /// Rises when it is dropped, also by a panic: the scope waits for the watch, and the watch for this.
@@ -103,26 +84,15 @@ impl Drop for RaisedAtTheEnd<'_> {
 }
 
 struct Watch<'s> {
-    now: Watching<'s>,
-    later: Vec<Watching<'s>>,
+    now: &'s Attached,
+    later: &'s [&'s Attached],
     /// The last look at the snapshot at work is still to come.
     is_needed: bool,
     full: Option<CowFull>,
     unseen: Option<LvmError>,
 }
 
-struct Watching<'s> {
-    snapshot: &'s Attached,
-    curve: CowCurve,
-}
-
-impl<'s> Watch<'s> {
-    fn new(now: &'s Attached, later: &[&'s Attached]) -> Self {
-        let watching = |snapshot: &'s Attached| Watching { snapshot, curve: CowCurve::of(snapshot) };
-        let later = later.iter().map(|snapshot| watching(snapshot)).collect();
-        Self { now: watching(now), later, is_needed: true, full: None, unseen: None }
-    }
-
+impl Watch<'_> {
     /// Looks at all that are needed. One that cannot be looked at keeps nobody from looking at the others.
     fn look(&mut self, gauge: &CowGauge, is_last: bool) {
         if !self.is_needed && self.later.is_empty() {
@@ -130,67 +100,26 @@ impl<'s> Watch<'s> {
         }
         let mut fullest: f64 = 0.0;
         if self.is_needed {
-            let seen = self.now.look(&mut self.full, &mut fullest);
+            let seen = self.look_at(self.now, &mut fullest);
             // Of a look that fails, the next one is the last.
             self.is_needed = !is_last || seen.is_err();
             self.unseen = seen.err();
         }
-        for later in &mut self.later {
-            if let Err(error) = later.look(&mut self.full, &mut fullest) {
+        for later in self.later {
+            if let Err(error) = self.look_at(later, &mut fullest) {
                 tracing::warn!(%error, "cannot see how full a COW is");
             }
         }
         gauge.set_percent(fullest * 100.0);
     }
-}
 
-impl Watching<'_> {
-    fn look(&mut self, full: &mut Option<CowFull>, fullest: &mut f64) -> Result<(), LvmError> {
-        let Self { snapshot, curve } = self;
-        let elapsed = snapshot.since.elapsed();
-        let state = snapshot.volume.state()?;
+    fn look_at(&mut self, snapshot: &Attached, fullest: &mut f64) -> Result<(), LvmError> {
+        let state = snapshot.look()?;
         *fullest = fullest.max(state.used_ratio().unwrap_or(1.0));
-        match state {
-            SnapshotState::Active { used, total, .. } => {
-                curve.total_bytes = total.bytes().0;
-                curve.add(millis(elapsed), used.bytes().0);
-            }
-            SnapshotState::Invalid | SnapshotState::Overflow => {
-                full.get_or_insert_with(|| curve.overrun(elapsed));
-            }
-            SnapshotState::Merging | SnapshotState::Missing | SnapshotState::NotASnapshot => {
-                return Err(LvmError::SnapshotGone { name: snapshot.volume.name().clone(), state });
-            }
+        if matches!(state, SnapshotState::Invalid | SnapshotState::Overflow) {
+            self.full.get_or_insert_with(|| snapshot.overrun());
         }
         Ok(())
-    }
-}
-
-impl CowCurve {
-    fn of(snapshot: &Attached) -> Self {
-        let origin = snapshot.volume.origin().to_string();
-        Self { origin, total_bytes: snapshot.cow.0, stride: 1, ..Self::default() }
-    }
-
-    fn add(&mut self, at_ms: u64, used_bytes: u64) {
-        self.peak_bytes = self.peak_bytes.max(used_bytes);
-        if self.looks.is_multiple_of(self.stride) {
-            self.points.push((at_ms, used_bytes));
-        }
-        self.looks += 1;
-        if self.points.len() >= MAX_POINTS {
-            let mut index = 0;
-            self.points.retain(|_| {
-                index += 1;
-                index % 2 == 1
-            });
-            self.stride *= 2;
-        }
-    }
-
-    fn overrun(&mut self, elapsed: Duration) -> CowFull {
-        let seen = std::mem::replace(&mut self.peak_bytes, self.total_bytes);
-        CowFull::new(self.origin.clone(), Bytes(self.total_bytes), Some(Bytes(seen)), elapsed)
     }
 }
 
@@ -209,7 +138,7 @@ mod tests {
     use std::time::Instant;
 
     use lvm::simulated::SimulatedLvm;
-    use lvm::{Lvm, RunId};
+    use lvm::{Bytes, Lvm, RunId};
 
     use super::*;
 
@@ -223,8 +152,10 @@ mod tests {
         let volume = "r1".parse::<RunId>().unwrap().volume("vg", 0).unwrap();
         let cow = lvm.create_cow(&lvm.origin(&origin).unwrap(), volume, Bytes(8 << 20)).unwrap();
         let volume = cow.attach(Duration::from_secs(5)).unwrap();
-        (simulated, Attached { volume, cow: cow.size(), since: Instant::now() })
+        (simulated, Attached::new(volume, cow.size(), Instant::now()))
     }
+
+    fn nobody() {}
 
     /// As a copy of which the last byte is read only at its end.
     fn not_read() -> bool {
@@ -234,18 +165,21 @@ mod tests {
     #[test]
     fn a_panic_of_the_work_ends_the_watch_too() {
         let (_, snapshot) = snapshot(tempfile::tempdir().unwrap().path());
-        let panicking = || watch(&snapshot, &[], &Stop::default(), &CowGauge::default(), not_read, |_| panic!("a bug"));
+        let panicking =
+            || watch(&snapshot, &[], &Stop::default(), &CowGauge::default(), not_read, nobody, |_| panic!("a bug"));
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panicking)).is_err());
     }
 
     #[test]
-    fn the_curve_is_that_of_the_snapshot_at_work() {
-        let dev = tempfile::tempdir().unwrap();
-        let (_, snapshot) = snapshot(dev.path());
-        let ((), watched) = watch(&snapshot, &[], &Stop::default(), &CowGauge::default(), not_read, |_| {});
-        assert_eq!((&*watched.curve.origin, watched.curve.total_bytes), ("vg/db", 8 << 20));
+    fn the_curves_of_all_that_are_needed_are_kept() {
+        let [dev, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let ((_, now), (_, later)) = (snapshot(dev.path()), snapshot(other.path()));
+        let ((), watched) = watch(&now, &[&later], &Stop::default(), &CowGauge::default(), not_read, nobody, |_| {});
         assert!(watched.full.is_none() && watched.unseen.is_none(), "{watched:?}");
-        assert!(!watched.curve.points.is_empty(), "{watched:?}");
+        for curve in [now.curve(), later.curve()] {
+            assert_eq!((&*curve.origin, curve.total_bytes), ("vg/db", 8 << 20));
+            assert!(!curve.points.is_empty(), "{curve:?}");
+        }
     }
 
     #[test]
@@ -263,7 +197,7 @@ mod tests {
             halt.load(Relaxed)
         };
         let (halted, watched) =
-            watch(&snapshot, &[], &Stop::default(), &CowGauge::default(), || is_read.load(Relaxed), work);
+            watch(&snapshot, &[], &Stop::default(), &CowGauge::default(), || is_read.load(Relaxed), nobody, work);
         assert!(!halted && watched.full.is_none() && watched.unseen.is_none(), "{watched:?}");
     }
 
@@ -285,6 +219,7 @@ mod tests {
             &Stop::default(),
             &CowGauge::default(),
             || true,
+            nobody,
             |_| {
                 thread::sleep(INTERVAL / 2);
             },
@@ -304,7 +239,7 @@ mod tests {
                 thread::yield_now();
             }
         };
-        let ((), watched) = watch(&snapshot, &[], &Stop::default(), &CowGauge::default(), not_read, work);
+        let ((), watched) = watch(&snapshot, &[], &Stop::default(), &CowGauge::default(), not_read, nobody, work);
         assert!(watched.full.is_some(), "{watched:?}");
     }
 
@@ -314,7 +249,7 @@ mod tests {
         let ((lvm, gone), (full, lost)) = (snapshot(dev.path()), snapshot(other.path()));
         Lvm::with_device_dir(lvm, dev.path()).remove(gone.volume.name()).unwrap();
         full.fill_cow(lost.volume.name(), Bytes(9 << 20));
-        let ((), watched) = watch(&gone, &[&lost], &Stop::default(), &CowGauge::default(), not_read, |_| {});
+        let ((), watched) = watch(&gone, &[&lost], &Stop::default(), &CowGauge::default(), not_read, nobody, |_| {});
         assert!(watched.full.is_some() && watched.unseen.is_some(), "{watched:?}");
     }
 
@@ -322,22 +257,11 @@ mod tests {
     fn that_the_last_look_was_not_possible_is_told_beside_what_came_of_the_work() {
         let dev = tempfile::tempdir().unwrap();
         let (lvm, snapshot) = snapshot(dev.path());
-        let (said, watched) = watch(&snapshot, &[], &Stop::default(), &CowGauge::default(), not_read, |_| {
+        let (said, watched) = watch(&snapshot, &[], &Stop::default(), &CowGauge::default(), not_read, nobody, |_| {
             Lvm::with_device_dir(lvm, dev.path()).remove(snapshot.volume.name()).unwrap();
             "the target is full"
         });
         assert_eq!(said, "the target is full");
         assert!(matches!(watched.unseen, Some(LvmError::SnapshotGone { .. })), "{watched:?}");
-    }
-
-    #[test]
-    fn a_curve_of_any_length_stays_bounded_and_keeps_its_peak() {
-        let mut curve = CowCurve { stride: 1, ..CowCurve::default() };
-        for second in 0..100_000 {
-            curve.add(second * 1000, if second == 77_777 { 9999 } else { 1 });
-        }
-        assert!(curve.points.len() < MAX_POINTS);
-        assert_eq!(curve.peak_bytes, 9999);
-        assert!(curve.points.is_sorted());
     }
 }

@@ -30,9 +30,8 @@ mod target;
 
 use crate::ask::connect::World;
 use crate::ask::job::Job;
-use crate::backup::disk::DiskPlan;
 use crate::backup::placement;
-use crate::backup::plan::disk_plan;
+use crate::backup::plan::disk_plans;
 use crate::failure::exit::Exit;
 use crate::failure::{At, Failure};
 use crate::grade::Grade;
@@ -89,8 +88,7 @@ pub async fn examine(
 
 /// What each check says.
 fn judge(job: &Job, seen: &Seen) -> Vec<Finding> {
-    let disks: Vec<DiskPlan> =
-        seen.survey.disks.iter().map(|disk| disk_plan(job.policy.cow_size.value, disk)).collect();
+    let disks = disk_plans(&job.policy, &seen.survey.disks);
     let places = seen.survey.places.as_ref();
     let placed = places.map(|places| placement::placed(places, &job.ignore_mounts.value, &disks)).unwrap_or_default();
     [

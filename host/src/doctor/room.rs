@@ -20,7 +20,7 @@ pub fn check(seen: &Seen, disks: &[DiskPlan]) -> Vec<Finding> {
             let mut asked: BTreeMap<&str, (Bytes, Bytes)> = BTreeMap::new();
             for DiskPlan { origin, cow, .. } in disks {
                 let (asked, free) = asked.entry(&origin.vg.name).or_insert((Bytes(0), origin.vg.free));
-                (*asked, *free) = (Bytes(asked.0.saturating_add(cow.0)), origin.vg.free);
+                (*asked, *free) = (Bytes(asked.0.saturating_add(cow.size.0)), origin.vg.free);
             }
             found.extend(asked.iter().map(|(vg, (asked, free))| {
                 Finding::fine(

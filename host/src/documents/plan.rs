@@ -57,8 +57,76 @@ pub struct Disk {
     pub cow: u64,
     /// Why that size.
     pub cow_reason: String,
+    /// Whether it will last; `null` before 0.2.
+    #[serde(default)]
+    pub cow_verdict: Option<CowVerdict>,
+    /// What the COW will need; `null` where nothing is known of the disk's writes, and before 0.2.
+    #[serde(default)]
+    pub forecast: Option<Forecast>,
     /// What lies on it: volume path and kind.
     pub volumes: Vec<String>,
+}
+
+/// Whether a COW will last until its disk is copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum CowVerdict {
+    /// It has room for every chunk of the origin.
+    CannotFill,
+    /// It has room for the need, with its margin.
+    Lasts,
+    /// It has room for what is expected, and not for the margin.
+    Tight,
+    /// It has not even room for what is expected.
+    WillNotLast,
+    /// Nothing is known of what is written to the disk.
+    NotKnown,
+}
+
+/// What a COW will need.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Forecast {
+    /// What it is known from.
+    pub basis: Basis,
+    /// What there is to copy of the disk, in bytes.
+    pub to_copy: u64,
+    /// How fast, in bytes a second.
+    pub copy_per_second: u64,
+    /// Whether that is what earlier copies did; else it is what disk and processors are thought to do.
+    pub copy_speed_is_known: bool,
+    /// How long the snapshot is needed: until its disk is copied, and those before it.
+    pub lasts_ms: u64,
+    /// The same with a margin.
+    pub lasts_at_most_ms: u64,
+    /// What is expected to be in use of the COW by then, in bytes.
+    pub expected: u64,
+    /// The same with a margin: enough in 99 of 100 runs.
+    pub need: u64,
+    /// What the group has free for the COW volumes of all disks, in bytes.
+    pub room: u64,
+}
+
+/// What a forecast is known from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", tag = "from")]
+pub enum Basis {
+    /// How the COWs of earlier runs filled.
+    EarlierRuns {
+        /// How many.
+        runs: u64,
+        /// What is written to the disk now, in hundredths of the most in any of them; 100 where it is no more.
+        busier_percent: u64,
+    },
+    /// What was written to the disk just now: an upper bound, for what is written again is counted again.
+    Measured {
+        /// Bytes a second.
+        written_per_second: u64,
+        /// For how long was looked.
+        over_ms: u64,
+    },
 }
 
 /// A filesystem of the guest.

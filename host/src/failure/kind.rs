@@ -89,6 +89,8 @@ kinds! {
     NoRoom = "no-room",
     /// The COW filled up, and the snapshot is lost.
     CowFull = "cow-full",
+    /// By the forecast a snapshot would be lost before its disk is copied; nothing was begun.
+    SnapshotWouldNotLast = "snapshot-would-not-last",
     /// The snapshot is gone, and its COW was not what ended it.
     SnapshotGone = "snapshot-gone",
     /// The run log cannot be written, and nothing is taken without it.

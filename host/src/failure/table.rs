@@ -50,6 +50,10 @@ fn alone(kind: Kind) -> Row {
         Kind::NoDeviceNode => failed("`systemctl status systemd-udevd`; `vgmknodes` makes nodes that are missing"),
         Kind::OriginNotReady => failed("`lvs -a -o +lv_attr,devices` shows its state"),
         Kind::NoRoom => failed("free some, add a physical volume (`vgextend`), or ask for less with --cow-size"),
+        Kind::SnapshotWouldNotLast => failed(
+            "give the group room (`vgextend`), or the COW (cow_max, vg_reserve); back up when the guest writes less; --cow-size SIZE tries it \
+             all the same",
+        ),
         Kind::CowFull => failed("give it a larger --cow-size, or back up when the guest writes less"),
         Kind::SnapshotGone => {
             failed("look for a cron job or another backup that removes snapshots, and for `lvremove` in root's history")

@@ -24,12 +24,14 @@ const NUMBERS: [&str; 12] = [
     "node_deadline_s",
 ];
 /// What may be written for the other keys: right, and nearly so.
-const VALUES: [(&str, &[&str], &[&str]); 6] = [
+const VALUES: [(&str, &[&str], &[&str]); 8] = [
     ("agent", &["\"unix:/run/qga\"", "\"tcp:[::1]:4444\"", "\"vsock:3:1\""], &["\"qga\"", "\"\""]),
     ("disks", &["[\"vg/a\"]", "[\"vg/a\", \"vg/b\"]"], &["[\"vg/a\", \"/dev/vg/a\"]", "[\"\\u0000\"]", "[]"]),
     ("database", &["{ via = \"agent\" }", "{ via = \"none\" }", "{ via = \"agent:/s\" }"], &["{ via = \"\" }"]),
     ("target", &["\"/backup\""], &["\"-\"", "\"\\u202e\""]),
-    ("cow_size", &["\"10G\"", "\"100%\"", "\"16777215T\""], &["\"16777216T\"", "\"%\"", "\"0\""]),
+    ("cow_size", &["\"auto\"", "\"10G\"", "\"100%\"", "\"16777215T\""], &["\"16777216T\"", "\"%\"", "\"0\""]),
+    ("cow_max", &["\"10G\"", "\"100%\""], &["\"16777216T\"", "\"101%\"", "\"auto\""]),
+    ("vg_reserve", &["\"0\"", "\"5%\""], &["\"-1\"", "\"101%\"", "\"auto\""]),
     ("require", &["\"crash\"", "\"application\""], &["\"damaged\"", "\"\""]),
 ];
 
@@ -60,7 +62,7 @@ fn table(header: &'static str, keys: Vec<&'static str>) -> impl Strategy<Value =
 }
 
 fn config() -> impl Strategy<Value = String> {
-    let policy = || [&NUMBERS[..], &["cow_size", "require"]].concat();
+    let policy = || [&NUMBERS[..], &["cow_size", "cow_max", "vg_reserve", "require"]].concat();
     let defaults = table("[defaults]", [policy(), vec!["target"]].concat());
     let vm = table("[vm.db1]", vec!["agent", "disks", "database", "target"]);
     let others = select(&["", "[vm.\"../x\"]\n", "[vm.\"\"]\n", "[[vm.db1]]\n", "[defaults]\n"][..]);

@@ -7,6 +7,7 @@ use guest_bridge::database::lock_method::LockWish;
 use stillpoint::ask::asked::Asked;
 use stillpoint::ask::cow_size::CowSize;
 use stillpoint::ask::policy::WatchdogWish;
+use stillpoint::ask::share::Share;
 use stillpoint::grade::Grade;
 
 use super::{DB1, db1, job, stated};
@@ -28,7 +29,7 @@ const fn seconds(key: &'static str, built_in: &'static str, flag: Option<Flag>) 
     Case { key, built_in, defaults: ("41", "41 s"), vm: ("42", "42 s"), flag }
 }
 
-const CASES: [Case; 17] = [
+const CASES: [Case; 19] = [
     Case {
         key: "require",
         built_in: "filesystem",
@@ -38,11 +39,13 @@ const CASES: [Case; 17] = [
     },
     Case {
         key: "cow_size",
-        built_in: "20% of the origin",
+        built_in: "auto",
         defaults: ("\"30%\"", "30% of the origin"),
-        vm: ("\"40%\"", "40% of the origin"),
-        flag: Some(("--cow-size", |asked| asked.cow_size = Some(CowSize::PercentOfOrigin(50)), "50% of the origin")),
+        vm: ("\"10G\"", "10 GiB"),
+        flag: Some(("--cow-size", |asked| asked.cow_size = Some(CowSize::Of(Share::Percent(50))), "50% of the origin")),
     },
+    Case { key: "cow_max", built_in: "100%", defaults: ("\"50%\"", "50%"), vm: ("\"10G\"", "10 GiB"), flag: None },
+    Case { key: "vg_reserve", built_in: "0 B", defaults: ("\"5%\"", "5%"), vm: ("\"10G\"", "10 GiB"), flag: None },
     Case {
         key: "watchdog",
         built_in: "auto",

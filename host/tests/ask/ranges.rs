@@ -45,7 +45,7 @@ fn no_number_of_the_policy_is_without_a_range() {
     let job = job(db1(), DB1).unwrap();
     let keys = job.policy.stated().into_iter().map(|setting| setting.key);
     let missing: Vec<_> = keys.filter(|key| RANGES.iter().all(|range| range.0 != *key)).collect();
-    assert_eq!(missing, ["require", "cow_size", "watchdog", "lock"]);
+    assert_eq!(missing, ["require", "cow_size", "cow_max", "vg_reserve", "watchdog", "lock"]);
 }
 
 #[test]

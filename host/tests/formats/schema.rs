@@ -4,6 +4,7 @@ use jsonschema::Validator;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
+use stillpoint::cow::history::{self, Line};
 use stillpoint::documents::check::{self, Checked};
 use stillpoint::documents::clean::{self, Clean};
 use stillpoint::documents::diagnosis::{self, Diagnosis};
@@ -23,7 +24,7 @@ fn schema<T: JsonSchema>(title: String) -> Schema {
     schema
 }
 
-pub fn schemas() -> [(&'static str, Schema); 8] {
+pub fn schemas() -> [(&'static str, Schema); 9] {
     let title = |what: &str, format: u32| format!("stillpoint {what}, format {format}");
     [
         ("receipt.json", schema::<Receipt>(title("receipt", receipt::FORMAT))),
@@ -33,6 +34,7 @@ pub fn schemas() -> [(&'static str, Schema); 8] {
         ("recovery.json", schema::<Recovery>(title("recovery", recovery::FORMAT))),
         ("clean.json", schema::<Clean>(title("clean", clean::FORMAT))),
         ("run-log.json", schema::<Entry>(title("run log, one line", entry::FORMAT))),
+        ("history.json", schema::<Line>(title("history, one line", history::FORMAT))),
         ("failure.json", schema::<report::Document<'static>>("stillpoint failure".to_owned())),
     ]
 }

@@ -1,6 +1,8 @@
 //! What a plan decides, from a job and a survey that are made up: nothing is run, read or asked.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cow;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use guest_bridge::places::Places;
 use lvm::{Bytes, Origin, VolumeGroup};
 use stillpoint::ask::config::Config;
 use stillpoint::ask::job::{Asked, Job};
+use stillpoint::backup::foresight::Foresight;
 use stillpoint::backup::plan::Plan;
 use stillpoint::backup::survey::{DiskSurvey, GuestSurvey, Survey};
 use stillpoint::failure::Kind;
@@ -51,6 +54,7 @@ fn disk(name: &str, size: u64, free: u64) -> DiskSurvey {
             volumes: Vec::new(),
             findings: Vec::new(),
         },
+        foresight: Foresight::default(),
     }
 }
 
@@ -101,38 +105,6 @@ fn plan() -> Plan {
 fn disks_keep_the_order_in_which_they_were_named() {
     let names: Vec<String> = plan().disks.iter().map(|disk| disk.origin.name.to_string()).collect();
     assert_eq!(names, ["vg/root", "vg/data"]);
-}
-
-#[test]
-fn a_cow_is_a_fifth_of_its_origin_where_nobody_says_otherwise() {
-    assert_eq!(plan().disks[1].cow, Bytes(4 * GIB));
-}
-
-#[test]
-fn a_cow_of_a_small_disk_has_room_for_every_chunk_of_it() {
-    let small = Survey { disks: vec![disk("vg/root", 32 << 20, GIB)], ..survey() };
-    let plan = plan_of(Asked { disks: vec!["vg/root".into()], ..asked() }, "", &small);
-    // 8192 chunks of 4 KiB, 32 of exceptions, and the header: in whole extents of 4 MiB.
-    assert_eq!(plan.disks[0].cow, Bytes(36 << 20));
-    assert!(plan.disks[0].cow_reason.contains("cannot fill up"), "{}", plan.disks[0].cow_reason);
-}
-
-#[test]
-fn the_cows_of_one_group_need_room_together() {
-    let tight =
-        Survey { disks: vec![disk("vg/root", 10 * GIB, 5 * GIB), disk("vg/data", 20 * GIB, 5 * GIB)], ..survey() };
-    let job = Job::new(asked(), &Config::default()).unwrap();
-    let refused = Plan::make(&job, &tight).unwrap_err();
-    assert_eq!(refused.kind, Kind::NoRoom);
-    assert!(refused.to_string().contains("6 GiB"), "{refused}");
-}
-
-#[test]
-fn groups_apart_need_room_each() {
-    let apart =
-        Survey { disks: vec![disk("vg/root", 10 * GIB, 5 * GIB), disk("fast/data", 20 * GIB, 5 * GIB)], ..survey() };
-    let asked = Asked { disks: vec!["vg/root".into(), "fast/data".into()], ..asked() };
-    assert_eq!(plan_of(asked, "", &apart).disks.len(), 2);
 }
 
 #[test]
@@ -214,7 +186,7 @@ fn the_document_says_of_every_setting_who_chose_it() {
     };
     assert_eq!(of("level"), ("3", "--level"));
     assert_eq!(of("threads"), ("5", "[defaults]"));
-    assert_eq!(of("cow_size"), ("20% of the origin", "built in"));
+    assert_eq!(of("cow_size"), ("auto", "built in"));
     assert_eq!(of("disks"), ("vg/root, vg/data", "--disk"));
     assert_eq!(of("agent"), ("unix:/run/qga", "--agent"));
     assert_eq!(of("database"), ("agent", "--db"));

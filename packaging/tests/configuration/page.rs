@@ -53,8 +53,10 @@ fn defaults_take_the_keys_of_a_policy_and_a_policy_takes_no_target() {
 #[test]
 fn every_number_has_the_default_and_the_range_that_the_page_says() {
     let built_in = job_by("").unwrap().policy;
-    for stated in
-        built_in.stated().iter().filter(|stated| !matches!(stated.key, "require" | "cow_size" | "watchdog" | "lock"))
+    for stated in built_in
+        .stated()
+        .iter()
+        .filter(|stated| !matches!(stated.key, "require" | "cow_size" | "cow_max" | "vg_reserve" | "watchdog" | "lock"))
     {
         let (key, said) = (stated.key, said_of(stated.key));
         let (unit, numbers) =
@@ -86,8 +88,8 @@ fn the_default_of_what_is_no_number_is_as_the_page_says() {
     assert_eq!(grade(&asked), "filesystem");
     asked.database = Some("agent".into());
     assert_eq!(grade(&asked), "application");
-    assert!(said_of("cow_size").contains("By default `20%`"));
-    assert_eq!(Ok(job_by("").unwrap().policy.cow_size.value), "20%".parse());
+    assert!(said_of("cow_size").contains("By default `auto`"));
+    assert_eq!(Ok(job_by("").unwrap().policy.cow_size.value), "auto".parse());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use guest_bridge::database::lock_method::LockWish;
+use lvm::Bytes;
 use serde::Serialize;
 
 use self::bounds::BOUNDS;
@@ -17,6 +18,7 @@ use crate::ask::asked::{Asked, flag};
 use crate::ask::config::PolicyConfig;
 use crate::ask::cow_size::CowSize;
 use crate::ask::setting::{Given, Setting};
+use crate::ask::share::Share;
 use crate::failure::Cause;
 use crate::grade::Grade;
 
@@ -25,8 +27,12 @@ use crate::grade::Grade;
 pub struct Policy {
     /// The weakest grade that is a success. Where there is a database, anything less than a lock is not what is hoped for.
     pub require: Setting<Grade>,
-    /// Size of each COW volume: what the guest may write during the copy. A fifth of a disk outlasts most copies.
+    /// Size of each COW volume: what the guest may write during the copy. By forecast: nobody knows it by heart.
     pub cow_size: Setting<CowSize>,
+    /// The largest COW volume by forecast, of the origin. 100%: more than what the copy needs it does not take.
+    pub cow_max: Setting<Share>,
+    /// What COW volumes by forecast leave free of a group. 0: what is free is free, as for any other new volume.
+    pub vg_reserve: Setting<Share>,
     /// zstd level. 1: the copy's length is what the COW has to survive, and level 1 halves it.
     pub level: Setting<i32>,
     /// How many threads copy. Half of this host's cores, eight at most: guests need the others, and the sooner the copy is done, the less the COW has to take.
@@ -110,11 +116,9 @@ impl Policy {
         );
         let policy = Self {
             require: require.read(("policy", "require"), "name one of these", |grade: Result<_, String>| grade)?,
-            cow_size: tables.pick(
-                flag("--cow-size", asked.cow_size),
-                |table| table.cow_size,
-                CowSize::PercentOfOrigin(20),
-            ),
+            cow_size: tables.pick(flag("--cow-size", asked.cow_size), |table| table.cow_size, CowSize::Auto),
+            cow_max: tables.pick(None, |table| table.cow_max, Share::Percent(100)),
+            vg_reserve: tables.pick(None, |table| table.vg_reserve, Share::Bytes(Bytes(0))),
             level: tables.pick(flag("--level", asked.level), |table| table.level, 1),
             threads: tables.pick(None, |table| table.threads, half_of_the_cores()),
             survey_agent: seconds(None, |table| table.survey_agent_deadline_s, 10),
@@ -152,6 +156,8 @@ impl Policy {
         let mut all = vec![
             stated("require", &self.require.value, &self.require.from),
             stated("cow_size", &self.cow_size.value, &self.cow_size.from),
+            stated("cow_max", &self.cow_max.value, &self.cow_max.from),
+            stated("vg_reserve", &self.vg_reserve.value, &self.vg_reserve.from),
             stated("watchdog", &self.watchdog.value, &self.watchdog.from),
             stated("lock", &self.lock_wish.value, &self.lock_wish.from),
         ];

@@ -2,6 +2,7 @@ use fsprobe::Kind;
 use guest_bridge::places::{DeviceNumber, On};
 use lvm::{Bytes, Origin, VolumeGroup};
 
+use super::super::cow_plan::CowPlan;
 use super::super::disk::PlannedVolume;
 use super::*;
 
@@ -32,8 +33,7 @@ fn disk(lv: &str, uuids: &[&str]) -> DiskPlan {
             device_path: "/dev/vg/db".into(),
             vg,
         },
-        cow: Bytes(0),
-        cow_reason: String::new(),
+        cow: CowPlan::of_no_matter(),
         volumes: uuids.iter().enumerate().map(volume).collect(),
     }
 }

@@ -8,7 +8,7 @@ mod host;
 
 use std::fmt;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use guest_bridge::agent::AgentInfo;
 use guest_bridge::database::holder::Holder;
@@ -22,6 +22,7 @@ use self::host::HostSeen;
 use super::folders::FolderSeen;
 use crate::ask::connect::World;
 use crate::ask::job::Job;
+use crate::backup::foresight;
 use crate::backup::survey::{self, DiskSurvey, Survey};
 use crate::blocking::blocking;
 use crate::failure::Cause;
@@ -105,7 +106,7 @@ impl Seen {
     /// # Errors
     /// Only where a signal came.
     pub async fn take(job: &Job, world: &World, stop: &Stop) -> Result<Self, Stopped> {
-        let (mut disks, mut unfit) = (Vec::new(), Vec::new());
+        let (begun, mut disks, mut unfit) = (Instant::now(), Vec::new(), Vec::new());
         for name in &job.disks.value {
             stop.check()?;
             match blocking(|| DiskSurvey::take(name, world)) {
@@ -133,6 +134,9 @@ impl Seen {
                 Err(cause) => Err(cause.to_string()),
             },
         };
+        if !is_off {
+            foresight::look(job, disks.iter_mut().map(DiskSurvey::parts), begun, stop).await?;
+        }
         let HostSeen { lvm, monitoring, scans_volumes, left, target, state_dir, guardian } = host;
         Ok(Self {
             survey: Survey { is_off, disks, guest: guest.guest, server, account: Vec::new(), places },

@@ -1,0 +1,55 @@
+//! Keeps how each COW filled and how long its copy took, for the next run's forecast.
+
+use std::time::Duration;
+
+use image::copy::Copied;
+use lvm::LvName;
+
+use super::plan::CopyPlan;
+use crate::cow::attached::Attached;
+use crate::cow::full::CowFull;
+use crate::cow::history::{History, Line};
+use crate::cow::writes::WriteRate;
+use crate::run::Run;
+
+/// Where it is kept, and for whom.
+pub(super) struct CopyHistory<'r> {
+    history: &'r History,
+    vm: &'r str,
+    run: &'r Run,
+}
+
+impl<'r> CopyHistory<'r> {
+    pub(super) fn of(plan: &'r CopyPlan, run: &'r Run) -> Self {
+        Self { history: &plan.history, vm: &plan.vm, run }
+    }
+
+    /// A disk that was copied.
+    pub(super) fn copied(&self, snapshot: &Attached, copy: &Copied, written: Option<WriteRate>) {
+        let line = Line {
+            copied_bytes: copy.allocated_bytes,
+            copy_ms: Some(u64::try_from(copy.duration.as_millis()).unwrap_or(u64::MAX)),
+            written_per_second: written.map(|rate| rate.per_second.0),
+            ..self.line(snapshot)
+        };
+        self.keep(snapshot.volume.origin(), line);
+    }
+
+    /// Of `snapshots` the one that was lost: no run says more of what the next one needs.
+    pub(super) fn lost<'s>(&self, snapshots: impl IntoIterator<Item = &'s Attached>, full: &CowFull) {
+        let is_lost = |snapshot: &&Attached| snapshot.volume.origin().to_string() == full.origin;
+        if let Some(snapshot) = snapshots.into_iter().find(is_lost) {
+            self.keep(snapshot.volume.origin(), self.line(snapshot).lost(Duration::from_secs(full.after_s.max(1))));
+        }
+    }
+
+    fn line(&self, snapshot: &Attached) -> Line {
+        Line::of_curve(&self.run.id().to_string(), self.vm, self.run.now(), &snapshot.curve())
+    }
+
+    fn keep(&self, origin: &LvName, line: Line) {
+        if let Err(error) = self.history.add(origin, line) {
+            tracing::warn!(%origin, %error, "how its COW filled is not kept: the next forecast will not know");
+        }
+    }
+}
