@@ -17,7 +17,7 @@ use std::{
 use fsprobe::{Extent, ReadAt};
 use image::{
     artifact::{ArtifactReader, Target},
-    copy::{self, Copied, CopyError, Options, Pace, Progress},
+    copy::{self, Copied, CopyError, Options, Pace, Progress, StreamCopy, Streamed},
 };
 use proptest::prelude::*;
 use stillpoint_tests::machine::{mount::Mount, program::run};
@@ -423,4 +423,39 @@ fn a_pace_that_changes_half_way_leaves_one_whole_artifact() {
     let at_one_pace = copy_into(&&*disk, &whole(&&*disk), &mut planned).unwrap();
     assert!(copied.stored_bytes > at_one_pace.stored_bytes);
     assert_eq!(copied.raw_blake3, at_one_pace.raw_blake3);
+}
+
+/// A stream in pieces of these lengths, and what came of it.
+fn stream(stream: &[u8], pieces: usize) -> (Vec<u8>, Streamed) {
+    let (progress, stop, mut file) = (Progress::default(), AtomicBool::new(false), Vec::new());
+    let mut copy = StreamCopy::new(&mut file, &options(), &progress, &stop).unwrap();
+    for piece in stream.chunks(pieces) {
+        copy.write(piece).unwrap();
+    }
+    let streamed = copy.finish().unwrap();
+    (file, streamed)
+}
+
+#[test]
+fn a_stream_in_pieces_of_any_length_is_what_stock_zstd_unpacks() {
+    let text = text(5);
+    for (length, piece) in
+        [(0, 1), (1, 1), (FRAME_BYTES, 1000), (text.len() - 1, FRAME_BYTES + 1), (text.len(), text.len())]
+    {
+        let (file, streamed) = stream(&text[..length], piece);
+        assert_eq!(zstd_unpacks(&file), text[..length], "{length} bytes");
+        assert_eq!((streamed.raw_bytes, streamed.stored_bytes), (length as u64, file.len() as u64));
+        assert_eq!(streamed.raw_blake3, blake3::hash(&text[..length]));
+        assert_eq!(streamed.stored_blake3, blake3::hash(&file));
+        assert_eq!(streamed.frames, length.div_ceil(FRAME_BYTES) as u64);
+    }
+}
+
+#[test]
+fn a_stream_whose_file_is_full_ends_in_an_error() {
+    let (progress, stop) = (Progress::default(), AtomicBool::new(false));
+    let mut full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut copy = StreamCopy::new(&mut full, &options(), &progress, &stop).unwrap();
+    let error = copy.write(&noise(3 * FRAME_BYTES)).unwrap_err();
+    assert!(matches!(error, CopyError::TargetFull { .. }), "{error}");
 }

@@ -15,6 +15,7 @@ mod pace;
 mod pool;
 mod progress;
 mod raw_hash;
+mod stream;
 mod worker;
 mod writer;
 mod zeros;
@@ -28,7 +29,12 @@ use std::{
 
 use fsprobe::{Extent, ReadAt};
 
-pub use self::{error::CopyError, pace::Pace, progress::Progress};
+pub use self::{
+    error::CopyError,
+    pace::Pace,
+    progress::Progress,
+    stream::{StreamCopy, Streamed},
+};
 use self::{frames::Frames, pool::Pool, worker::Worker, writer::Writer, zeros::Zeros};
 
 /// Frames for each thread that may be read and not yet written.
