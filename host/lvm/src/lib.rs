@@ -15,6 +15,7 @@ mod convert;
 mod cow;
 mod dm_tree;
 mod error;
+mod extend;
 mod group;
 mod group_lock;
 mod habits;

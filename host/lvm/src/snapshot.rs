@@ -21,6 +21,10 @@ impl SnapshotVolume {
         Self { lvm, name, origin }
     }
 
+    pub(super) fn lvm(&self) -> &Lvm {
+        &self.lvm
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &LvName {

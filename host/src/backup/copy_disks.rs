@@ -56,7 +56,8 @@ fn copy_watched(
         let before = WriteCount::of(&plan.origin.device_path);
         // Those that are copied already may fill up now: what was read of them was whole after its last byte.
         let later: Vec<&Attached> = waiting.iter().map(|(_, disk)| &disk.stage.snapshot).collect();
-        let mut hurry = Hurry::new(run, &progress, &snapshot, waiting.iter().map(needed).collect());
+        let now = Needed { snapshot: &snapshot, plan: &plan.cow };
+        let mut hurry = Hurry::new(run, snapshots.lvm(), &progress, now, waiting.iter().map(needed).collect());
         let copying = || {
             watch(
                 &snapshot,
@@ -120,7 +121,7 @@ fn next(waiting: &mut Vec<(usize, Disk<Proven>)>) -> Option<(usize, Disk<Proven>
 }
 
 fn needed((_, disk): &(usize, Disk<Proven>)) -> Needed<'_> {
-    Needed { snapshot: &disk.stage.snapshot, copy: disk.plan.cow.copy_time() }
+    Needed { snapshot: &disk.stage.snapshot, plan: &disk.plan.cow }
 }
 
 fn describe(disk: &Disk<Copied>) -> DiskCopied {

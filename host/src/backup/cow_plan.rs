@@ -25,6 +25,10 @@ pub struct CowPlan {
     pub verdict: Verdict,
     /// Its size.
     pub size: Bytes,
+    /// To what it may be extended while the disk is copied; its size, where it may not.
+    pub may_grow_to: Bytes,
+    /// What of the group stays free then.
+    pub reserve: Bytes,
     /// Why that size.
     pub reason: String,
 }
@@ -40,6 +44,8 @@ impl CowPlan {
             room: Bytes(0),
             verdict: Verdict::NotKnown,
             size: Bytes(0),
+            may_grow_to: Bytes(0),
+            reserve: Bytes(0),
             reason: String::new(),
         }
     }

@@ -94,7 +94,22 @@ impl Sizing<'_> {
         let Self { disk, speed, to_copy, wanted, room } = self;
         let verdict = wanted.verdict(whole(&disk.origin));
         let reason = reason(asked, verdict, &wanted);
-        CowPlan { forecast: wanted.forecast, speed, to_copy, room, verdict, size: wanted.size, reason }
+        let may_grow_to = match asked {
+            CowSize::Auto => wanted.most,
+            CowSize::Of(_) => wanted.size,
+        };
+        let reserve = Bytes(disk.origin.vg.free.0.saturating_sub(room.0));
+        CowPlan {
+            forecast: wanted.forecast,
+            speed,
+            to_copy,
+            room,
+            verdict,
+            size: wanted.size,
+            may_grow_to,
+            reserve,
+            reason,
+        }
     }
 }
 

@@ -1,63 +1,99 @@
-//! Looks, while a disk is copied, whether its snapshot and those that wait will last, and makes the copy faster where one will not.
+//! Looks, while a disk is copied, whether its snapshot and those that wait will last. Where one will not, its COW gets more room; where there
+//! is none, the copy gets faster.
 
 use std::time::{Duration, Instant};
 
 use image::copy::{Pace, Progress};
-use lvm::LvName;
+use lvm::{LvName, Lvm};
 
+use super::cow_plan::CowPlan;
+use super::grow::grow;
 use crate::cow::attached::Attached;
 use crate::run::Run;
 use crate::show::amount::took;
 
 /// A copy slows down, and a COW fills in bursts: a quarter more time than it seems to need is none too much.
 const MARGIN: f64 = 1.25;
-/// Before that a copy's speed says nothing, nor does a new pace.
+/// Before that a copy's speed says nothing, nor does a new pace, or more room.
 const SETTLED: Duration = Duration::from_secs(3);
 
 /// A snapshot that is needed.
+#[derive(Clone, Copy)]
 pub(super) struct Needed<'s> {
     /// It.
     pub(super) snapshot: &'s Attached,
-    /// How long its copy takes, once it is its turn.
-    pub(super) copy: Duration,
+    /// Its COW, as planned.
+    pub(super) plan: &'s CowPlan,
 }
 
 /// One disk's copy, and what is needed after it.
 pub(super) struct Hurry<'s> {
     run: &'s Run,
+    lvm: &'s Lvm,
     progress: &'s Progress,
-    now: &'s Attached,
+    now: Needed<'s>,
     later: Vec<Needed<'s>>,
     /// When it went on at this pace, and how much was copied by then.
     since: (Instant, u64),
+    /// When a COW got more room, or could have none.
+    grown: Option<Instant>,
     is_said: bool,
 }
 
 impl<'s> Hurry<'s> {
-    pub(super) fn new(run: &'s Run, progress: &'s Progress, now: &'s Attached, later: Vec<Needed<'s>>) -> Self {
-        Self { run, progress, now, later, since: (Instant::now(), 0), is_said: false }
+    pub(super) fn new(
+        run: &'s Run,
+        lvm: &'s Lvm,
+        progress: &'s Progress,
+        now: Needed<'s>,
+        later: Vec<Needed<'s>>,
+    ) -> Self {
+        Self { run, lvm, progress, now, later, since: (Instant::now(), 0), grown: None, is_said: false }
     }
 
     /// One look.
     pub(super) fn look(&mut self) {
         let (at, copied) = self.since;
-        if at.elapsed() < SETTLED || self.progress.source_is_read() {
+        let settled = self.grown.map_or(at, |grown| grown.max(at));
+        if settled.elapsed() < SETTLED || self.progress.source_is_read() {
             return;
         }
-        let new = self.progress.copied_bytes().saturating_sub(copied);
-        let Some(left) = left(self.progress.total_bytes(), self.progress.copied_bytes(), new, at.elapsed()) else {
-            return;
-        };
-        let later =
-            self.later.iter().map(|needed| (needed.snapshot.volume.origin(), needed.snapshot.full_in(), needed.copy));
-        if let Some(short) = first_short((self.now.volume.origin(), self.now.full_in(), left), later) {
-            self.shift(&short);
+        let (total, done) = (self.progress.total_bytes(), self.progress.copied_bytes());
+        let Some(left) = left(total, done, done.saturating_sub(copied), at.elapsed()) else { return };
+        let turn = |needed: &Needed<'s>, copy| Turn { of: *needed, full_in: needed.snapshot.full_in(), copy };
+        let later = self.later.iter().map(|needed| turn(needed, needed.plan.copy_time()));
+        let Some((short, needed)) = first_short(std::iter::once(turn(&self.now, left)).chain(later)) else { return };
+        let origin = short.of.snapshot.volume.origin();
+        let full_in = short.full_in.map_or_else(String::new, took);
+        let why = format!("the COW of {origin} will be full in {full_in}, and it is needed for {}", took(needed));
+        if !self.grow(short.of, needed, &why) {
+            self.hurry(&why);
         }
     }
 
-    fn shift(&mut self, Short { origin, full_in, needed }: &Short<'_>) {
-        let (full_in, needed) = (took(*full_in), took(*needed));
-        let why = format!("the COW of {origin} will be full in {full_in}, and it is needed for {needed}");
+    /// Whether there was more room.
+    fn grow(&mut self, short: Needed<'_>, needed: Duration, why: &str) -> bool {
+        let is_allowed = short.plan.may_grow_to.0 > short.snapshot.curve().total_bytes;
+        if !is_allowed {
+            return false;
+        }
+        let grown = grow(self.lvm, short.snapshot, short.plan, needed);
+        self.grown = Some(Instant::now());
+        match grown {
+            Ok(Some(size)) => {
+                self.run.note(format!("{why}: it has {size} now"));
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                let origin: &LvName = short.snapshot.volume.origin();
+                tracing::warn!(%origin, %error, "its COW cannot be made larger");
+                false
+            }
+        }
+    }
+
+    fn hurry(&mut self, why: &str) {
         match self.progress.pace().faster() {
             Some(pace) => {
                 self.progress.set_pace(pace);
@@ -77,12 +113,14 @@ impl<'s> Hurry<'s> {
     }
 }
 
-/// A snapshot that will not last.
-#[derive(Debug, PartialEq, Eq)]
-struct Short<'o> {
-    origin: &'o LvName,
-    full_in: Duration,
-    needed: Duration,
+/// A snapshot whose disk is copied in its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Turn<T> {
+    of: T,
+    /// In what time its COW is full; `None` where it is not filling.
+    full_in: Option<Duration>,
+    /// How long its copy takes.
+    copy: Duration,
 }
 
 /// How long a copy still takes, of which `new` bytes were copied in `time`; `None` where it does not get on at all.
@@ -92,17 +130,13 @@ fn left(total: u64, copied: u64, new: u64, time: Duration) -> Option<Duration> {
     seconds.is_finite().then(|| Duration::from_secs_f64(seconds.min(1e9)))
 }
 
-/// The first snapshot, of the one at work and those after it, that will not last until its copy is done: each is an origin, in
-/// what time its COW is full, and how long its copy takes.
-fn first_short<'o>(
-    now: (&'o LvName, Option<Duration>, Duration),
-    later: impl IntoIterator<Item = (&'o LvName, Option<Duration>, Duration)>,
-) -> Option<Short<'o>> {
+/// The first of these `turns` whose snapshot will not last until its disk is copied, and how long it is needed.
+fn first_short<T>(turns: impl IntoIterator<Item = Turn<T>>) -> Option<(Turn<T>, Duration)> {
     let mut needed = Duration::ZERO;
-    std::iter::once(now).chain(later).find_map(|(origin, full_in, copy)| {
-        needed = needed.saturating_add(copy);
-        let full_in = full_in.filter(|full_in| *full_in < needed.mul_f64(MARGIN))?;
-        Some(Short { origin, full_in, needed })
+    turns.into_iter().find_map(|turn| {
+        needed = needed.saturating_add(turn.copy);
+        let is_short = turn.full_in.is_some_and(|full_in| full_in < needed.mul_f64(MARGIN));
+        is_short.then_some((turn, needed))
     })
 }
 
@@ -114,6 +148,10 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    fn turn(of: &'static str, full_in: Option<u64>, copy: u64) -> Turn<&'static str> {
+        Turn { of, full_in: full_in.map(seconds), copy: seconds(copy) }
+    }
+
     #[test]
     fn a_copy_goes_on_as_it_did() {
         assert_eq!(left(1000, 400, 200, seconds(10)), Some(seconds(30)));
@@ -123,18 +161,15 @@ mod tests {
 
     #[test]
     fn a_snapshot_that_lasts_with_time_to_spare_is_left_alone() {
-        let (one, other): (LvName, LvName) = ("vg/one".parse().unwrap(), "vg/other".parse().unwrap());
-        let later = |full_in| [(&other, full_in, seconds(20))];
-        assert_eq!(first_short((&one, None, seconds(10)), later(None)), None);
-        assert_eq!(first_short((&one, Some(seconds(13)), seconds(10)), later(Some(seconds(38)))), None);
-        let short = first_short((&one, Some(seconds(12)), seconds(10)), later(None));
-        assert_eq!(short, Some(Short { origin: &one, full_in: seconds(12), needed: seconds(10) }));
+        assert_eq!(first_short([turn("one", None, 10), turn("other", None, 20)]), None);
+        assert_eq!(first_short([turn("one", Some(13), 10), turn("other", Some(38), 20)]), None);
+        let one = turn("one", Some(12), 10);
+        assert_eq!(first_short([one, turn("other", None, 20)]), Some((one, seconds(10))));
     }
 
     #[test]
     fn one_that_waits_is_needed_until_its_own_copy_is_done() {
-        let (one, other): (LvName, LvName) = ("vg/one".parse().unwrap(), "vg/other".parse().unwrap());
-        let short = first_short((&one, None, seconds(10)), [(&other, Some(seconds(37)), seconds(20))]);
-        assert_eq!(short, Some(Short { origin: &other, full_in: seconds(37), needed: seconds(30) }));
+        let other = turn("other", Some(37), 20);
+        assert_eq!(first_short([turn("one", None, 10), other]), Some((other, seconds(30))));
     }
 }

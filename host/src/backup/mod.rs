@@ -10,6 +10,7 @@ pub mod disk;
 pub mod evidence;
 pub mod foresight;
 pub mod grading;
+mod grow;
 pub mod guest_disks;
 pub mod guest_sync;
 mod hurry;

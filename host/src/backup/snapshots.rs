@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lvm::{Bytes, LvName, LvmError, NoOrigin, SnapshotVolume};
+use lvm::{Bytes, LvName, Lvm, LvmError, NoOrigin, SnapshotVolume};
 
 use super::disk::{Claimed, Disk, Prepared};
 use crate::blocking::blocking;
@@ -66,6 +66,11 @@ impl Snapshots {
                 Err(left) => failure.and(left),
             }),
         }
+    }
+
+    /// Where they are.
+    pub(super) fn lvm(&self) -> &Lvm {
+        &self.means.lvm
     }
 
     /// Removes one that nobody needs any more. Where that fails it is tried again with all others, at the end.

@@ -3,8 +3,9 @@
 //! `history/VG:LV.jsonl` below the state folder, a line a run, the last one last; `docs/formats.md` has its fields. It is kept beside the
 //! receipts, because these go with the artifacts to wherever they are stored.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -88,10 +89,10 @@ impl History {
             serde_json::to_writer(&mut text, line)?;
             text.push(b'\n');
         }
-        fs::create_dir_all(&self.folder)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         // One run of a disk goes on at a time, so that nobody else writes this one.
         let (path, new) = (self.path(origin), self.path(origin).with_extension("new"));
-        let mut file = File::create(&new)?;
+        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(&text)?;
         file.sync_all()?;
         fs::rename(new, path)

@@ -6,6 +6,7 @@ mod clean;
 mod control_group;
 mod doctor;
 mod files;
+mod foresight;
 mod grade;
 mod identity;
 mod killed;

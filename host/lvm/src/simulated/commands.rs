@@ -70,6 +70,7 @@ pub(super) fn run(state: &mut State, invocation: &Invocation) -> Output {
         ("lvm", "version") => Ok("  LVM version:     2.03.16(2) (2022-05-18)\n  Driver version:  4.47.0\n".to_owned()),
         ("lvcreate", vg) => lvcreate(state, &line, vg),
         ("lvconvert", _) => lvconvert(state, &line),
+        ("lvextend", _) => lvextend(state, &line),
         ("lvremove", _) => change(state, &line, State::remove),
         ("lvchange", _) => change(state, &line, |state, name| {
             if let Some(volume) = state.volumes.get_mut(name) {
@@ -96,7 +97,7 @@ pub(super) fn origin_of(state: &State, invocation: &Invocation) -> Option<LvName
     let name = Line::of(invocation).lv(0)?;
     match invocation.program() {
         "lvconvert" => Some(name),
-        "lvremove" => state.volumes.get(&name)?.origin.clone(),
+        "lvremove" | "lvextend" => state.volumes.get(&name)?.origin.clone(),
         _ => None,
     }
 }
@@ -208,6 +209,22 @@ fn lvconvert(state: &mut State, line: &Line) -> Result<String, String> {
         }
     }
     state.attach(&origin, &cow);
+    Ok(String::new())
+}
+
+fn lvextend(state: &mut State, line: &Line) -> Result<String, String> {
+    let name = line.lv(0).filter(|name| state.volumes.contains_key(name));
+    let name = name.ok_or(format!("  Failed to find logical volume \"{}\"\n", line.operand(0)))?;
+    let size = line.option("--size").and_then(|size| size.strip_suffix('b')?.parse().ok()).map(Bytes);
+    let (size, free) = (size.ok_or("  Invalid size")?, state.free(name.vg()));
+    let volume = state.volumes.get_mut(&name).ok_or("  it was there")?;
+    if size <= volume.size {
+        return Err("  New size is not larger than existing size.\n".to_owned());
+    }
+    if size.0 - volume.size.0 > free.0 {
+        return Err("  Insufficient free space: it has not so many extents\n".to_owned());
+    }
+    volume.size = size;
     Ok(String::new())
 }
 

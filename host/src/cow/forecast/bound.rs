@@ -6,7 +6,7 @@
 
 /// What a run takes that is not worth telling from none: a COW is never smaller than several of it.
 const FLOOR_BYTES: f64 = 16.0 * 1024.0 * 1024.0;
-/// Runs that were all the same are no promise.
+/// No disk writes as a distribution has it: a tenth more. And runs that were all the same are no promise.
 const LEAST: f64 = 1.1;
 /// A few runs bound nothing. What is beyond this many times their most, nobody could have known from them.
 const MOST: f64 = 3.0;
@@ -29,7 +29,7 @@ pub(super) fn bound(used: &[f64]) -> f64 {
     let mean = logs.iter().sum::<f64>() / count;
     let variance = logs.iter().map(|log| (log - mean).powi(2)).sum::<f64>() / (count - 1.0);
     let bound = (mean + t * variance.sqrt() * (1.0 + 1.0 / count).sqrt()).exp();
-    bound.clamp(most * LEAST, most * MOST)
+    (bound * LEAST).clamp(most * LEAST, most * MOST)
 }
 
 /// The median: what a run needs that is like the others.
@@ -55,7 +55,7 @@ mod tests {
         let runs = |count: usize| (0..count).map(|run| GIB * if run % 2 == 0 { 0.9 } else { 1.1 }).collect::<Vec<_>>();
         let bounds = [2, 4, 14, 30].map(|count| bound(&runs(count)) / GIB);
         assert!(bounds.is_sorted_by(|few, many| few > many), "{bounds:?}");
-        assert!(bounds[3] > 1.1 && bounds[3] < 1.4, "{bounds:?}");
+        assert!(bounds[3] > 1.1 && bounds[3] < 1.5, "{bounds:?}");
     }
 
     #[test]

@@ -8,6 +8,8 @@ pub mod earlier;
 pub mod lasts;
 pub mod size;
 
+use std::time::Duration;
+
 use lvm::Bytes;
 
 use self::bound::bound;
@@ -66,14 +68,19 @@ pub fn forecast(known: &Known, lasts: Lasts) -> Option<Forecast> {
         return now.map(|rate| measured(rate, lasts));
     }
     let busier = busier(earlier, *now);
-    let expected = bound::typical(&used(earlier, lasts.expected)) * busier;
-    let need = bound(&used(earlier, lasts.at_most)) * busier;
+    let used: Vec<f64> = earlier.iter().map(|run| run.used_at(lasts.expected)).collect();
+    let expected = bound::typical(&used) * busier;
+    let need = bound(&needed(earlier, lasts.expected)) * busier;
     let basis = Basis::EarlierRuns { runs: earlier.len(), busier };
     Some(Forecast { basis, lasts, expected: bytes(expected), need: bytes(need.max(expected)) })
 }
 
-fn used(earlier: &[Earlier], at: std::time::Duration) -> Vec<f64> {
-    earlier.iter().map(|run| run.used_at(at)).collect()
+/// What each run would have needed of a copy that takes most of them so long: slow nights and busy ones are often the same.
+fn needed(earlier: &[Earlier], lasts: Duration) -> Vec<f64> {
+    let speeds: Vec<f64> = earlier.iter().filter_map(Earlier::speed).collect();
+    let typical = bound::typical(&speeds);
+    let slower = |run: &Earlier| run.speed().map_or(1.0, |speed| typical / speed);
+    earlier.iter().map(|run| run.used_at(lasts.mul_f64(slower(run).clamp(0.01, 100.0)))).collect()
 }
 
 fn measured(rate: WriteRate, lasts: Lasts) -> Forecast {
@@ -102,8 +109,6 @@ fn bytes(bytes: f64) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const MIB: u64 = 1 << 20;
