@@ -10,7 +10,8 @@ const FOLDER: &str = "STILLPOINT_SERVER";
 
 /// Without a mount of theirs that anybody else sees.
 const TAKE_THEIR_PLACE: &str = "mount --bind \"$1/client\" /usr/bin/mariadb && \
-     mount --bind \"$1/my_print_defaults\" /usr/bin/my_print_defaults && shift && exec \"$@\"";
+     mount --bind \"$1/my_print_defaults\" /usr/bin/my_print_defaults && mount --bind \"$1/dump\" /usr/bin/mysqldump && \
+     shift && exec \"$@\"";
 
 /// Whose server it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
