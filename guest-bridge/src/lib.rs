@@ -5,6 +5,7 @@ pub mod agent;
 #[cfg(any(test, feature = "scripted"))]
 pub mod call_log;
 pub mod database;
+pub mod dump;
 pub mod places;
 mod random_name;
 pub mod watchdog;

@@ -13,12 +13,12 @@ const UNBOUNDED: [&str; 3] = [
 ];
 
 /// Takes the server's own bounds off a session.
-pub(super) fn unbounded(deadline: Duration) -> impl Iterator<Item = Timed> {
+pub(crate) fn unbounded(deadline: Duration) -> impl Iterator<Item = Timed> {
     UNBOUNDED.into_iter().map(move |statement| Timed::new(statement, deadline))
 }
 
 /// Their answers. A server that does not know one of them is none the worse.
-pub(super) fn read_unbounded(answers: &mut Answers) -> Result<(), DatabaseError> {
+pub(crate) fn read_unbounded(answers: &mut Answers) -> Result<(), DatabaseError> {
     for _ in UNBOUNDED {
         match answers.next() {
             Ok(_) | Err(DatabaseError::Server { .. }) => {}

@@ -3,11 +3,11 @@
 use super::Rows;
 
 /// What asks for it. The answer may hold a password's hash: it is read here, and shown nowhere.
-pub(super) const SHOW_GRANTS: &str = "SHOW GRANTS";
+pub(crate) const SHOW_GRANTS: &str = "SHOW GRANTS";
 
 /// The privileges on all of a server.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Grants {
+pub(crate) struct Grants {
     /// In capitals.
     global: Vec<String>,
     /// There are roles, whose privileges are not all listed, or parts that were taken back.
@@ -16,7 +16,7 @@ pub(super) struct Grants {
 
 /// Whether an account has a privilege.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Holds {
+pub(crate) enum Holds {
     Yes,
     No,
     /// A role may give it, or a part of it was taken back.
@@ -24,7 +24,7 @@ pub(super) enum Holds {
 }
 
 impl Grants {
-    pub(super) fn read(rows: &Rows) -> Self {
+    pub(crate) fn read(rows: &Rows) -> Self {
         let mut grants = Self::default();
         for line in rows.rows.iter().filter_map(|row| row.first()?.as_deref()) {
             match line.strip_prefix("GRANT ").and_then(|rest| rest.split_once(" ON ")) {
@@ -40,7 +40,7 @@ impl Grants {
     }
 
     /// Whether there is one of `alternatives`.
-    pub(super) fn hold(&self, alternatives: &[&str]) -> Holds {
+    pub(crate) fn hold(&self, alternatives: &[&str]) -> Holds {
         let is_there = |wanted: &str| self.global.iter().any(|one| one == wanted);
         let all = is_there("ALL PRIVILEGES") || is_there("ALL");
         match all || alternatives.iter().any(|one| is_there(one)) {
@@ -51,7 +51,7 @@ impl Grants {
     }
 
     /// Whether the account sees every table of the server: one has to have a right on a table to see it.
-    pub(super) fn show_all_tables(&self) -> bool {
+    pub(crate) fn show_all_tables(&self) -> bool {
         self.hold(&["SELECT"]) == Holds::Yes && !self.is_partial
     }
 }

@@ -6,14 +6,14 @@
 
 pub mod agent_session;
 mod batch;
-mod bounds;
+pub(crate) mod bounds;
 mod credentials;
 pub mod engine_logs;
 mod error;
-mod grants;
+pub(crate) mod grants;
 mod hint;
 pub mod holder;
-mod last_words;
+pub(crate) mod last_words;
 pub mod lock;
 pub mod lock_method;
 mod milliseconds;

@@ -175,7 +175,7 @@ fn replication_privilege(server: &Server) -> &'static str {
 }
 
 /// `user@host` as a GRANT has it.
-fn quoted(account: &str) -> String {
+pub(crate) fn quoted(account: &str) -> String {
     let quote = |word: &str| format!("'{}'", word.replace('\\', "\\\\").replace('\'', "\\'"));
     match account.rsplit_once('@') {
         Some((user, host)) => format!("{}@{}", quote(user), quote(host)),

@@ -99,10 +99,10 @@ impl Server {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    pub(in crate::database) fn server() -> Server {
+    pub(crate) fn server() -> Server {
         Server {
             flavour: Flavour::MariaDb,
             version: Version { major: 10, minor: 11, patch: 19 },
