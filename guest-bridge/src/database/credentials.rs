@@ -104,7 +104,7 @@ impl Credentials {
     }
 
     /// The same as an option file, for a client in the guest.
-    pub(super) fn to_option_file(&self) -> String {
+    pub(crate) fn to_option_file(&self) -> String {
         let quoted = |value: &str| {
             let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\r', "\\r");
             format!("\"{}\"", escaped.replace('\t', "\\t"))

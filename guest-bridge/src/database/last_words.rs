@@ -7,7 +7,7 @@ use tokio::task::{JoinHandle, block_in_place};
 
 /// Waits for `ending` where nothing can be awaited, for `patience` at most. The only thread of a runtime does not wait: it is the one
 /// that does the work.
-pub(super) fn wait_here(ending: JoinHandle<()>, patience: Duration) {
+pub(crate) fn wait_here(ending: JoinHandle<()>, patience: Duration) {
     let Ok(runtime) = Handle::try_current() else { return };
     if runtime.runtime_flavor() == RuntimeFlavor::MultiThread {
         let (unended, ended) = mpsc::channel::<()>();
