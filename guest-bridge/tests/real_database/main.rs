@@ -5,6 +5,7 @@
 mod acknowledged;
 mod agent;
 mod channel;
+mod dump;
 mod locking;
 mod mariadb;
 mod mysql;

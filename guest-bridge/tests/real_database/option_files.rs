@@ -17,9 +17,9 @@ use super::server::{PASSWORD, PrivateServer};
 const SOON: Duration = Duration::from_secs(20);
 
 /// An agent whose programs have a home of their own.
-struct AtHome {
-    agent: QgaTransport,
-    home: String,
+pub struct AtHome {
+    pub agent: QgaTransport,
+    pub home: String,
 }
 
 impl Agent for AtHome {

@@ -112,6 +112,23 @@ impl PrivateServer {
         self.server.sql(statements)
     }
 
+    /// Loads what a dump has, as root on its socket.
+    pub fn load(&self, dump: &[u8]) {
+        use std::io::Write;
+        let mut client = self.server.client();
+        let mut process = client.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the client starts");
+        let written = process.stdin.take().expect("a pipe").write_all(dump);
+        let status = process.wait().expect("it ends");
+        assert!(status.success() && written.is_ok(), "the dump does not load: {status}");
+    }
+
+    /// Ends it at once, as a crash does.
+    pub fn crash(&self) {
+        let pid = fs::read_to_string(self.socket().with_file_name("pid")).expect("a pid file");
+        let killed = Command::new("kill").args(["-KILL", pid.trim()]).status().expect("kill");
+        assert!(killed.success());
+    }
+
     /// A stock client that executes `statements` and then keeps its session until the returned value is dropped.
     pub fn visitor(&self, statements: &str) -> Visitor {
         use std::io::Write;

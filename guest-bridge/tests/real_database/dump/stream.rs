@@ -1,0 +1,89 @@
+//! The stream itself.
+
+use std::fs;
+
+use guest_bridge::{
+    agent::{Endpoint, QgaTransport, SharedAgent},
+    database::Credentials,
+    dump::{DumpName, DumpStream, Login, end, verdict},
+};
+use stillpoint_tests::machine::agent::PrivateAgent;
+
+use super::super::{
+    option_files::AtHome,
+    server::{PASSWORD, PrivateServer},
+};
+use super::machine::{SOON, TERMS, carried, fill, left_of, login, shared, start, words};
+
+#[tokio::test]
+async fn a_dump_of_many_pieces_arrives_whole_and_leaves_nothing() {
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
+    fill(&server, 40);
+    let name = DumpName::new();
+    let mut stream = start(&agent, &server, &name, TERMS).await;
+    assert!(stream.client().version.contains("Ver "), "{:?}", stream.client());
+    let (dump, ended) = carried(&mut stream).await.unwrap();
+    assert_eq!(verdict(&ended), Ok(()), "{}", ended.stderr);
+    assert_eq!((ended.counted_bytes, ended.received_bytes), (dump.len() as u64, dump.len() as u64));
+    assert!(dump.len() > 30 << 20, "{}", dump.len());
+    assert!(dump.starts_with(&ended.head) && dump.ends_with(&ended.tail));
+    assert_eq!(stream.next().await.unwrap(), None);
+    stream.close().await.unwrap();
+    assert_eq!(left_of(&name), [""; 0]);
+    end(&mut shared(&agent), &name, SOON).await.unwrap();
+}
+
+#[tokio::test]
+async fn option_files_of_the_guest_give_the_login_and_nothing_else() {
+    let (agent, server, home) = (PrivateAgent::start(&[]), PrivateServer::start(), tempfile::tempdir().unwrap());
+    let escaped = PASSWORD.replace('\\', "\\\\").replace('"', "\\\"");
+    let socket = server.socket().display().to_string();
+    for group in ["client", "mysqldump"] {
+        let login_lines = format!("[{group}]\nuser=stillpoint\npassword=\"{escaped}\"\nsocket={socket}\n");
+        let others = "[mysqldump]\nskip-comments\ncompact\nno-data\nforce\n[client]\nhost=192.0.2.1\nnonsense=1\n";
+        fs::write(home.path().join(".my.cnf"), format!("{login_lines}{others}")).unwrap();
+        let transport = QgaTransport::new(Endpoint::Unix(agent.socket()));
+        let at_home = SharedAgent::new(AtHome { agent: transport, home: home.path().display().to_string() });
+        let login = Login { credentials: None, socket: None, ..login(&server) };
+        let arguments = words(&server, &["--databases", "--", "shop"]);
+        let mut stream = DumpStream::start(at_home, DumpName::new(), &login, &arguments, TERMS).await.unwrap();
+        let (dump, ended) = carried(&mut stream).await.unwrap();
+        assert_eq!(verdict(&ended), Ok(()), "{group}: {}", ended.stderr);
+        assert!(String::from_utf8_lossy(&dump).contains("CREATE TABLE `orders`"));
+        stream.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_login_is_in_no_argument_and_gone_from_the_guest_after_the_first_piece() {
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
+    fill(&server, 40);
+    let name = DumpName::new();
+    let mut stream = start(&agent, &server, &name, TERMS).await;
+    let all_arguments = || {
+        let lines = fs::read_dir("/proc").unwrap().flatten().filter_map(|it| fs::read(it.path().join("cmdline")).ok());
+        lines.map(|line| String::from_utf8_lossy(&line).into_owned()).collect::<String>()
+    };
+    assert!(!all_arguments().contains(PASSWORD));
+    stream.next().await.unwrap().unwrap();
+    let folder = ["/run", "/dev/shm"].map(|place| format!("{place}/{name}"));
+    let folder = folder.iter().find_map(|folder| fs::read_dir(folder).ok()).unwrap();
+    let files: Vec<_> = folder.flatten().map(|entry| entry.file_name().into_string().unwrap()).collect();
+    assert!(!files.iter().any(|name| name == "my.cnf" || name == "given"), "{files:?}");
+    stream.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_and_not_shown() {
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
+    let credentials = Some(Credentials::new("stillpoint", Some("geheim".to_owned())));
+    let login = Login { credentials, ..login(&server) };
+    let arguments = words(&server, &["--databases", "--", "shop"]);
+    let mut stream = DumpStream::start(shared(&agent), DumpName::new(), &login, &arguments, TERMS).await.unwrap();
+    let (dump, ended) = carried(&mut stream).await.unwrap();
+    let why = verdict(&ended).unwrap_err();
+    assert!(matches!(why, guest_bridge::dump::NotWhole::Denied { .. }), "{why}");
+    assert!(!why.to_string().contains("geheim"), "{why}");
+    assert_eq!(dump.len() as u64, ended.counted_bytes);
+    stream.close().await.unwrap();
+}
