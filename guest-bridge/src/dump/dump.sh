@@ -2,9 +2,9 @@
 # `sh -c` by guest-exec. Nothing from outside is ever part of this text: words come as arguments, the login as standard input.
 #   start NAME PRODUCT IDLE_S LIFETIME_S ARGUMENT...   input: an option file, maybe empty. PRODUCT is mariadb or mysql. Prints the client's
 #                                                      process and, after a space, what it says of its version.
-#   read NAME BLOCKS PATIENCE_S   Prints what comes next, BLOCKS times 64 KiB; less where dd knows no fullblock. Once the client has ended,
-#                        standard error has `ended CODE BYTES`, and from the next line on what the client said. Behind the last of BYTES come
-#                        the bytes of NAME, and then zeros without an end.
+#   read NAME BLOCKS     Prints what comes next, BLOCKS times 64 KiB; less where dd knows no fullblock. Once the client has ended, standard
+#                        error has `ended CODE BYTES`, and from the next line on what the client said. Behind the last of BYTES come the
+#                        bytes of NAME, and then zeros without an end.
 #   end NAME PATIENCE    Ends the client and removes all there is. Where there is nothing, waits PATIENCE times 50 ms for it to appear.
 # All there is of a dump is in one folder in memory:
 #   pid       the keeper, which starts the others and removes the folder
@@ -50,7 +50,8 @@ find() {
 
 # Whether process $2 is alive and of dump $1: another may have its number by now.
 is_of() {
-    grep -qF "$1" "/proc/$2/cmdline" 2>/dev/null
+    # The grep of busybox sees nothing behind a NUL.
+    { tr '\0' '\n' <"/proc/$2/cmdline" | grep -qF "$1"; } 2>/dev/null
 }
 
 refuse() {
@@ -82,8 +83,8 @@ watch() {
         sleep 1 &
         nap=$!
         wait "$nap"
-        # Somebody has ended the dump without its keeper.
-        [ -d "$directory" ] || exit
+        # Somebody has removed it: then nobody can read it any more.
+        [ -d "$directory" ] || { kill $client $copier 2>/dev/null; exit; }
         idle=$((idle - 1)) left=$((left - 1))
         [ ! -e "$directory/alive" ] || { rm -f "$directory/alive"; idle=$idle_s; }
     done
@@ -152,7 +153,7 @@ start)
         in_memory "$place" && mkdir "$place/$name" 2>/dev/null && directory=$place/$name && break
     done
     [ -n "$directory" ] || { echo "no private folder can be made in memory: $places" >&2; exit 5; }
-    for needed in mkfifo tee wc dd timeout cat sed head grep; do
+    for needed in mkfifo tee wc dd cat sed head tr grep; do
         command -v $needed >/dev/null || refuse 6 "there is no $needed"
     done
     case $product in
@@ -181,11 +182,12 @@ start)
 read)
     find "$2" || exit 3
     is_of "$2" "$(cat "$directory/pid")" || exit 3
-    blocks=$3 patience_s=$4 full=iflag=fullblock
+    blocks=$3 full=iflag=fullblock
     : >"$directory/alive"
     dd $full count=0 </dev/null >/dev/null 2>&1 || full=
-    # Whoever waits for this has given it up by then.
-    timeout "$patience_s" dd if="$directory/data" bs=65536 count="$blocks" $full 2>/dev/null || exit 3
+    # To open a FIFO for reading only waits for who writes to it, which the keeper may do no more: opened for both first, it does not. And then
+    # it has an end when the keeper ends. No timeout here: that of busybox goes on for a second, and the agent waits for its output.
+    (exec 4<>"$directory/data" 5<"$directory/data" 4<&- && exec dd bs=65536 count="$blocks" $full <&5 5<&-) 2>/dev/null || exit 3
     [ -d "$directory" ] || exit 3
     : >"$directory/alive"
     rm -f "$directory/my.cnf"

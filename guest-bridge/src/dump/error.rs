@@ -77,7 +77,7 @@ impl DumpError {
     pub fn hint(&self) -> Option<Cow<'static, str>> {
         let hint = match self {
             Self::Impossible { .. } => {
-                "the guest needs the dump client of its own server (packages mariadb-client, mysql-client), timeout, dd and a /run or \
+                "the guest needs the dump client of its own server (packages mariadb-client, mysql-client), dd, tee and a /run or \
                  /dev/shm in memory"
             }
             Self::NoProgress { .. } => {

@@ -158,8 +158,7 @@ impl DumpStream {
 
     async fn read(&mut self) -> Result<Finished, DumpError> {
         let Some(name) = self.name.clone() else { return Err(DumpError::Closed) };
-        let (blocks, patience_s) = (PIECE_BLOCKS.to_string(), self.terms.patience_s());
-        let words = ["read", name.as_str(), &blocks, &patience_s];
+        let words = ["read", name.as_str(), &PIECE_BLOCKS.to_string()];
         let read = script(&mut self.agent.clone(), &words, String::new(), self.terms.progress).await;
         let received_bytes = self.received_bytes;
         match read {

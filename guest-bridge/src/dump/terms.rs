@@ -28,11 +28,6 @@ impl DumpTerms {
     pub(super) fn lifetime_s(&self) -> String {
         whole_seconds(self.lifetime)
     }
-
-    /// A little more than the host waits: what it has given up, ends.
-    pub(super) fn patience_s(&self) -> String {
-        whole_seconds(self.progress.saturating_add(Duration::from_secs(5)))
-    }
 }
 
 /// Rounded up. A shell counts in 32 bits in places.
@@ -49,7 +44,6 @@ mod tests {
         let second = Duration::from_secs(1);
         let terms = DumpTerms { start: second, progress: 10 * second, idle: 20 * second, lifetime: Duration::MAX };
         assert_eq!(terms.idle_s(), "31");
-        assert_eq!(terms.patience_s(), "16");
         assert_eq!(terms.lifetime_s(), "1073741824");
     }
 }

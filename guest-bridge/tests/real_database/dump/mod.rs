@@ -3,6 +3,6 @@
 mod everything;
 mod faults;
 mod leftovers;
-mod machine;
+pub mod machine;
 mod stream;
 mod surveyed;

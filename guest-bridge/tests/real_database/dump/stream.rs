@@ -1,12 +1,13 @@
 //! The stream itself.
 
-use std::fs;
+use std::{fs, process::Command, time::Duration};
 
 use guest_bridge::{
-    agent::{Endpoint, QgaTransport, SharedAgent},
+    agent::{Agent, AgentError, BoxFuture, Endpoint, QgaTransport, Request, SharedAgent},
     database::Credentials,
     dump::{DumpName, DumpStream, Login, end, verdict},
 };
+use serde_json::{Value, json};
 use stillpoint_tests::machine::agent::PrivateAgent;
 
 use super::super::{
@@ -86,4 +87,42 @@ async fn a_wrong_password_is_told_and_not_shown() {
     assert!(!why.to_string().contains("geheim"), "{why}");
     assert_eq!(dump.len() as u64, ended.counted_bytes);
     stream.close().await.unwrap();
+}
+
+/// Where a program of the guest is an applet of busybox, the shell too.
+struct InBusybox {
+    agent: QgaTransport,
+    path: String,
+}
+
+impl Agent for InBusybox {
+    fn call(&mut self, mut request: Request, deadline: Duration) -> BoxFuture<'_, Result<Value, AgentError>> {
+        if request.command == "guest-exec" {
+            request.arguments["path"] = json!(format!("{}/ash", self.path));
+            request.arguments["env"] = json!([format!("PATH={}", self.path)]);
+        }
+        self.agent.call(request, deadline)
+    }
+
+    fn release(&mut self) -> BoxFuture<'_, ()> {
+        self.agent.release()
+    }
+}
+
+#[tokio::test]
+async fn a_guest_with_nothing_but_busybox_carries_a_dump_out() {
+    let (agent, server, applets) = (PrivateAgent::start(&[]), PrivateServer::start(), tempfile::tempdir().unwrap());
+    let all = Command::new("busybox").arg("--list").output().expect("busybox is needed").stdout;
+    for applet in String::from_utf8(all).unwrap().lines() {
+        std::os::unix::fs::symlink("/usr/bin/busybox", applets.path().join(applet)).unwrap();
+    }
+    let transport = QgaTransport::new(Endpoint::Unix(agent.socket()));
+    let agent = SharedAgent::new(InBusybox { agent: transport, path: applets.path().display().to_string() });
+    fill(&server, 20);
+    let (name, arguments) = (DumpName::new(), words(&server, &["--databases", "--", "shop"]));
+    let mut stream = DumpStream::start(agent, name.clone(), &login(&server), &arguments, TERMS).await.unwrap();
+    let (_, ended) = carried(&mut stream).await.unwrap();
+    assert_eq!(verdict(&ended), Ok(()), "{}", ended.stderr);
+    stream.close().await.unwrap();
+    assert_eq!(left_of(&name), [""; 0]);
 }
