@@ -45,6 +45,8 @@ pub enum Step {
     Evidence,
     /// Copying the snapshots.
     Copy,
+    /// Streaming a dump of the database out of the guest.
+    Dump,
     /// Removing the snapshots.
     Remove,
     /// Publishing artifact and receipt.
@@ -83,6 +85,7 @@ impl fmt::Display for Step {
             Self::Unmark => "unmark",
             Self::Evidence => "evidence",
             Self::Copy => "copy",
+            Self::Dump => "dump",
             Self::Remove => "remove",
             Self::Publish => "publish",
             Self::Recover => "recover",

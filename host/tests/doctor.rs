@@ -82,6 +82,7 @@ impl Setting {
             agent: Some(SharedAgent::new(self.guest.clone())),
             database: job.database.value.as_ref().map(|_| self.database.opener()),
             session: None,
+            guest_login: None,
             guardian: None,
             clock: Clock::system(),
         }

@@ -34,6 +34,7 @@ fn back_up(root: &Path) -> Outcome {
         agent: None,
         database: None,
         session: None,
+        guest_login: None,
         guardian: None,
         clock: Clock::system(),
     };

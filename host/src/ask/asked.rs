@@ -7,7 +7,7 @@ use guest_bridge::database::lock_method::LockWish;
 use guest_bridge::database::net::TlsWish;
 
 use crate::ask::cow_size::CowSize;
-use crate::ask::policy::WatchdogWish;
+use crate::ask::policy::{DumpWish, WatchdogWish};
 use crate::grade::Grade;
 
 /// What the command line says; each overrides the configuration's.
@@ -39,6 +39,8 @@ pub struct Asked {
     pub watchdog: Option<WatchdogWish>,
     /// `--cow-size`.
     pub cow_size: Option<CowSize>,
+    /// `--dump`.
+    pub dump: Option<DumpWish>,
     /// `--lock`.
     pub lock: Option<LockWish>,
     /// `--lock-deadline`.

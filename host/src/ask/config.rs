@@ -116,6 +116,12 @@ pub struct PolicyConfig {
     pub marker_deadline_s: Option<u64>,
     /// `auto`, `tables`, `none` or `require`.
     pub lock: Option<String>,
+    /// `auto`, `only` or `never`.
+    pub dump: Option<String>,
+    /// How long the next piece of a dump may take.
+    pub dump_progress_deadline_s: Option<u64>,
+    /// How long all of a dump may take.
+    pub dump_deadline_s: Option<u64>,
     /// How long to wait for the lock.
     pub lock_deadline_s: Option<u64>,
     /// How long any other statement of the locking session may take.

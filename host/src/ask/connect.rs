@@ -26,10 +26,21 @@ pub struct World {
     pub database: Option<OpenSession>,
     /// What the sessions that are inside the guest are named after, and found again by when we are dead; `None` where they end with us.
     pub session: Option<Owner>,
+    /// How a dump client in the guest gets into the server; `None` where the database is not reached through the agent.
+    pub guest_login: Option<GuestLogin>,
     /// How a run's guardian is started; `None` where it has none.
     pub guardian: Option<Starter>,
     /// The clock.
     pub clock: Clock,
+}
+
+/// Who a client inside the guest is, and where it finds the server.
+#[derive(Clone, Debug, Default)]
+pub struct GuestLogin {
+    /// The account; `None` where the guest's own option files say, or root needs none.
+    pub credentials: Option<Credentials>,
+    /// The server's socket, a path in the guest; `None` where the client finds it.
+    pub socket: Option<String>,
 }
 
 /// What starts a guardian.
@@ -50,13 +61,21 @@ impl World {
         let agent = job.agent.value.clone().map(|endpoint| SharedAgent::new(QgaTransport::new(endpoint)));
         let owner = Owner::new();
         let database = job.database.value.as_ref().map(|route| opener(route, agent.as_ref(), &owner)).transpose()?;
-        let is_in_guest = job.database.value.as_ref().is_some_and(|route| matches!(route.via, Via::Agent { .. }));
-        let session = is_in_guest.then_some(owner);
+        let guest_login = job.database.value.as_ref().map(guest_login).transpose()?.flatten();
+        let session = guest_login.is_some().then_some(owner);
         let programs = Arc::new(HostPrograms);
         let starter = |program| Starter { programs: programs.clone(), program };
         // Also where the file has been replaced meanwhile, it is this program.
         let guardian = std::env::current_exe().ok().map(starter);
-        Ok(Self { lvm: Lvm::new(programs.clone()), agent, database, session, guardian, clock: Clock::system() })
+        Ok(Self {
+            lvm: Lvm::new(programs.clone()),
+            agent,
+            database,
+            session,
+            guest_login,
+            guardian,
+            clock: Clock::system(),
+        })
     }
 
     /// The agent, for what cannot be done without it.
@@ -106,6 +125,12 @@ fn opener(route: &DatabaseRoute, agent: Option<&SharedAgent>, owner: &Owner) -> 
             Ok(NetSession::opener(address.clone(), credentials, Tls::new(route.tls, route.tls_ca.as_deref())?))
         }
     }
+}
+
+fn guest_login(route: &DatabaseRoute) -> Result<Option<GuestLogin>, Cause> {
+    let Via::Agent { socket } = &route.via else { return Ok(None) };
+    let credentials = route.credentials.as_ref().map(|file| credentials(&file.value)).transpose()?;
+    Ok(Some(GuestLogin { credentials, socket: socket.clone() }))
 }
 
 /// A file, or `env:USER_VARIABLE:PASSWORD_VARIABLE`.

@@ -57,7 +57,14 @@ fn copy_watched(
         // Those that are copied already may fill up now: what was read of them was whole after its last byte.
         let later: Vec<&Attached> = waiting.iter().map(|(_, disk)| &disk.stage.snapshot).collect();
         let now = Needed { snapshot: &snapshot, plan: &plan.cow };
-        let mut hurry = Hurry::new(run, snapshots.lvm(), &progress, now, waiting.iter().map(needed).collect());
+        let mut hurry = Hurry::new(
+            run,
+            snapshots.lvm(),
+            &progress,
+            now,
+            waiting.iter().map(needed).collect(),
+            copy_plan.can_give_up,
+        );
         let copying = || {
             watch(
                 &snapshot,
@@ -78,6 +85,9 @@ fn copy_watched(
         if let Some(full) = full {
             history.lost(std::iter::once(&snapshot).chain(later), &full);
             return Err(full.into());
+        }
+        if let (Err(_), Some(given_up)) = (&copied, hurry.given_up()) {
+            return Err(given_up);
         }
         stop.check()?;
         let copy = match (copied, unseen) {

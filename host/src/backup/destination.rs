@@ -49,30 +49,42 @@ pub async fn claim(
     run: &Run,
 ) -> Result<(Publication, Vec<Disk<Claimed>>), Failure> {
     let (named, receipt) = names(destination, disks).at(Step::Output)?;
-    let files = named.iter().filter_map(|(_, name)| match name {
-        ImageName::File(target) => Some(target),
-        ImageName::Stdout => None,
-    });
-    // Whoever reads the log may stand in another folder.
-    let partial = |path: &Path| std::path::absolute(path).map(|path| Held::Partial { path });
-    let holds = files.chain(&receipt).flat_map(Target::temporary_paths).map(partial).collect::<Result<Vec<_>, _>>();
-    let holds =
-        holds.map_err(|source| ArtifactError::Io { step: "find", path: ".".into(), source }).at(Step::Output)?;
+    let holds = holds(named.iter().filter_map(|(_, name)| name.file()).chain(&receipt)).at(Step::Output)?;
 
     let creating = async {
-        let create = |(plan, name)| {
-            let image = match name {
-                ImageName::File(target) => Image::File(target.create()?),
-                ImageName::Stdout => Image::Stream(Stream::stdout()?),
-            };
-            Ok(Disk { plan, image, stage: Claimed })
-        };
+        let create = |(plan, name): (DiskPlan, ImageName)| Ok(Disk { plan, image: name.create()?, stage: Claimed });
         let disks = named.into_iter().map(create).collect::<Result<Vec<_>, ArtifactError>>()?;
         let receipt = receipt.map(Target::create).transpose()?;
         Ok::<_, ArtifactError>((receipt, disks))
     };
     let (receipt, disks) = run.take(Step::Output, holds.clone(), creating, |_| None).await?;
     Ok((Publication { receipt, holds }, disks))
+}
+
+/// The same for a dump: `NAME.sql.zst`, or standard output.
+///
+/// # Errors
+/// As [`claim`].
+pub async fn claim_dump(destination: &Destination, run: &Run) -> Result<(Publication, Image), Failure> {
+    let (dump, receipt) = match destination {
+        Destination::Folder { folder, name } => {
+            let target = |name: &str| Target::new(folder, name);
+            let dump = target(&format!("{name}.sql.zst")).at(Step::Output)?;
+            (ImageName::File(dump), Some(target(&format!("{name}.json")).at(Step::Output)?))
+        }
+        Destination::Stdout { receipt } => (ImageName::Stdout, receipt_target(receipt.as_deref()).at(Step::Output)?),
+    };
+    let holds = holds(dump.file().into_iter().chain(&receipt)).at(Step::Output)?;
+    let creating = async { Ok::<_, ArtifactError>((receipt.map(Target::create).transpose()?, dump.create()?)) };
+    let (receipt, dump) = run.take(Step::Output, holds.clone(), creating, |_| None).await?;
+    Ok((Publication { receipt, holds }, dump))
+}
+
+/// What the log names before `files` are there. Whoever reads it may stand in another folder.
+fn holds<'t>(files: impl Iterator<Item = &'t Target>) -> Result<Vec<Held>, ArtifactError> {
+    let partial = |path: &Path| std::path::absolute(path).map(|path| Held::Partial { path });
+    let holds = files.flat_map(Target::temporary_paths).map(partial).collect::<Result<Vec<_>, _>>();
+    holds.map_err(|source| ArtifactError::Io { step: "find", path: ".".into(), source })
 }
 
 impl Publication {
@@ -107,6 +119,22 @@ enum ImageName {
     Stdout,
 }
 
+impl ImageName {
+    fn file(&self) -> Option<&Target> {
+        match self {
+            Self::File(target) => Some(target),
+            Self::Stdout => None,
+        }
+    }
+
+    fn create(self) -> Result<Image, ArtifactError> {
+        match self {
+            Self::File(target) => Ok(Image::File(target.create()?)),
+            Self::Stdout => Ok(Image::Stream(Stream::stdout()?)),
+        }
+    }
+}
+
 /// Each disk with the name of its artifact, and the receipt's; free when they were looked at.
 #[expect(clippy::type_complexity, reason = "what the one caller takes apart at once")]
 fn names(
@@ -128,15 +156,18 @@ fn names(
             "write to a folder with --to, or back up one disk",
         )),
         Destination::Stdout { receipt } => {
-            let folder = |path: &Path| match path.parent() {
-                Some(parent) if parent != Path::new("") => parent.to_owned(),
-                _ => PathBuf::from("."),
-            };
-            let target = |path: &PathBuf| Target::new(&folder(path), &file_name(path));
             let images = disks.into_iter().map(|disk| (disk, ImageName::Stdout)).collect();
-            Ok((images, receipt.as_ref().map(target).transpose()?))
+            Ok((images, receipt_target(receipt.as_deref())?))
         }
     }
+}
+
+fn receipt_target(receipt: Option<&Path>) -> Result<Option<Target>, ArtifactError> {
+    let folder = |path: &Path| match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    receipt.map(|path| Target::new(&folder(path), &file_name(path))).transpose()
 }
 
 /// `NAME-LV.img.zst`; with the group too where two disks share the LV's name.

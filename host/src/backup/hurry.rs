@@ -1,5 +1,5 @@
 //! Looks, while a disk is copied, whether its snapshot and those that wait will last. Where one will not, its COW gets more room; where there
-//! is none, the copy gets faster.
+//! is none, the copy gets faster; and where that is of no use, either, the image is given up, if a dump can take its place.
 
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use lvm::{LvName, Lvm};
 use super::cow_plan::CowPlan;
 use super::grow::grow;
 use crate::cow::attached::Attached;
+use crate::failure::{Cause, Kind};
 use crate::run::Run;
 use crate::show::amount::took;
 
@@ -16,6 +17,8 @@ use crate::show::amount::took;
 const MARGIN: f64 = 1.25;
 /// Before that a copy's speed says nothing, nor does a new pace, or more room.
 const SETTLED: Duration = Duration::from_secs(3);
+/// Of a copy that does not get on.
+const FOR_EVER: Duration = Duration::from_secs(1_000_000_000);
 
 /// A snapshot that is needed.
 #[derive(Clone, Copy)]
@@ -38,6 +41,10 @@ pub(super) struct Hurry<'s> {
     /// When a COW got more room, or could have none.
     grown: Option<Instant>,
     is_said: bool,
+    /// A dump can take the image's place.
+    can_give_up: bool,
+    /// Why it was given up.
+    given_up: Option<String>,
 }
 
 impl<'s> Hurry<'s> {
@@ -47,26 +54,42 @@ impl<'s> Hurry<'s> {
         progress: &'s Progress,
         now: Needed<'s>,
         later: Vec<Needed<'s>>,
+        can_give_up: bool,
     ) -> Self {
-        Self { run, lvm, progress, now, later, since: (Instant::now(), 0), grown: None, is_said: false }
+        let since = (Instant::now(), 0);
+        Self { run, lvm, progress, now, later, since, grown: None, is_said: false, can_give_up, given_up: None }
     }
 
-    /// One look.
-    pub(super) fn look(&mut self) {
+    /// One look; whether the image is given up.
+    pub(super) fn look(&mut self) -> bool {
+        if self.given_up.is_none() {
+            self.judge();
+        }
+        self.given_up.is_some()
+    }
+
+    /// Why the image was given up, before its snapshot was lost.
+    pub(super) fn given_up(self) -> Option<Cause> {
+        self.given_up.map(|why| Cause::plain(Kind::SnapshotWouldNotLast, why))
+    }
+
+    fn judge(&mut self) {
         let (at, copied) = self.since;
         let settled = self.grown.map_or(at, |grown| grown.max(at));
         if settled.elapsed() < SETTLED || self.progress.source_is_read() {
             return;
         }
         let (total, done) = (self.progress.total_bytes(), self.progress.copied_bytes());
-        let Some(left) = left(total, done, done.saturating_sub(copied), at.elapsed()) else { return };
+        let left = left(total, done, done.saturating_sub(copied), at.elapsed());
         let turn = |needed: &Needed<'s>, copy| Turn { of: *needed, full_in: needed.snapshot.full_in(), copy };
         let later = self.later.iter().map(|needed| turn(needed, needed.plan.copy_time()));
         let Some((short, needed)) = first_short(std::iter::once(turn(&self.now, left)).chain(later)) else { return };
         let origin = short.of.snapshot.volume.origin();
         let full_in = short.full_in.map_or_else(String::new, took);
-        let why = format!("the COW of {origin} will be full in {full_in}, and it is needed for {}", took(needed));
-        if !self.grow(short.of, needed, &why) {
+        let needed_for = if needed < FOR_EVER { format!("for {}", took(needed)) } else { "for longer".to_owned() };
+        let why = format!("the COW of {origin} will be full in {full_in}, and it is needed {needed_for}");
+        // Of a copy that does not get on, nobody knows how much room it would need.
+        if needed >= FOR_EVER || !self.grow(short.of, needed, &why) {
             self.hurry(&why);
         }
     }
@@ -104,6 +127,7 @@ impl<'s> Hurry<'s> {
                 };
                 self.run.note(format!("{why}: what is left is {how}, so that the copy is faster"));
             }
+            None if self.can_give_up => self.given_up = Some(format!("{why}, and the copy cannot be made faster")),
             None if !self.is_said => {
                 self.is_said = true;
                 self.run.note(format!("{why}: the copy cannot be made faster, and the snapshot may be lost"));
@@ -123,11 +147,11 @@ struct Turn<T> {
     copy: Duration,
 }
 
-/// How long a copy still takes, of which `new` bytes were copied in `time`; `None` where it does not get on at all.
-fn left(total: u64, copied: u64, new: u64, time: Duration) -> Option<Duration> {
-    let per_second = new as f64 / time.as_secs_f64();
-    let seconds = total.saturating_sub(copied) as f64 / per_second;
-    seconds.is_finite().then(|| Duration::from_secs_f64(seconds.min(1e9)))
+/// How long a copy still takes, of which `new` bytes were copied in `time`: for ever, where it does not get on at all.
+fn left(total: u64, copied: u64, new: u64, time: Duration) -> Duration {
+    let left = total.saturating_sub(copied) as f64;
+    let seconds = if left > 0.0 { left * time.as_secs_f64() / new as f64 } else { 0.0 };
+    Duration::from_secs_f64(seconds.min(FOR_EVER.as_secs_f64()))
 }
 
 /// The first of these `turns` whose snapshot will not last until its disk is copied, and how long it is needed.
@@ -154,9 +178,9 @@ mod tests {
 
     #[test]
     fn a_copy_goes_on_as_it_did() {
-        assert_eq!(left(1000, 400, 200, seconds(10)), Some(seconds(30)));
-        assert_eq!(left(1000, 0, 0, seconds(10)), None);
-        assert_eq!(left(1000, 1000, 200, seconds(10)), Some(Duration::ZERO));
+        assert_eq!(left(1000, 400, 200, seconds(10)), seconds(30));
+        assert_eq!(left(1000, 0, 0, seconds(10)), FOR_EVER);
+        assert_eq!(left(1000, 1000, 0, seconds(10)), Duration::ZERO);
     }
 
     #[test]

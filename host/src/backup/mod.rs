@@ -7,6 +7,9 @@ mod cow_sizes;
 pub mod database_state;
 pub mod destination;
 pub mod disk;
+mod dump;
+pub mod dump_plan;
+mod dump_receipt;
 pub mod evidence;
 pub mod foresight;
 pub mod grading;
@@ -36,6 +39,8 @@ pub mod window;
 use self::database_state::DatabaseState;
 use self::destination::Destination;
 use self::disk::Disk;
+use self::dump::DumpPass;
+use self::dump_plan::{DumpPlan, Reason, When};
 use self::evidence::Evidence;
 use self::grading::{Case, Graded, grade};
 use self::guest_sync::sync_guest;
@@ -53,7 +58,7 @@ use self::window::WindowReport;
 use crate::ask::connect::{Starter, World};
 use crate::ask::job::Job;
 use crate::blocking::blocking;
-use crate::documents::receipt::Receipt;
+use crate::documents::receipt::{DumpReason, Receipt};
 use crate::failure::exit::Exit;
 use crate::failure::{At, Failure, Kind};
 use crate::grade::Grade;
@@ -86,7 +91,22 @@ pub async fn run(
     claim.name(run.id());
     guard(&run, world);
     plan.notes.iter().for_each(|note| run.note(note));
-    let outcome = pass(&survey, &plan, destination, world, &run, stop).await;
+    let means = means(&plan, world);
+    let dump =
+        |dump, reason| DumpPass { survey: &survey, plan: &plan, dump, reason, world, means: &means, run: &run, stop };
+    let outcome = match &plan.dump {
+        Some(instead @ DumpPlan { when: When::Instead(reason), .. }) => {
+            dump(instead, reason.clone()).make(destination).await
+        }
+        if_needed => match (pass(&survey, &plan, destination, world, &means, &run, stop).await, if_needed) {
+            (Err(failure), Some(instead)) if is_of_the_cow(&failure) => {
+                run.note(format!("a dump is made in place of the image: {}", failure.cause));
+                let made = dump(instead, Reason::DuringCopy(failure.cause.to_string())).make(destination).await;
+                made.map_err(|instead| Failure { cause: Box::new(instead.cause.after(&failure.cause)), ..instead })
+            }
+            (outcome, _) => outcome,
+        },
+    };
     let exit = outcome.as_ref().map_or_else(Failure::exit, Outcome::exit);
     run.close(exit);
     outcome
@@ -102,30 +122,39 @@ pub(crate) fn guard(run: &Run, world: &World) {
     }
 }
 
-async fn pass(
-    survey: &Survey,
-    plan: &Plan,
-    destination: &Destination,
-    world: &World,
-    run: &Run,
-    stop: &Stop,
-) -> Result<Outcome, Failure> {
-    let means = Means {
+/// Whether the snapshot was lost, or given up, for want of room, and all of it was given back.
+fn is_of_the_cow(failure: &Failure) -> bool {
+    matches!(failure.cause.kind, Kind::CowFull | Kind::SnapshotWouldNotLast) && failure.clean_up.is_empty()
+}
+
+fn means(plan: &Plan, world: &World) -> Means {
+    Means {
         lvm: world.lvm.clone(),
         agent: world.agent.clone(),
         origins: plan.disks.iter().map(|disk| disk.origin.name.clone()).collect(),
         thaw_deadline: plan.window.thaw_deadline,
         unmark_deadline: plan.markers.as_ref().map_or(plan.window.thaw_deadline, |markers| markers.deadline),
-    };
+    }
+}
+
+async fn pass(
+    survey: &Survey,
+    plan: &Plan,
+    destination: &Destination,
+    world: &World,
+    means: &Means,
+    run: &Run,
+    stop: &Stop,
+) -> Result<Outcome, Failure> {
     let (publication, disks) = destination::claim(destination, plan.disks.clone(), run).await?;
-    let (mut snapshots, disks) = Snapshots::prepare(disks, &means, run, stop).await?;
+    let (mut snapshots, disks) = Snapshots::prepare(disks, means, run, stop).await?;
 
     let made = async {
         sync_guest(plan.guest_sync, world, run, stop).await?;
         let origins = plan.window.freeze.as_ref().map(|_| Origins::open(&survey.disks)).unwrap_or_default();
-        let markers = Markers::write(plan, &means, run, stop).await?;
-        let watchdog = Watchdog::arm(plan.watchdog.as_ref(), &means, run, stop).await?;
-        let window = window::pass(&plan.window, disks, origins, world, &means, run, stop).await;
+        let markers = Markers::write(plan, means, run, stop).await?;
+        let watchdog = Watchdog::arm(plan.watchdog.as_ref(), means, run, stop).await?;
+        let window = window::pass(&plan.window, disks, origins, world, means, run, stop).await;
         let is_left = watchdog.is_armed() && may_be_frozen(&window);
         let watchdog = if is_left { watchdog.leave(run) } else { watchdog.disarm(run).await };
         let report = window.as_ref().ok().map(|(report, _)| report);
@@ -210,8 +239,10 @@ impl Outcome {
     /// The exit code that says what happened.
     #[must_use]
     pub fn exit(&self) -> Exit {
+        let by_dump = self.receipt.dump.as_ref().is_some_and(|dump| dump.when != DumpReason::Asked);
         match (&self.left, self.receipt.grade) {
             (Some(_), _) => Exit::NeedsPerson,
+            (None, _) if by_dump => Exit::ByDump,
             (None, Grade::Damaged) => Exit::Damaged,
             (None, grade) if grade < self.receipt.required => Exit::Weaker,
             (None, _) => Exit::Done,

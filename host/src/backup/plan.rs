@@ -14,6 +14,7 @@ use lvm::{Bytes, LvmError};
 use super::cow_plan::CowPlan;
 use super::cow_sizes::{self, cow_plans, refuse_what_will_not_last};
 use super::disk::{DiskPlan, PlannedVolume};
+use super::dump_plan::DumpPlan;
 use super::guest_disks::on_no_disk;
 use super::lost::would_be_lost;
 use super::placement::{self, Placed, Seems};
@@ -50,6 +51,8 @@ pub struct Plan {
     pub markers: Option<MarkerPlan>,
     /// A watchdog in the guest; `None` where none can be armed, or nothing is frozen.
     pub watchdog: Option<WatchdogPlan>,
+    /// A dump of the database in place of the image; `None` where there is none in any case.
+    pub dump: Option<DumpPlan>,
     /// Mountpoints of the guest that are left out on purpose.
     pub ignore_mounts: Vec<String>,
     /// Each filesystem of the guest, and where it seems to be; empty where nobody could look.
@@ -143,6 +146,8 @@ pub struct CopyPlan {
     pub level: i32,
     /// Threads that read and compress.
     pub threads: usize,
+    /// A dump can take the image's place, should a snapshot not last.
+    pub can_give_up: bool,
 }
 
 impl Plan {
@@ -153,8 +158,13 @@ impl Plan {
     pub fn make(job: &Job, survey: &Survey) -> Result<Self, Cause> {
         let policy = &job.policy;
         let disks = disk_plans(policy, &survey.disks);
-        refuse_what_will_not_last(policy, &disks)?;
-        refuse_without_room(&disks)?;
+        let expiry = lock_expiry(policy);
+        let dump =
+            DumpPlan::make(job, survey, lock_terms(job, expiry.after), refuse_what_will_not_last(policy, &disks))?;
+        let can_give_up = dump.is_some();
+        if dump.as_ref().and_then(DumpPlan::instead).is_none() {
+            refuse_without_room(&disks)?;
+        }
         let mut notes = survey.notes();
         notes.extend(barred(&disks));
         notes.extend(cow_sizes::notes(&disks));
@@ -179,7 +189,6 @@ impl Plan {
         } else {
             notes.extend(disks.iter().filter(|disk| !disk.origin.open).map(open_nowhere));
         }
-        let expiry = lock_expiry(policy);
         notes.extend(survey.server.as_ref().and(expiry.note));
         Ok(Self {
             vm: job.vm.clone(),
@@ -191,6 +200,7 @@ impl Plan {
                 .filter(|_| survey.places.is_ok())
                 .map(|agent| MarkerPlan { endpoint: agent.to_string(), deadline: policy.marker.value }),
             watchdog: watchdog_plan(job, survey)?,
+            dump,
             ignore_mounts: ignored.clone(),
             filesystems,
             window: WindowPlan {
@@ -206,6 +216,7 @@ impl Plan {
                 history: History::below(&job.state_dir.value),
                 level: policy.level.value,
                 threads: policy.threads.value,
+                can_give_up,
             },
             require: policy.require.value,
             settings: job.stated(),
@@ -236,6 +247,7 @@ impl Plan {
             },
             guest_sync: self.guest_sync.is_some(),
             watchdog_after_ms: self.watchdog.as_ref().map(|watchdog| millis(watchdog.after)),
+            dump: self.dump.as_ref().map(DumpPlan::document),
             filesystems: self.filesystems.iter().map(Placed::document).collect(),
             lost: [Grade::Application, Grade::Filesystem, Grade::Crash].map(|grade| self.lost_at(grade)).into(),
             require: self.require,
@@ -435,12 +447,16 @@ pub(crate) fn barred(disks: &[DiskPlan]) -> Vec<String> {
     groups.iter().map(note).collect()
 }
 
+fn lock_terms(job: &Job, expiry: Duration) -> LockTerms {
+    let policy = &job.policy;
+    LockTerms { lock_deadline: policy.lock.value, expiry, statement_deadline: policy.statement.value }
+}
+
 fn lock_plan(job: &Job, server: &Server, expiry: Duration) -> LockPlan {
     let policy = &job.policy;
     let is_in_guest = job.database.value.as_ref().is_some_and(|route| matches!(route.via, Via::Agent { .. }));
     let agent = job.agent.value.as_ref().filter(|_| is_in_guest).map(ToString::to_string);
     let choice = LockMethod::choose(server, policy.lock_wish.value);
-    let lock_deadline = choice.deadline(policy.lock.value);
-    let terms = LockTerms { lock_deadline, expiry, statement_deadline: policy.statement.value };
+    let terms = LockTerms { lock_deadline: choice.deadline(policy.lock.value), ..lock_terms(job, expiry) };
     LockPlan { server: server.clone(), agent, choice, terms }
 }

@@ -46,6 +46,7 @@ pub fn receipt(
         identity: Some(proof.identity.into()),
         database: Some(proof.database.into()),
         disks: disks.iter().map(document::Disk::from).collect(),
+        dump: None,
         plan: plan.document(),
         peers: Peers {
             agent: survey.guest.as_ref().map(|guest| guest.info.version.clone()),

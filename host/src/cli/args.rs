@@ -12,7 +12,7 @@ use guest_bridge::database::net::TlsWish;
 use super::voice::Progress;
 use crate::ask::asked::Asked;
 use crate::ask::cow_size::CowSize;
-use crate::ask::policy::WatchdogWish;
+use crate::ask::policy::{DumpWish, WatchdogWish};
 use crate::failure::exit;
 use crate::grade::Grade;
 use crate::show::printable::printable;
@@ -228,6 +228,10 @@ pub struct JobArgs {
     /// [default: auto].
     #[arg(long, value_name = "WISH")]
     pub watchdog: Option<WatchdogWish>,
+    /// A dump of the database, made in the guest and streamed out, in place of the image: auto (where a snapshot would not last), only or
+    /// never [default: auto].
+    #[arg(long, value_name = "WISH")]
+    pub dump: Option<DumpWish>,
     /// What to lock in the database: auto (what makes writers wait least, and nothing where that proves as much), tables (whatever every
     /// commit waits for), none, or require (auto, and no backup where it is not granted) [default: auto].
     #[arg(long, value_name = "WISH")]
@@ -406,6 +410,7 @@ impl JobArgs {
             require: None,
             cow_size: self.cow_size,
             watchdog: self.watchdog,
+            dump: self.dump,
             lock: self.lock,
             lock_deadline: self.lock_deadline,
             window_deadline: self.window_deadline,

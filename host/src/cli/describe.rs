@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use lvm::Bytes;
 
-use crate::documents::plan::{Basis, CowVerdict, Filesystem, Forecast, Plan, Seems, Setting};
-use crate::documents::receipt::{DatabaseState, Disk, Fate, Identity, Lock, Receipt, ThawProof, Thawed};
+use crate::documents::plan::{
+    Basis, CowVerdict, Dump as PlannedDump, DumpWhen, Filesystem, Forecast, Plan, Seems, Setting,
+};
+use crate::documents::receipt::{DatabaseState, Disk, Dump, Fate, Identity, Lock, Receipt, ThawProof, Thawed};
 use crate::show::amount::{counted, speed, took_ms};
 use crate::show::printable::printable_text;
 use crate::show::wrap::hanging;
@@ -44,6 +46,7 @@ pub fn plan(plan: &Plan, every_setting: bool, columns: Option<usize>) -> String 
     rows.push(("freeze", freeze.unwrap_or_else(|| "none: it was declined".to_owned())));
     rows.push(("snapshot", format!("{} at once, then thaw, unlock", counted(plan.disks.len() as u64, "disk"))));
     rows.push(("copy", format!("allocated blocks, zstd level {}, then the snapshots are removed", plan.level)));
+    rows.extend(plan.dump.as_ref().map(|dump| ("dump", planned_dump(dump))));
     rows.extend(plan.lost.iter().map(|lost| ("lost", format!("by a restore at grade {}: {}", lost.grade, lost.lost))));
     rows.extend(plan.notes.iter().map(|note| ("note", note.clone())));
 
@@ -96,6 +99,19 @@ fn forecast(forecast: &Forecast, verdict: Option<CowVerdict>) -> String {
         speed(forecast.copy_per_second as f64),
         Bytes(forecast.room),
     )
+}
+
+/// The dump that may take the image's place.
+fn planned_dump(dump: &PlannedDump) -> String {
+    match (dump.when, dump.why.as_deref()) {
+        (DumpWhen::IfNeeded, _) => {
+            "of the database, in place of the image, should the snapshot turn out not to last".to_owned()
+        }
+        (DumpWhen::Asked, _) => "of the database, in place of the image and of all above: it was asked for".to_owned(),
+        (DumpWhen::Instead, why) => {
+            format!("of the database, in place of the image and of all above: {}", why.unwrap_or("nobody says why"))
+        }
+    }
 }
 
 /// Where a filesystem of the guest seems to be, and what is on it.
@@ -174,14 +190,32 @@ fn thaw(thaw: &[Thawed]) -> Option<String> {
     (!said.is_empty()).then(|| said.join("; "))
 }
 
+/// The receipt of a dump.
+fn dump(receipt: &Receipt, dump: &Dump) -> Vec<Row> {
+    let mut rows = vec![
+        ("window", "none: nothing was frozen".to_owned()),
+        ("stall", receipt.window.stall_ms.map_or("none: nothing was locked".to_owned(), took_ms)),
+        ("binlog", coordinates(receipt)),
+        ("size", format!("{} of SQL, {} stored", Bytes(dump.raw_bytes), Bytes(dump.stored_bytes))),
+        ("took", took_ms(dump.took_ms)),
+        ("dump", format!("{}, by {}", dump.file, dump.client)),
+    ];
+    rows.extend(dump.before_loading.iter().map(|statement| ("before", statement.clone())));
+    rows.extend(dump.after_loading.iter().map(|statement| ("after", statement.clone())));
+    rows
+}
+
+fn coordinates(receipt: &Receipt) -> String {
+    receipt.window.coordinates.as_ref().map_or("none".to_owned(), |at| {
+        let gtid = at.gtid.as_ref().map(|gtid| format!(", GTID {gtid}")).unwrap_or_default();
+        format!("{}:{}{gtid}", at.file, at.position)
+    })
+}
+
 /// The receipt, a row for each thing to know, in `columns`, where that is a terminal.
 pub fn receipt(receipt: &Receipt, columns: Option<usize>) -> String {
     let time = |ms: Option<u64>| ms.map_or("none".to_owned(), took_ms);
     let sum = |pick: fn(&Disk) -> u64| Bytes(receipt.disks.iter().map(pick).sum());
-    let coordinates = receipt.window.coordinates.as_ref().map_or("none".to_owned(), |at| {
-        let gtid = at.gtid.as_ref().map(|gtid| format!(", GTID {gtid}")).unwrap_or_default();
-        format!("{}:{}{gtid}", at.file, at.position)
-    });
     let because = match &*receipt.reasons {
         [] if receipt.window.lock == Lock::CommitsWentOn => "proven on disk, and by the database's own logs".to_owned(),
         [] => "proven on disk, tables locked".to_owned(),
@@ -201,13 +235,18 @@ pub fn receipt(receipt: &Receipt, columns: Option<usize>) -> String {
         ("because", because),
     ];
     rows.extend(receipt.lost.iter().map(|lost| ("lost", lost.clone())));
+    if let Some(it) = &receipt.dump {
+        rows.extend(dump(receipt, it));
+        rows.push(("run", receipt.run.clone()));
+        return rows.iter().map(|(name, value)| line(&format!("{name:>9}"), value, columns)).collect();
+    }
     rows.extend(receipt.identity.iter().map(|it| ("volumes", identity(it))));
     rows.extend(receipt.database.iter().map(|state| ("database", database(state, &receipt.window.lock))));
     rows.push(("window", time(receipt.window.window_ms)));
     rows.extend(thaw(&receipt.window.thaw).map(|said| ("thaw", said)));
     rows.extend([
         ("stall", time(receipt.window.stall_ms)),
-        ("binlog", coordinates),
+        ("binlog", coordinates(receipt)),
         ("size", size),
         ("cow peak", receipt.disks.iter().map(cow).collect::<Vec<_>>().join(", ")),
         ("images", receipt.disks.iter().map(|disk| &*disk.image).collect::<Vec<_>>().join(", ")),

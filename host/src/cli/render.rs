@@ -97,7 +97,7 @@ fn write(text: &str, exit: Exit) -> Exit {
 fn lost(error: &io::Error, exit: Exit) -> Exit {
     voice::stderr().say(&Sentence::new(Level::ERROR, &format!("cannot write to stdout: {error}")), &[]);
     match exit {
-        Exit::Done | Exit::Weaker => Exit::Failed,
+        Exit::Done | Exit::Weaker | Exit::ByDump => Exit::Failed,
         Exit::Failed | Exit::Usage | Exit::Damaged | Exit::NeedsPerson => exit,
     }
 }

@@ -121,6 +121,9 @@ impl Sentence {
             }
             Fact::Evidence { disks } => evidence(disks),
             Fact::Copied { disks } => copied(disks),
+            Fact::Dumped { raw_bytes, stored_bytes } => {
+                Self::info(&format!("the dump is whole: {} of SQL, {} stored", Bytes(*raw_bytes), Bytes(*stored_bytes)))
+            }
             Fact::Removed { volumes } => {
                 let names = volumes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                 Self::info(&format!("removed: {}", counted(volumes.len() as u64, "snapshot"))).with(&names)

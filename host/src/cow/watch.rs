@@ -25,7 +25,7 @@ pub struct Watched {
 }
 
 /// Runs `work`, on the snapshot `now`, under the watch of it and of those that are needed `later`. The flag it is given rises
-/// when one is lost, or the run is asked to stop. `looked` is called after each look while it works.
+/// when one is lost, the run is asked to stop, or `looked` says so, which is called after each look while it works.
 ///
 /// The last look at `now` follows the last byte that was read of it, as `is_read` says, or else the end of `work`: what was read from a
 /// snapshot counts only if it was whole after that byte, and whatever becomes of it later.
@@ -35,7 +35,7 @@ pub fn watch<T>(
     stop: &Stop,
     gauge: &CowGauge,
     is_read: impl Fn() -> bool + Sync,
-    mut looked: impl FnMut() + Send,
+    mut looked: impl FnMut() -> bool + Send,
     work: impl FnOnce(&AtomicBool) -> T,
 ) -> (T, Watched) {
     let halt = AtomicBool::new(stop.check().is_err());
@@ -46,10 +46,9 @@ pub fn watch<T>(
             while !ended.load(Relaxed) {
                 let was_read = is_read();
                 watch.look(gauge, was_read);
-                if watch.full.is_some() {
+                if looked() || watch.full.is_some() {
                     halt.store(true, Relaxed);
                 }
-                looked();
                 sleep_until(INTERVAL, || {
                     if stop.check().is_err() {
                         halt.store(true, Relaxed);
@@ -155,7 +154,9 @@ mod tests {
         (simulated, Attached::new(volume, cow.size(), Instant::now()))
     }
 
-    fn nobody() {}
+    fn nobody() -> bool {
+        false
+    }
 
     /// As a copy of which the last byte is read only at its end.
     fn not_read() -> bool {

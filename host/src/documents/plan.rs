@@ -28,6 +28,9 @@ pub struct Plan {
     /// After how long a watchdog in the guest thaws it, should everything else be gone; `null` where there is none, and before 0.2.
     #[serde(default)]
     pub watchdog_after_ms: Option<u64>,
+    /// The dump of the database; `null` where there is none in any case, and before 0.2.
+    #[serde(default)]
+    pub dump: Option<Dump>,
     /// Each filesystem that the guest has mounted from a block device. Empty where nobody could look, and before 0.2.
     #[serde(default)]
     pub filesystems: Vec<Filesystem>,
@@ -43,6 +46,29 @@ pub struct Plan {
     pub settings: Vec<Setting>,
     /// What an admin should know before.
     pub notes: Vec<String>,
+}
+
+/// A dump of the database, made by its own client in the guest and streamed out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PlannedDump"))]
+pub struct Dump {
+    /// When it is made.
+    pub when: DumpWhen,
+    /// Why in place of the image, where nobody asked for that.
+    pub why: Option<String>,
+}
+
+/// When a dump is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum DumpWhen {
+    /// In place of the image: a person asked for it.
+    Asked,
+    /// In place of the image, which would not last.
+    Instead,
+    /// In place of the image, should that turn out not to last while it is copied.
+    IfNeeded,
 }
 
 /// One disk.

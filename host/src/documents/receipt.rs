@@ -48,12 +48,58 @@ pub struct Receipt {
     /// What the database's own log in the image says; not in receipts before 0.2.
     #[serde(default)]
     pub database: Option<DatabaseState>,
-    /// Each disk.
+    /// Each disk; none where it is a dump.
     pub disks: Vec<Disk>,
+    /// The dump, where there is one in place of images; not in receipts before 0.2.
+    #[serde(default)]
+    pub dump: Option<Dump>,
     /// What was planned.
     pub plan: Plan,
     /// Versions of the agent and the database.
     pub peers: Peers,
+}
+
+/// A dump of the database, made by its own client in the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Dump {
+    /// Its file beside the receipt; `-` is standard output. SQL, in the same seekable zstd as an image.
+    pub file: String,
+    /// When it was decided that there is a dump.
+    pub when: DumpReason,
+    /// Why.
+    pub why: String,
+    /// What the client says of its version.
+    pub client: String,
+    /// Length of the SQL, in bytes: as the guest counted it, and as it arrived.
+    pub raw_bytes: u64,
+    /// Length of the file.
+    pub stored_bytes: u64,
+    /// blake3 of the SQL.
+    pub raw_blake3: String,
+    /// blake3 of the file.
+    pub stored_blake3: String,
+    /// From the client's start to its last byte.
+    pub took_ms: u64,
+    /// What it does not have.
+    pub losses: Vec<String>,
+    /// Statements that have to be run before it is loaded.
+    pub before_loading: Vec<String>,
+    /// Statements that have to be run after it was loaded.
+    pub after_loading: Vec<String>,
+}
+
+/// When it was decided that there is a dump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum DumpReason {
+    /// A person asked for it.
+    Asked,
+    /// Beforehand: by the forecast a snapshot would not have lasted.
+    Planned,
+    /// While the snapshot was copied, which did not last, or would not have.
+    DuringCopy,
 }
 
 /// What the window was.

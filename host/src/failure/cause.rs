@@ -65,6 +65,13 @@ impl Cause {
         self.hint.as_deref().unwrap_or(row(self.kind, false).hint)
     }
 
+    /// The same, after something else had failed for which this was to be done.
+    #[must_use]
+    pub fn after(mut self, first: &Self) -> Self {
+        self.what = format!("{first}; and what was to be done instead failed: {}", self.what);
+        self
+    }
+
     /// The error that it was, where it was an `E`.
     #[must_use]
     pub fn error<E: Error + 'static>(&self) -> Option<&E> {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// What the exit code of a command says. 4 is kept for a backup that is done by a dump instead of an image.
+/// What the exit code of a command says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Done, at the required grade.
@@ -13,6 +13,8 @@ pub enum Exit {
     Usage = 2,
     /// Done, but weaker than required. For `check`: sound only after a journal replay.
     Weaker = 3,
+    /// Done by a dump instead of the image.
+    ByDump = 4,
     /// Damage found.
     Damaged = 5,
     /// A guest may still be frozen, or something could not be undone: a person is needed now.
@@ -27,7 +29,8 @@ impl From<Exit> for ExitCode {
 
 impl Exit {
     /// All that a command can end with.
-    pub const ALL: [Self; 6] = [Self::Done, Self::Failed, Self::Usage, Self::Weaker, Self::Damaged, Self::NeedsPerson];
+    pub const ALL: [Self; 7] =
+        [Self::Done, Self::Failed, Self::Usage, Self::Weaker, Self::ByDump, Self::Damaged, Self::NeedsPerson];
 
     /// The number that the shell sees.
     #[must_use]
@@ -47,6 +50,9 @@ impl Exit {
             Self::Weaker => {
                 "done, but below the required grade; `doctor`: a backup would be; `check`: sound only after a journal replay, or not to be judged (a \
                  kind that is not looked into, as LUKS or Btrfs, or that nobody recognised)"
+            }
+            Self::ByDump => {
+                "done by a dump of the database, because a snapshot would not have lasted: there is no image"
             }
             Self::Damaged => "damage found",
             Self::NeedsPerson => {
@@ -70,7 +76,7 @@ pub fn worse(one: Exit, other: Exit) -> Exit {
         Exit::Damaged => 3,
         Exit::Failed => 2,
         Exit::Weaker => 1,
-        Exit::Done | Exit::Usage | Exit::NeedsPerson => 0,
+        Exit::Done | Exit::Usage | Exit::ByDump | Exit::NeedsPerson => 0,
     };
     if weight(other) > weight(one) { other } else { one }
 }

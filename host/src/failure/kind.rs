@@ -139,6 +139,10 @@ kinds! {
     Database = "database",
     /// The database did not grant the lock in time.
     LockNotGranted = "lock-not-granted",
+    /// No dump can be made in the guest.
+    DumpImpossible = "dump-impossible",
+    /// A dump is not whole; nothing of it is kept.
+    DumpNotWhole = "dump-not-whole",
     /// A signal ended the run.
     Stopped = "stopped",
     /// A bug of stillpoint ended a command that takes nothing, or a step that gave back what it took.

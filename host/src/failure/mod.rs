@@ -10,6 +10,7 @@ mod cause;
 mod copy;
 mod database;
 mod disk;
+mod dump;
 pub mod exit;
 mod kind;
 mod lvm;

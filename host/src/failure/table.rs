@@ -102,6 +102,10 @@ fn alone(kind: Kind) -> Row {
         Kind::LockNotGranted => {
             failed("let what holds it end, or wait longer with --lock-deadline; nothing is locked now")
         }
+        Kind::DumpImpossible => {
+            failed("install the server's own dump client in the guest; an image needs none: see `stillpoint plan`")
+        }
+        Kind::DumpNotWhole => failed("make it again; the server's error log in the guest may say more"),
         Kind::Stopped => {
             failed("a person sent it, or the system did (a shutdown, a time limit of systemd or cron); start it again")
         }

@@ -16,7 +16,7 @@ pub fn in_order(held: Vec<Held>) -> impl Iterator<Item = Held> {
 /// Why it may still be held.
 pub fn judged(one: &Held, released: Result<Released, Cause>, rebooted: bool) -> Result<Released, Cause> {
     match (one, released) {
-        (Held::Lock { .. } | Held::Watchdog { .. }, _) if rebooted => Ok(Released::Gone),
+        (Held::Lock { .. } | Held::Watchdog { .. } | Held::Dump { .. }, _) if rebooted => Ok(Released::Gone),
         (Held::Frozen { .. }, Err(why)) if rebooted && why.kind == Kind::GuestMayBeFrozen => Ok(Released::Gone),
         (_, released) => released,
     }

@@ -146,7 +146,10 @@ impl Origins {
 
 fn means(held: &[Held], origins: Vec<LvName>, reach: &Reach<'_>, rebooted: bool) -> Means {
     let endpoint = held.iter().find_map(|one| match one {
-        Held::Frozen { agent } | Held::Markers { agent, .. } | Held::Watchdog { agent, .. } => Some(agent),
+        Held::Frozen { agent }
+        | Held::Markers { agent, .. }
+        | Held::Watchdog { agent, .. }
+        | Held::Dump { agent, .. } => Some(agent),
         Held::Lock { session: Some(session), .. } => Some(&session.agent),
         _ => None,
     });

@@ -176,6 +176,13 @@ pub enum Fact {
         /// Each of them.
         disks: Vec<DiskCopied>,
     },
+    /// The dump is carried out.
+    Dumped {
+        /// Length of its SQL.
+        raw_bytes: u64,
+        /// Length of its file.
+        stored_bytes: u64,
+    },
     /// The run's volumes are gone.
     Removed {
         /// Those that were there.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use guest_bridge::agent::{self, AgentError, SharedAgent};
 use guest_bridge::database::agent_session::{Owner, end_all};
 use guest_bridge::database::lock_method::LockMethod;
+use guest_bridge::dump::{self, DumpError, DumpName};
 use guest_bridge::places::{self, MarkerName, PlacesError};
 use guest_bridge::watchdog::{self, Token, WatchdogError};
 use image::artifact;
@@ -65,6 +66,13 @@ pub enum Held {
         agent: String,
         /// What it is called.
         token: Token,
+    },
+    /// A dump in the guest: its client, and what waits for a reader. It ends by itself.
+    Dump {
+        /// The agent that it was started through.
+        agent: String,
+        /// What it is called.
+        name: DumpName,
     },
     /// The guest's filesystems.
     Frozen {
@@ -147,6 +155,7 @@ impl Held {
             | Self::Lock { .. }
             | Self::Markers { .. }
             | Self::Watchdog { .. }
+            | Self::Dump { .. }
             | Self::Frozen { .. } => true,
         }
     }
@@ -194,6 +203,17 @@ impl Held {
                     Some((path, why)) => Err(Cause::plain(Kind::GuestProgram, format!("{path}: {why}"))),
                 }
             }
+            Self::Dump { name, .. } => {
+                let none =
+                    || Cause::plain(Kind::AgentUnreachable, "the agent that it was started through cannot be asked");
+                let mut agent = means.agent.clone().ok_or_else(none)?;
+                match dump::end(&mut agent, name, means.unmark_deadline).await {
+                    Ok(()) => Ok(Released::Gone),
+                    // Its VM has gone with it.
+                    Err(DumpError::Agent { source: nobody, .. }) if means.is_vm_gone(&nobody) => Ok(Released::Gone),
+                    Err(error) => Err(error.into()),
+                }
+            }
             Self::Watchdog { token, .. } => {
                 let none =
                     || Cause::plain(Kind::AgentUnreachable, "the agent that it was armed through cannot be asked");
@@ -227,6 +247,7 @@ impl fmt::Display for Held {
             Self::Lock { method, .. } => write!(f, "the database's lock ({method})"),
             Self::Markers { name, .. } => write!(f, "the files {name} at the roots of the guest's filesystems"),
             Self::Watchdog { token, .. } => write!(f, "the watchdog {token} in the guest"),
+            Self::Dump { name, .. } => write!(f, "the dump {name} in the guest"),
             Self::Frozen { agent } => write!(f, "the guest's filesystems, frozen through {agent}"),
         }
     }
@@ -258,7 +279,7 @@ impl Left {
             Held::Cow { volume, .. } => Some(format!("`lvremove {volume}`")),
             Held::Partial { path } => Some(format!("remove {}", path.display())),
             Held::Markers { name, .. } => Some(format!("remove {name} in the guest")),
-            Held::Lock { .. } | Held::Watchdog { .. } | Held::Frozen { .. } => None,
+            Held::Lock { .. } | Held::Watchdog { .. } | Held::Dump { .. } | Held::Frozen { .. } => None,
         };
         let commands: Vec<String> = self.left.iter().filter_map(|(held, _)| command(held)).collect();
         let costs = match self.left.iter().any(|(held, _)| matches!(held, Held::Cow { .. })) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use guest_bridge::database::lock_method::LockWish;
 use stillpoint::ask::asked::Asked;
 use stillpoint::ask::cow_size::CowSize;
-use stillpoint::ask::policy::WatchdogWish;
+use stillpoint::ask::policy::{DumpWish, WatchdogWish};
 use stillpoint::ask::share::Share;
 use stillpoint::grade::Grade;
 
@@ -29,7 +29,7 @@ const fn seconds(key: &'static str, built_in: &'static str, flag: Option<Flag>) 
     Case { key, built_in, defaults: ("41", "41 s"), vm: ("42", "42 s"), flag }
 }
 
-const CASES: [Case; 19] = [
+const CASES: [Case; 22] = [
     Case {
         key: "require",
         built_in: "filesystem",
@@ -60,6 +60,15 @@ const CASES: [Case; 19] = [
         vm: ("\"none\"", "none"),
         flag: Some(("--lock", |asked| asked.lock = Some(LockWish::Require), "require")),
     },
+    Case {
+        key: "dump",
+        built_in: "auto",
+        defaults: ("\"only\"", "only"),
+        vm: ("\"never\"", "never"),
+        flag: Some(("--dump", |asked| asked.dump = Some(DumpWish::Only), "only")),
+    },
+    seconds("dump_progress_deadline_s", "60 s", None),
+    Case { key: "dump_deadline_s", built_in: "86400 s", defaults: ("61", "61 s"), vm: ("62", "62 s"), flag: None },
     Case {
         key: "level",
         built_in: "1",

@@ -7,7 +7,7 @@ use stillpoint::ask::asked::Asked;
 use super::{DB1, db1, job, refusal};
 
 /// Key, least, most, unit.
-const RANGES: [(&str, u64, u64, &str); 14] = [
+const RANGES: [(&str, u64, u64, &str); 16] = [
     ("level", 1, 19, ""),
     ("threads", 1, 256, ""),
     ("survey_agent_deadline_s", 1, 600, " s"),
@@ -15,6 +15,8 @@ const RANGES: [(&str, u64, u64, &str); 14] = [
     ("guest_sync_deadline_s", 1, 3600, " s"),
     ("marker_deadline_s", 1, 600, " s"),
     ("lock_deadline_s", 1, 600, " s"),
+    ("dump_progress_deadline_s", 5, 3600, " s"),
+    ("dump_deadline_s", 60, 604_800, " s"),
     ("statement_deadline_s", 1, 600, " s"),
     ("window_deadline_s", 1, 600, " s"),
     ("freeze_deadline_s", 1, 600, " s"),
@@ -45,7 +47,7 @@ fn no_number_of_the_policy_is_without_a_range() {
     let job = job(db1(), DB1).unwrap();
     let keys = job.policy.stated().into_iter().map(|setting| setting.key);
     let missing: Vec<_> = keys.filter(|key| RANGES.iter().all(|range| range.0 != *key)).collect();
-    assert_eq!(missing, ["require", "cow_size", "cow_max", "vg_reserve", "watchdog", "lock"]);
+    assert_eq!(missing, ["require", "cow_size", "cow_max", "vg_reserve", "watchdog", "lock", "dump"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Time is tokio's and stands still until everybody waits, so that deadlines of a minute cost nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod dump;
 mod faults;
 mod foresight;
 mod hostile;

@@ -9,6 +9,8 @@ use lvm::Lvm;
 use lvm::simulated::Fault as LvmFault;
 use serde_json::Value;
 use stillpoint::ask::connect::World;
+use stillpoint::ask::job::Asked;
+use stillpoint::ask::policy::DumpWish;
 use stillpoint::backup::Outcome;
 use stillpoint::documents::receipt::Lock;
 use stillpoint::failure::Kind;
@@ -171,7 +173,8 @@ async fn the_agents_channel_is_others_while_the_disks_are_copied() {
 async fn a_full_cow_is_called_that_and_not_an_io_error() {
     let setting = Setting::new();
     let lvm = Lvm::with_device_dir(Arc::new(Filling(setting.lvm.clone())), setting.path("dev"));
-    let result = setting.back_up_in(World { lvm, ..setting.world() }).await;
+    let never = |asked: &mut Asked| asked.dump = Some(DumpWish::Never);
+    let result = setting.back_up_of(never, World { lvm, ..setting.world() }).await;
     assert_all_or_nothing(&setting, &result, "full COW");
     setting.assert_nothing_is_held("full COW");
     setting.assert_no_marker_is_left("full COW");

@@ -114,6 +114,7 @@ impl Setting {
             agent: Some(SharedAgent::new(self.guest.clone())),
             database: Some(self.database.opener()),
             session: None,
+            guest_login: None,
             guardian: None,
             clock: Clock::system(),
         }

@@ -92,6 +92,7 @@ impl Setting {
             agent: Some(SharedAgent::new(self.guest.clone())),
             database: Some(self.database.opener()),
             session: None,
+            guest_login: None,
             guardian: None,
             clock: Clock::fixed(SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_291_163_250)),
         }

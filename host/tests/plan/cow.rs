@@ -2,6 +2,7 @@
 
 use lvm::Bytes;
 use stillpoint::backup::cow_plan::CowPlan;
+use stillpoint::backup::dump_plan::{Reason, When};
 use stillpoint::backup::foresight::Foresight;
 use stillpoint::backup::survey::{DiskSurvey, Survey};
 use stillpoint::cow::forecast::Known;
@@ -100,15 +101,46 @@ fn the_disk_that_fills_fastest_is_copied_first_and_the_other_one_waits_for_it() 
 
 #[test]
 fn a_snapshot_that_would_not_last_is_refused_with_the_numbers() {
-    let refused = cows("", vec![nights("vg/db", GIB, 8)]).unwrap_err();
-    assert_eq!(refused.kind, Kind::SnapshotWouldNotLast);
+    let refused = |policy: &str, free| {
+        let config = format!("[defaults]\ndump = \"never\"\n{policy}");
+        cows(&config, vec![nights("vg/db", free, 8)]).unwrap_err()
+    };
+    let tight = refused("", GIB);
+    assert_eq!(tight.kind, Kind::SnapshotWouldNotLast);
     for number in ["vg/db", "3 min 04 s", "1.4 GiB", "room for 1 GiB"] {
-        assert!(refused.to_string().contains(number), "{number}: {refused}");
+        assert!(tight.to_string().contains(number), "{number}: {tight}");
     }
-    let capped = cows("[defaults]\ncow_max = \"1G\"", vec![nights("vg/db", 99 * GIB, 8)]).unwrap_err();
+    let capped = refused("cow_max = \"1G\"", 99 * GIB);
     assert!(capped.to_string().contains("(cow_max)"), "{capped}");
-    let reserved = cows("[defaults]\nvg_reserve = \"90%\"", vec![nights("vg/db", 9 * GIB, 8)]).unwrap_err();
+    let reserved = refused("vg_reserve = \"90%\"", 9 * GIB);
     assert!(reserved.to_string().contains("room for "), "{reserved}");
+}
+
+/// What a plan says of a dump.
+fn dump(config: &str, otherwise: fn(&mut Asked), free: u64) -> Result<Option<When>, stillpoint::failure::Cause> {
+    let mut asked = Asked { disks: vec!["vg/db".into()], ..asked() };
+    otherwise(&mut asked);
+    let job = Job::new(asked, &toml::from_str(config).unwrap()).unwrap();
+    let plan = Plan::make(&job, &Survey { disks: vec![nights("vg/db", free, 8)], ..survey() })?;
+    Ok(plan.dump.map(|dump| dump.when))
+}
+
+#[test]
+fn a_dump_takes_the_place_of_an_image_that_would_not_last() {
+    let When::Instead(Reason::Planned(why)) = dump("", |_| (), GIB).unwrap().unwrap() else { panic!("a dump") };
+    assert!(why.contains("room for 1 GiB"), "{why}");
+    assert_eq!(dump("", |_| (), 99 * GIB).unwrap(), Some(When::IfNeeded));
+    assert_eq!(dump("[defaults]\ndump = \"only\"", |_| (), 99 * GIB).unwrap(), Some(When::Instead(Reason::Asked)));
+    assert_eq!(dump("[defaults]\ndump = \"never\"", |_| (), 99 * GIB).unwrap(), None);
+}
+
+#[test]
+fn without_a_database_that_the_agent_reaches_there_is_no_dump() {
+    let over_tcp: fn(&mut Asked) = |asked| asked.database = Some("tcp:127.0.0.1:3306".into());
+    assert_eq!(dump("", over_tcp, 99 * GIB).unwrap(), None);
+    assert_eq!(dump("", over_tcp, GIB).unwrap_err().kind, Kind::SnapshotWouldNotLast);
+    let refused = dump("[defaults]\ndump = \"only\"", over_tcp, 99 * GIB).unwrap_err();
+    assert!(refused.to_string().contains("not reached through the agent"), "{refused}");
 }
 
 #[test]

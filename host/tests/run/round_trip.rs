@@ -73,6 +73,7 @@ fn fact() -> impl Strategy<Value = Fact> {
         any::<u64>().prop_map(|stall_ms| Fact::Unlocked { stall_ms }),
         prop::collection::vec(verdict, 0..3).prop_map(|disks| Fact::Evidence { disks }),
         prop::collection::vec(copied, 0..3).prop_map(|disks| Fact::Copied { disks }),
+        any::<[u64; 2]>().prop_map(|[raw_bytes, stored_bytes]| Fact::Dumped { raw_bytes, stored_bytes }),
         prop::collection::vec(lv(), 0..3).prop_map(|volumes| Fact::Removed { volumes }),
         any::<Vec<String>>().prop_map(|files| Fact::Published { files }),
     ]

@@ -53,11 +53,9 @@ fn defaults_take_the_keys_of_a_policy_and_a_policy_takes_no_target() {
 #[test]
 fn every_number_has_the_default_and_the_range_that_the_page_says() {
     let built_in = job_by("").unwrap().policy;
-    for stated in built_in
-        .stated()
-        .iter()
-        .filter(|stated| !matches!(stated.key, "require" | "cow_size" | "cow_max" | "vg_reserve" | "watchdog" | "lock"))
-    {
+    for stated in built_in.stated().iter().filter(|stated| {
+        !matches!(stated.key, "require" | "cow_size" | "cow_max" | "vg_reserve" | "watchdog" | "lock" | "dump")
+    }) {
         let (key, said) = (stated.key, said_of(stated.key));
         let (unit, numbers) =
             if key.ends_with("_s") { (" s", "Whole number, seconds, ") } else { ("", "Whole number, ") };

@@ -11,10 +11,10 @@ fn a_full_cow_is_called_by_its_name_and_leaves_no_artifact() {
             .sh("systemd-run -q --unit heavy sh -c 'while :; do dd if=/dev/urandom of=/var/tmp/heavy bs=1M count=256 \
              conv=fsync status=none; done'");
         // The copy shall be slower than the writes, and begin before they are done: also on a machine that has other work.
-        let mut run = Run::backup().with(&["--disk", ROOT, "--cow-size", "128M", "--level", "19"]);
+        let mut run = Run::backup().with(&["--disk", ROOT, "--cow-size", "64M", "--level", "19"]);
         let ended = run.end();
         guest.sh("systemctl stop heavy; rm /var/tmp/heavy");
-        let ended = ended.refused(1, &["the COW of vg/db-root (128 MiB) was full after", "a second"]);
+        let ended = ended.refused(1, &["the COW of vg/db-root (64 MiB) was full after", "a second"]);
         assert!(!ended.complaint().contains("I/O error"), "{}", ended.stderr);
         assert!(ended.stderr.contains("hint: give it a larger --cow-size"), "{}", ended.stderr);
         assert_eq!(run.files(), [""; 0]);

@@ -25,15 +25,17 @@ INSERT INTO goods (payload) VALUES (REPEAT('a', 500));
 DELIMITER //
 CREATE PROCEDURE fill() BEGIN DECLARE i INT DEFAULT 0; WHILE i < 15 DO INSERT INTO goods (payload) SELECT payload FROM goods; SET i = i + 1; END WHILE; END//
 CREATE PROCEDURE sell() BEGIN
-  DECLARE pause DOUBLE; DECLARE until_then DATETIME(6); DECLARE least, most INT;
+  DECLARE pause DOUBLE; DECLARE until_then DATETIME(6); DECLARE least, most, pick INT;
   SELECT MIN(id), MAX(id) INTO least, most FROM goods;
   LOOP
     SET pause = 0.005 * EXP(4 * RAND()), until_then = SYSDATE(6) + INTERVAL (2 + 8 * RAND()) SECOND;
     IF RAND() < 0.1 THEN
-      UPDATE goods SET payload = REVERSE(payload) WHERE id BETWEEN least AND least + (most - least) * RAND() * 0.2;
+      SET pick = least + (most - least) * RAND() * 0.2;
+      UPDATE goods SET payload = REVERSE(payload) WHERE id BETWEEN least AND pick;
     END IF;
     WHILE SYSDATE(6) < until_then DO
-      UPDATE goods SET payload = REPEAT(CHAR(97 + FLOOR(26 * RAND())), 500) WHERE id = least + FLOOR((most - least) * RAND());
+      SET pick = least + FLOOR((most - least) * RAND());
+      UPDATE goods SET payload = REPEAT(CHAR(97 + FLOOR(26 * RAND())), 500) WHERE id = pick;
       DO SLEEP(pause);
     END WHILE;
   END LOOP;

@@ -8,9 +8,9 @@ pub enum Pace {
     /// At the level that was asked for.
     #[default]
     Planned,
-    /// As fast as zstd compresses: about twice as fast as level 1.
+    /// With little compression, and giving way to nobody.
     Fast,
-    /// Without compression worth the name.
+    /// The same, without compression worth the name.
     Stored,
 }
 

@@ -7,8 +7,8 @@ use zstd::bulk::Compressor;
 use super::{CopyError, Options, Progress, writer::Writer, zeros::compressor};
 
 /// A stream on its way into a file.
-pub struct StreamCopy<'s> {
-    writer: Writer<'s>,
+pub struct StreamCopy<'s, W: Write> {
+    writer: Writer<'s, W>,
     compressor: Compressor<'static>,
     progress: &'s Progress,
     raw_hasher: blake3::Hasher,
@@ -34,14 +34,14 @@ pub struct Streamed {
     pub stored_blake3: blake3::Hash,
 }
 
-impl<'s> StreamCopy<'s> {
+impl<'s, W: Write> StreamCopy<'s, W> {
     /// Begins one into `sink`. Of `options` it takes the size of a frame and the level: it works on the thread that calls it. `stop` is obeyed
     /// whenever `sink` would block.
     ///
     /// # Errors
     /// Where there is no such level.
     pub fn new(
-        sink: &'s mut dyn Write,
+        sink: &'s mut W,
         options: &Options,
         progress: &'s Progress,
         stop: &'s AtomicBool,

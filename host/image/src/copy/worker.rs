@@ -17,6 +17,7 @@ use zstd::bulk::Compressor;
 use super::{
     CopyError, Pace, Progress,
     frames::Frames,
+    give_way::insist,
     raw_hash,
     zeros::{Zeros, compressor},
 };
@@ -89,6 +90,9 @@ impl<'s> Worker<'s> {
                 self.compressor
                     .set_compression_level(pace.level(self.planned_level))
                     .map_err(|source| CopyError::Compress { source })?;
+                if self.pace == Pace::Planned {
+                    insist();
+                }
                 self.pace = pace;
             }
             Some(self.compressor.compress(raw).map_err(|source| CopyError::Compress { source })?)

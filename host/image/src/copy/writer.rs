@@ -9,8 +9,8 @@ use zeekstd::SeekTable;
 use super::{CopyError, Progress};
 
 /// Appends to the target; hashes and counts what it takes.
-pub(super) struct Writer<'s> {
-    sink: &'s mut dyn Write,
+pub(super) struct Writer<'s, W: Write + ?Sized> {
+    sink: &'s mut W,
     progress: &'s Progress,
     stop: &'s AtomicBool,
     hasher: Hasher,
@@ -18,8 +18,8 @@ pub(super) struct Writer<'s> {
     stored_bytes: u64,
 }
 
-impl<'s> Writer<'s> {
-    pub(super) fn new(sink: &'s mut dyn Write, progress: &'s Progress, stop: &'s AtomicBool) -> Self {
+impl<'s, W: Write + ?Sized> Writer<'s, W> {
+    pub(super) fn new(sink: &'s mut W, progress: &'s Progress, stop: &'s AtomicBool) -> Self {
         Self { sink, progress, stop, hasher: Hasher::new(), table: SeekTable::new(), stored_bytes: 0 }
     }
 

@@ -32,7 +32,7 @@ const MAX_THREADS: usize = 256;
 
 /// All of them. In less than a second no other machine can be sure to answer, and a thaw has to be tried more than once.
 /// The upper ends keep a slip of the pen from stopping a guest, or its database's writers, for hours.
-pub(super) const BOUNDS: [Bound; 14] = [
+pub(super) const BOUNDS: [Bound; 16] = [
     bound("level", |policy| amount(&policy.level), count(1, 19)),
     bound("threads", |policy| amount(&policy.threads), count(1, MAX_THREADS as i64)),
     bound("survey_agent_deadline_s", |policy| amount(&policy.survey_agent), seconds(1, 600)),
@@ -40,6 +40,8 @@ pub(super) const BOUNDS: [Bound; 14] = [
     bound("guest_sync_deadline_s", |policy| amount(&policy.guest_sync), seconds(1, 3600)),
     bound("marker_deadline_s", |policy| amount(&policy.marker), seconds(1, 600)),
     bound("lock_deadline_s", |policy| amount(&policy.lock), seconds(1, 600)),
+    bound("dump_progress_deadline_s", |policy| amount(&policy.dump_progress), seconds(5, 3600)),
+    bound("dump_deadline_s", |policy| amount(&policy.dump_deadline), seconds(60, 604_800)),
     bound("statement_deadline_s", |policy| amount(&policy.statement), seconds(1, 600)),
     bound("window_deadline_s", |policy| amount(&policy.window), seconds(1, 600)),
     bound("freeze_deadline_s", |policy| amount(&policy.freeze), seconds(1, 600)),

@@ -13,7 +13,7 @@ use lvm::Bytes;
 use serde::Serialize;
 
 use self::bounds::BOUNDS;
-pub use self::wish::WatchdogWish;
+pub use self::wish::{DumpWish, WatchdogWish};
 use crate::ask::asked::{Asked, flag};
 use crate::ask::config::PolicyConfig;
 use crate::ask::cow_size::CowSize;
@@ -50,6 +50,12 @@ pub struct Policy {
     pub watchdog: Setting<WatchdogWish>,
     /// What is wanted of the database's lock. `auto`: an image is never worth more for writers that waited in vain.
     pub lock_wish: Setting<LockWish>,
+    /// A dump of the database in place of the image. `auto`: a dump is better than no backup.
+    pub dump: Setting<DumpWish>,
+    /// The next piece of a dump. 60 s: a client that waits for so long waits for a lock, or for a disk that hangs.
+    pub dump_progress: Setting<Duration>,
+    /// All of a dump. 24 h: the next one is due then.
+    pub dump_deadline: Setting<Duration>,
     /// The tables' lock. 30 s: while it waits behind a long query, the database's writers queue behind it.
     pub lock: Setting<Duration>,
     /// Any other statement of the session that holds the lock. 15 s: it reads a few words, through a slow agent at worst.
@@ -99,10 +105,21 @@ impl Policy {
             tables.pick(flag, |table| key(table).map(Duration::from_secs), Duration::from_secs(built_in))
         };
         let (lock, freeze) = (asked.lock_deadline, asked.freeze_deadline);
+        let dump = tables.pick(
+            flag("--dump", asked.dump.map(Ok)),
+            |table| table.dump.as_deref().map(str::parse),
+            Ok(DumpWish::Auto),
+        );
+        let dump = dump.read(("policy", "dump"), "it is auto, only or never", |wish: Result<_, String>| wish)?;
+        let usual = match (dump.value, has_database) {
+            (DumpWish::Only, _) => Grade::Logical,
+            (DumpWish::Auto | DumpWish::Never, true) => Grade::Application,
+            (DumpWish::Auto | DumpWish::Never, false) => Grade::Filesystem,
+        };
         let require = tables.pick(
             flag("--require", asked.require.map(Ok)),
             |table| table.require.as_deref().map(str::parse),
-            Ok(if has_database { Grade::Application } else { Grade::Filesystem }),
+            Ok(usual),
         );
         let watchdog = tables.pick(
             flag("--watchdog", asked.watchdog.map(Ok)),
@@ -135,6 +152,9 @@ impl Policy {
                 "it is auto, tables, none or require",
                 |wish: Result<_, String>| wish,
             )?,
+            dump,
+            dump_progress: seconds(None, |table| table.dump_progress_deadline_s, 60),
+            dump_deadline: seconds(None, |table| table.dump_deadline_s, 86_400),
             lock: seconds(flag("--lock-deadline", lock), |table| table.lock_deadline_s, 30),
             statement: seconds(None, |table| table.statement_deadline_s, 15),
             window: seconds(flag("--window-deadline", asked.window_deadline), |table| table.window_deadline_s, 10),
@@ -160,6 +180,7 @@ impl Policy {
             stated("vg_reserve", &self.vg_reserve.value, &self.vg_reserve.from),
             stated("watchdog", &self.watchdog.value, &self.watchdog.from),
             stated("lock", &self.lock_wish.value, &self.lock_wish.from),
+            stated("dump", &self.dump.value, &self.dump.from),
         ];
         all.extend(BOUNDS.iter().map(|bound| {
             let (amount, from) = (bound.of)(self);
