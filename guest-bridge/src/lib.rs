@@ -7,5 +7,6 @@ pub mod call_log;
 pub mod database;
 pub mod dump;
 pub mod places;
+pub mod qmp;
 mod random_name;
 pub mod watchdog;

@@ -15,6 +15,7 @@ mod login;
 mod loss;
 mod name;
 mod options;
+pub mod port;
 mod refusal;
 mod stream;
 mod survey;
