@@ -1,22 +1,24 @@
 # A dump in a guest, for stillpoint: the guest's own dump client, and what carries its output out. Plain POSIX sh (dash, busybox), given to
 # `sh -c` by guest-exec. Nothing from outside is ever part of this text: words come as arguments, the login as standard input.
-#   start NAME PRODUCT IDLE_S LIFETIME_S ARGUMENT...   input: an option file, maybe empty. PRODUCT is mariadb or mysql. Prints the client's
-#                                                      process and, after a space, what it says of its version.
+#   start NAME PRODUCT WAY IDLE_S LIFETIME_S ARGUMENT...   input: an option file, maybe empty. PRODUCT is mariadb or mysql; WAY is agent or port.
+#                        Prints the client's process and, after a space, what it says of its version.
 #   read NAME BLOCKS     Prints what comes next, BLOCKS times 64 KiB; less where dd knows no fullblock. Once the client has ended, standard
 #                        error has `ended CODE BYTES`, and from the next line on what the client said. Behind the last of BYTES come the
 #                        bytes of NAME, and then zeros without an end.
+#   status NAME CAME     The same standard error, of a dump that goes out through the port NAME, behind whose last byte nothing but NAME comes.
+#                        CAME is 1 where some of it has arrived.
 #   end NAME PATIENCE    Ends the client and removes all there is. Where there is nothing, waits PATIENCE times 50 ms for it to appear.
 # All there is of a dump is in one folder in memory:
 #   pid       the keeper, which starts the others and removes the folder
 #   client    the client, and what copies and counts its output
 #   my.cnf    its login, until the first piece was read
-#   raw       a FIFO from the client to tee; counted, from tee to wc; data, from tee to whoever reads
+#   raw       a FIFO from the client to tee; counted, from tee to wc; data, from tee to whoever reads, where that is through the agent
 #   err       what the client says beside the dump
-#   alive     somebody has read; removed each second. Without it for IDLE_S seconds the dump is ended, and after LIFETIME_S in any case.
+#   alive     somebody has read or asked; removed each second. Without it for IDLE_S seconds the dump is ended, and after LIFETIME_S in any case.
 #   late      that was so
 #   ended     `ended CODE BYTES`
 # Exit: 0 done, 3 there is no such dump (any more), 4 it could not be ended, 5 no place for it, 6 a program is missing, 7 the client is of
-# another product.
+# another product, 8 there is no such port.
 set -u
 umask 077
 export LC_ALL=C HOME="${HOME:-/root}" PATH="${PATH:-}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/mysql/bin"
@@ -109,7 +111,7 @@ leave() {
 # Runs the client and keeps its output from being lost until it was read. Held open for reading and writing, the FIFO has no end, and nobody
 # waits for the other side.
 keep() {
-    exec 3<>"$directory/data"
+    [ "$way" = port ] || exec 3<>"$directory/data"
     client='' copier='' counter='' filler='' watcher=''
     trap leave HUP INT TERM
     (
@@ -119,7 +121,7 @@ keep() {
         exec "$program" --defaults-file="$directory/my.cnf" "$@" >"$directory/raw" 2>"$directory/err" 3<&-
     ) &
     client=$!
-    (trap - HUP INT TERM; exec tee "$directory/data" <"$directory/raw" >"$directory/counted" 3<&-) &
+    (trap - HUP INT TERM; exec tee "$target" <"$directory/raw" >"$directory/counted" 3<&-) &
     copier=$!
     (trap - HUP INT TERM; exec wc -c <"$directory/counted" >"$directory/bytes" 3<&-) &
     counter=$!
@@ -137,18 +139,28 @@ keep() {
     [ ! -e "$directory/late" ] || leave
     read -r bytes <"$directory/bytes"
     echo "ended $code $bytes" >"$directory/ended.new" && mv "$directory/ended.new" "$directory/ended"
-    # So that whoever waits for a whole piece gets one.
-    (trap - HUP INT TERM; exec >&3 3<&-; printf '%s' "$name" && exec cat /dev/zero) &
+    # The zeros, so that whoever waits for a whole piece gets one.
+    case $way in
+    port) (trap - HUP INT TERM; printf '%s' "$name" >"$target") & ;;
+    *) (trap - HUP INT TERM; exec >&3 3<&-; printf '%s' "$name" && exec cat /dev/zero) & ;;
+    esac
     filler=$!
     wait "$watcher"
     watcher=
     leave
 }
 
+# Says how the client has ended, where it has.
+tell() {
+    [ -e "$directory/ended" ] || return 0
+    cat "$directory/ended" >&2
+    head -c 16384 <"$directory/err" >&2
+}
+
 case $1 in
 start)
-    name=$2 product=$3 idle_s=$4 lifetime_s=$5 directory=
-    shift 5
+    name=$2 product=$3 way=$4 idle_s=$5 lifetime_s=$6 directory=
+    shift 6
     for place in $places; do
         in_memory "$place" && mkdir "$place/$name" 2>/dev/null && directory=$place/$name && break
     done
@@ -169,6 +181,16 @@ start)
     # A login file of the guest would come before a login that is given.
     [ ! -s "$directory/given" ] || export MYSQL_TEST_LOGIN_FILE="$directory/none"
     rm -f "$directory/given"
+    target=$directory/data tries=100
+    if [ "$way" = port ]; then
+        target=/dev/virtio-ports/$name
+        # udev names it a moment after it is there.
+        until [ -c "$target" ] || [ -p "$target" ]; do
+            [ "$tries" -gt 0 ] || refuse 8 "the guest sees no port $target"
+            tries=$((tries - 1))
+            pause
+        done
+    fi
     : >"$directory/err" && mkfifo "$directory/data" "$directory/raw" "$directory/counted" || refuse 5 "no FIFO can be made"
     (keep "$@") </dev/null >/dev/null 2>&1 &
     echo $! >"$directory/pid"
@@ -191,10 +213,13 @@ read)
     [ -d "$directory" ] || exit 3
     : >"$directory/alive"
     rm -f "$directory/my.cnf"
-    if [ -e "$directory/ended" ]; then
-        cat "$directory/ended" >&2
-        head -c 16384 <"$directory/err" >&2
-    fi
+    tell
+    ;;
+status)
+    find "$2" && is_of "$2" "$(cat "$directory/pid")" || exit 3
+    : >"$directory/alive"
+    [ "$3" = 0 ] || rm -f "$directory/my.cnf"
+    tell
     ;;
 end)
     patience=$3

@@ -11,6 +11,7 @@ mod begun;
 mod coordinates;
 mod ended;
 mod error;
+mod from_port;
 mod login;
 mod loss;
 mod name;

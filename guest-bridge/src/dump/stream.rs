@@ -1,6 +1,6 @@
 //! A dump as it comes out of the guest, piece by piece, through the agent alone.
 //!
-//! One process in the guest (the keeper, `dump.sh`) runs the client and holds a FIFO open; each piece is one `guest-exec` of a `dd` that reads
+//! Or through a port, where one was plugged in. One process in the guest (the keeper, `dump.sh`) runs the client and holds a FIFO open; each piece is one `guest-exec` of a `dd` that reads
 //! from it. Nothing is stored in the guest but one piece, in the agent's memory, until it is told.
 
 use std::time::Duration;
@@ -10,10 +10,12 @@ use tokio::{runtime::Handle, task::JoinHandle};
 use super::{
     DumpError, DumpName, DumpTerms, Ended, Login,
     ended::{ClientEnd, Edges},
-    way::{DONE, GONE, end_after, refused, script},
+    from_port::FromPort,
+    port::Port,
+    way::{DONE, Piece, READING, ask, end_after, refused, script},
 };
 use crate::{
-    agent::{AgentError, Finished, SharedAgent, guest_text},
+    agent::{AgentError, SharedAgent, guest_text},
     database::last_words::wait_here,
 };
 
@@ -31,6 +33,8 @@ const END_DEADLINE: Duration = Duration::from_secs(15);
 #[must_use = "dropping it ends the dump in the guest"]
 pub struct DumpStream {
     agent: SharedAgent,
+    /// Where it comes through a port.
+    port: Option<FromPort>,
     /// `None` once it was ended.
     name: Option<DumpName>,
     terms: DumpTerms,
@@ -81,9 +85,38 @@ impl DumpStream {
         arguments: &[String],
         terms: DumpTerms,
     ) -> Result<Self, DumpError> {
+        Self::start_by(None, agent, name, login, arguments, terms).await
+    }
+
+    /// The same through a port that was [plugged in](Port::plug) for `name`: much faster than through the agent, which is asked only now and
+    /// then how it goes. The port has to be taken out when the stream has ended.
+    ///
+    /// # Errors
+    /// Those of [`DumpStream::start`]; [`DumpError::Impossible`] where the guest does not see the port.
+    pub async fn start_through_port(
+        port: Port,
+        agent: SharedAgent,
+        name: DumpName,
+        login: &Login,
+        arguments: &[String],
+        terms: DumpTerms,
+    ) -> Result<Self, DumpError> {
+        Self::start_by(Some(FromPort::new(port, &name)), agent, name, login, arguments, terms).await
+    }
+
+    async fn start_by(
+        port: Option<FromPort>,
+        agent: SharedAgent,
+        name: DumpName,
+        login: &Login,
+        arguments: &[String],
+        terms: DumpTerms,
+    ) -> Result<Self, DumpError> {
+        let way = if port.is_some() { "port" } else { "agent" };
         // Armed first: if this future is dropped or the answer is lost, dropping the stream ends whatever was started.
         let mut stream = Self {
             agent: agent.clone(),
+            port,
             name: Some(name.clone()),
             terms,
             client: Client::default(),
@@ -96,10 +129,10 @@ impl DumpStream {
             ending: None,
         };
         let (idle_s, lifetime_s) = (terms.idle_s(), terms.lifetime_s());
-        let mut words = vec!["start", name.as_str(), login.product_word(), &idle_s, &lifetime_s];
+        let mut words = vec!["start", name.as_str(), login.product_word(), way, &idle_s, &lifetime_s];
         words.extend(arguments.iter().map(String::as_str));
         let socket = login.socket_argument();
-        words.splice(5..5, socket.as_deref());
+        words.splice(6..6, socket.as_deref());
         let started = script(&mut agent.clone(), &words, login.option_file(), terms.start).await;
         let outcome = match started {
             Ok(finished) if finished.exit == DONE => client(&finished.stdout),
@@ -156,31 +189,26 @@ impl DumpStream {
         }
     }
 
-    async fn read(&mut self) -> Result<Finished, DumpError> {
+    async fn read(&mut self) -> Result<Piece, DumpError> {
         let Some(name) = self.name.clone() else { return Err(DumpError::Closed) };
-        let words = ["read", name.as_str(), &PIECE_BLOCKS.to_string()];
-        let read = script(&mut self.agent.clone(), &words, String::new(), self.terms.progress).await;
         let received_bytes = self.received_bytes;
-        match read {
-            Ok(finished) if finished.exit == DONE && !finished.stdout.is_empty() => Ok(finished),
-            Ok(finished) if matches!(finished.exit, DONE | GONE) => Err(DumpError::Gone { received_bytes }),
-            Ok(Finished { exit, stderr, .. }) => Err(DumpError::Unexpected {
-                doing: READING,
-                detail: format!("{exit}: {}", guest_text(&String::from_utf8_lossy(&stderr))),
-            }),
-            Err(AgentError::StillRunning { waited_ms, .. }) => Err(DumpError::NoProgress { waited_ms, received_bytes }),
-            Err(source) => Err(DumpError::Agent { doing: READING, source }),
+        if let Some(port) = &mut self.port {
+            return port.read(&self.agent, &name, received_bytes, self.terms.progress).await;
         }
+        let words = ["read", name.as_str(), &PIECE_BLOCKS.to_string()];
+        let piece = ask(&self.agent, &words, received_bytes, self.terms.progress).await?;
+        // At its end come zeros: nothing comes only where there is no keeper any more.
+        if piece.bytes.is_empty() { Err(DumpError::Gone { received_bytes }) } else { Ok(piece) }
     }
 
     /// What of an answer is the dump's.
-    fn take(&mut self, Finished { stdout: mut piece, stderr, .. }: Finished) -> Result<Vec<u8>, DumpError> {
+    fn take(&mut self, Piece { bytes: mut piece, said }: Piece) -> Result<Vec<u8>, DumpError> {
         if piece.len() > Self::PIECE_MAX_BYTES {
             let detail = format!("{} bytes came for {}", piece.len(), Self::PIECE_MAX_BYTES);
             return Err(DumpError::Unexpected { doing: READING, detail });
         }
         if self.client_end.is_none() {
-            self.client_end = ClientEnd::read(&stderr)?;
+            self.client_end = ClientEnd::read(&said)?;
         }
         if let Some(end) = &self.client_end {
             // The end is noted before anything is written behind it: this piece has some of that, or none.
@@ -275,8 +303,6 @@ impl Drop for DumpStream {
         }
     }
 }
-
-const READING: &str = "reading a dump";
 
 /// `PID VERSION`, on one line.
 fn client(stdout: &[u8]) -> Result<Client, DumpError> {

@@ -78,7 +78,8 @@ async fn the_socket_comes_before_the_arguments_and_no_word_has_the_login() {
     assert_eq!((stream.client().pid, stream.client().version.as_str()), (77, "mysqldump  Ver 9.7.4"));
     let start = asked.lock().unwrap()[0].clone();
     assert_eq!(start[..3], ["start", name.as_str(), "mysql"]);
-    assert_eq!(start[5..], ["--socket=/run/s", "--", "shop"]);
+    assert_eq!(start[3], "agent");
+    assert_eq!(start[6..], ["--socket=/run/s", "--", "shop"]);
     assert!(!start.iter().any(|word| word.contains("geheim")));
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{DumpError, DumpName};
-use crate::agent::{Agent, AgentError, Exit, Finished, Program, guest_text, run};
+use crate::agent::{Agent, AgentError, Exit, Finished, Program, SharedAgent, guest_text, run};
 
 const SCRIPT: &str = include_str!("dump.sh");
 
@@ -12,10 +12,11 @@ const STARTING_PATIENCE: u32 = 40;
 
 /// How the script ends when all is well.
 pub(super) const DONE: Exit = Exit::Code(0);
-pub(super) const GONE: Exit = Exit::Code(3);
+const GONE: Exit = Exit::Code(3);
 const NO_PLACE: Exit = Exit::Code(5);
 const PROGRAM_MISSING: Exit = Exit::Code(6);
 const OTHER_PRODUCT: Exit = Exit::Code(7);
+const NO_PORT: Exit = Exit::Code(8);
 
 pub(super) async fn script(
     agent: &mut dyn Agent,
@@ -57,11 +58,38 @@ pub(super) async fn end_after(
 pub(super) fn refused(finished: &Finished) -> DumpError {
     let said = said(&finished.stderr);
     match finished.exit {
-        NO_PLACE | PROGRAM_MISSING | OTHER_PRODUCT => DumpError::Impossible { problem: said },
+        NO_PLACE | PROGRAM_MISSING | OTHER_PRODUCT | NO_PORT => DumpError::Impossible { problem: said },
         exit => DumpError::Unexpected { doing: "starting a dump", detail: format!("{exit}: {said}") },
     }
 }
 
 fn said(stderr: &[u8]) -> String {
     guest_text(String::from_utf8_lossy(stderr).trim())
+}
+
+/// What came of the dump, and what the script said beside it.
+pub(super) struct Piece {
+    pub(super) bytes: Vec<u8>,
+    /// Empty until the client has ended.
+    pub(super) said: Vec<u8>,
+}
+
+pub(super) const READING: &str = "reading a dump";
+
+/// Runs the script for a dump that was started, and gives what it printed.
+pub(super) async fn ask(
+    agent: &SharedAgent,
+    words: &[&str],
+    received_bytes: u64,
+    deadline: Duration,
+) -> Result<Piece, DumpError> {
+    match script(&mut agent.clone(), words, String::new(), deadline).await {
+        Ok(Finished { exit: DONE, stdout: bytes, stderr: said }) => Ok(Piece { bytes, said }),
+        Ok(Finished { exit: GONE, .. }) => Err(DumpError::Gone { received_bytes }),
+        Ok(Finished { exit, stderr, .. }) => {
+            Err(DumpError::Unexpected { doing: READING, detail: format!("{exit}: {}", said(&stderr)) })
+        }
+        Err(AgentError::StillRunning { waited_ms, .. }) => Err(DumpError::NoProgress { waited_ms, received_bytes }),
+        Err(source) => Err(DumpError::Agent { doing: READING, source }),
+    }
 }

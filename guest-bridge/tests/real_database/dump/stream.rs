@@ -1,11 +1,11 @@
 //! The stream itself.
 
-use std::{fs, process::Command, time::Duration};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 use guest_bridge::{
     agent::{Agent, AgentError, BoxFuture, Endpoint, QgaTransport, Request, SharedAgent},
     database::Credentials,
-    dump::{DumpName, DumpStream, Login, end, verdict},
+    dump::{DumpError, DumpName, DumpStream, Login, end, port::Port, verdict},
 };
 use serde_json::{Value, json};
 use stillpoint_tests::machine::agent::PrivateAgent;
@@ -124,5 +124,47 @@ async fn a_guest_with_nothing_but_busybox_carries_a_dump_out() {
     let (_, ended) = carried(&mut stream).await.unwrap();
     assert_eq!(verdict(&ended), Ok(()), "{}", ended.stderr);
     stream.close().await.unwrap();
+    assert_eq!(left_of(&name), [""; 0]);
+}
+
+/// A port of the guest, and what the host has of it. A FIFO stands for the port.
+fn port_of(name: &DumpName) -> (Port, PathBuf) {
+    let path = PathBuf::from(Port::path_in_guest(name));
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    // For both ends: it has no end of file, as a port has none.
+    let mut guest = fs::File::options().read(true).write(true).open(&path).unwrap();
+    let (host, mut qemu) = std::os::unix::net::UnixStream::pair().unwrap();
+    host.set_nonblocking(true).unwrap();
+    std::thread::spawn(move || std::io::copy(&mut guest, &mut qemu).ok());
+    (Port { stream: tokio::net::UnixStream::from_std(host).unwrap() }, path)
+}
+
+#[tokio::test]
+async fn a_dump_through_a_port_arrives_whole_and_leaves_nothing() {
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
+    fill(&server, 40);
+    let (name, arguments) = (DumpName::new(), words(&server, &["--databases", "--", "shop"]));
+    let (port, path) = port_of(&name);
+    let started =
+        DumpStream::start_through_port(port, shared(&agent), name.clone(), &login(&server), &arguments, TERMS).await;
+    let mut stream = started.unwrap();
+    let (dump, ended) = carried(&mut stream).await.unwrap();
+    assert_eq!(verdict(&ended), Ok(()), "{}", ended.stderr);
+    assert_eq!((ended.counted_bytes, ended.received_bytes), (dump.len() as u64, dump.len() as u64));
+    stream.close().await.unwrap();
+    fs::remove_file(path).unwrap();
+    assert_eq!(left_of(&name).iter().filter(|left| !left.contains("real_database")).count(), 0, "{:?}", left_of(&name));
+}
+
+#[tokio::test]
+async fn a_port_that_the_guest_does_not_see_is_said() {
+    let (agent, server, name) = (PrivateAgent::start(&[]), PrivateServer::start(), DumpName::new());
+    let port = Port { stream: tokio::net::UnixStream::pair().unwrap().0 };
+    let arguments = words(&server, &["--databases", "--", "shop"]);
+    let login = login(&server);
+    let started = DumpStream::start_through_port(port, shared(&agent), name.clone(), &login, &arguments, TERMS);
+    let error = started.await.err().unwrap();
+    assert!(matches!(&error, DumpError::Impossible { problem } if problem.contains("virtio-ports")), "{error}");
     assert_eq!(left_of(&name), [""; 0]);
 }
