@@ -20,7 +20,8 @@ use crate::database::{
 pub enum Hold {
     /// Until the client has its snapshot: a fraction of a second.
     Snapshot,
-    /// Until the dump was carried out, for tables without transactions. Nobody can write for so long.
+    /// Until the dump was carried out, for tables without transactions. Nobody can write for so long. The lock's
+    /// [expiry](LockTerms::expiry) has to be longer than that.
     Dump,
 }
 

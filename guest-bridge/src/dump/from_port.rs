@@ -10,9 +10,9 @@ use tokio::{
 };
 
 use super::{
-    DumpError, DumpName, DumpStream,
+    DumpError, DumpName,
     port::Port,
-    way::{Piece, ask},
+    way::{PIECE_MAX_BYTES, Piece, ask},
 };
 use crate::agent::SharedAgent;
 
@@ -55,7 +55,7 @@ impl FromPort {
         loop {
             let before = bytes.len();
             bytes.reserve(READ_BYTES);
-            let most = DumpStream::PIECE_MAX_BYTES - before;
+            let most = PIECE_MAX_BYTES - before;
             match timeout(ASK_EVERY, (&mut self.stream).take(most as u64).read_buf(&mut bytes)).await {
                 // QEMU has closed its socket: the port was taken out, or the VM has ended.
                 Ok(Ok(0) | Err(_)) => return Err(DumpError::Gone { received_bytes }),
@@ -73,7 +73,7 @@ impl FromPort {
                 self.ask(agent, name, received_bytes, progress).await?;
             }
             let keep = self.mark.len() - 1;
-            if bytes.len() >= DumpStream::PIECE_MAX_BYTES / 4 {
+            if bytes.len() >= PIECE_MAX_BYTES / 4 {
                 self.held = bytes.split_off(bytes.len() - keep);
                 return Ok(Piece { bytes, said: Vec::new() });
             }

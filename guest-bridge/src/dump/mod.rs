@@ -2,7 +2,7 @@
 //! guest, and neither a network nor a login is needed.
 //!
 //! [`survey`] looks for what a dump would meet, [`DumpPlan`] says with which arguments the client is started and what will be lost,
-//! [`DumpStream`] carries its output out through the agent alone, [`begin`] starts it at coordinates that are known, and [`verdict`] says
+//! [`DumpStream`] carries its output out, through the agent alone or a [`port`], [`begin`] starts it at coordinates that are known, and [`verdict`] says
 //! whether what came is whole. Specified in the manuals of
 //! [mysqldump](https://dev.mysql.com/doc/refman/8.4/en/mysqldump.html) and
 //! [mariadb-dump](https://mariadb.com/docs/server/clients-and-utilities/backup-restore-and-import-clients/mariadb-dump).
@@ -15,6 +15,7 @@ mod from_port;
 mod login;
 mod loss;
 mod name;
+mod not_whole;
 mod options;
 pub mod port;
 mod refusal;
@@ -34,11 +35,12 @@ pub use error::DumpError;
 pub use login::Login;
 pub use loss::Loss;
 pub use name::DumpName;
+pub use not_whole::NotWhole;
 pub use options::{CoordinatesFrom, DumpPlan};
 pub use refusal::Refusal;
 pub use stream::{Client, DumpStream};
 pub use survey::{BrokenView, DumpSurvey, survey};
 pub use terms::DumpTerms;
-pub use verdict::{NotWhole, verdict};
+pub use verdict::verdict;
 pub use wanted::{TableName, Wanted};
 pub use way::end;

@@ -12,16 +12,12 @@ use super::{
     ended::{ClientEnd, Edges},
     from_port::FromPort,
     port::Port,
-    way::{DONE, Piece, READING, ask, end_after, refused, script},
+    way::{DONE, PIECE_BLOCKS, PIECE_MAX_BYTES, Piece, READING, ask, end_after, refused, script},
 };
 use crate::{
     agent::{AgentError, SharedAgent, guest_text},
     database::last_words::wait_here,
 };
-
-/// How much is read in one go, in blocks of 64 KiB. The agent keeps it in memory, and its text in base64.
-const PIECE_BLOCKS: usize = 64;
-const BLOCK_BYTES: usize = 64 << 10;
 
 /// How often to look for a dump whose start was given up, every 50 ms, before there is none to be ended.
 const STARTING_PATIENCE: u32 = 40;
@@ -70,7 +66,7 @@ enum State {
 
 impl DumpStream {
     /// The most that one piece has.
-    pub const PIECE_MAX_BYTES: usize = PIECE_BLOCKS * BLOCK_BYTES;
+    pub const PIECE_MAX_BYTES: usize = PIECE_MAX_BYTES;
 
     /// Starts the client in the guest with `arguments`, behind an option file of its own that has nothing but the login. Whatever fails, or
     /// if this future is dropped, the dump is ended.

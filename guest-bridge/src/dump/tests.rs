@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use super::{DumpError, DumpName, DumpStream, DumpTerms, Login, end};
+use tokio::{io::AsyncWriteExt, net::UnixStream};
+
+use super::{DumpError, DumpName, DumpStream, DumpTerms, Login, end, port::Port};
 use crate::{
     agent::{Exit, Fault, Finished, Program, SharedAgent, SimulatedGuest},
     call_log::CallLog,
@@ -200,4 +202,71 @@ async fn what_cannot_be_ended_is_said() {
     let stays = SimulatedGuest::new(CallLog::new(), ["/"]).runs(|_| finished(4, "", "still there: /run/x\n"));
     let error = end(&mut SharedAgent::new(stays), &DumpName::new(), SECOND).await.unwrap_err();
     assert!(matches!(&error, DumpError::StillThere { problem } if problem.contains("/run/x")), "{error}");
+}
+
+/// A dump through a port of which the guest writes `writes`, one after the other, and says `said` when it is asked.
+async fn through_a_port(name: &DumpName, writes: Vec<Vec<u8>>, said: &'static str) -> Result<Vec<u8>, DumpError> {
+    let (host, mut qemu) = UnixStream::pair().unwrap();
+    let guest = SimulatedGuest::new(CallLog::new(), ["/"]).runs(move |program: &Program| match &program.args[3][..] {
+        "start" => finished(0, "77 mysqldump  Ver 9.7.4\n", ""),
+        "status" => finished(0, "", said),
+        _ => finished(0, "", ""),
+    });
+    let login = Login { flavour: Flavour::MySql, credentials: None, socket: None };
+    let (agent, port) = (SharedAgent::new(guest), Port { stream: host });
+    let terms = DumpTerms { progress: 3 * SECOND, ..TERMS };
+    let mut stream = DumpStream::start_through_port(port, agent, name.clone(), &login, &[], terms).await.unwrap();
+    let closes = said == "closes";
+    let written = tokio::spawn(async move {
+        for write in writes {
+            qemu.write_all(&write).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // It has no end of file.
+        (!closes).then_some(qemu)
+    });
+    let mut dump = Vec::new();
+    let read = loop {
+        match stream.next().await {
+            Ok(Some(piece)) => dump.extend(piece),
+            Ok(None) => break Ok(dump),
+            Err(error) => break Err(error),
+        }
+    };
+    drop(written.await.unwrap());
+    read
+}
+
+#[tokio::test]
+async fn what_comes_through_a_port_ends_at_the_dumps_name_however_that_is_cut() {
+    let name = DumpName::new();
+    let (front, back) = name.as_str().as_bytes().split_at(20);
+    let ways = [
+        vec![b"abc".to_vec(), [b"def", front, back].concat()],
+        vec![[b"abcdef", front].concat(), back.to_vec()],
+        vec![[&b"abcdef"[..], front, back].concat()],
+    ];
+    for writes in ways {
+        assert_eq!(through_a_port(&name, writes, "ended 0 6\n").await.unwrap(), b"abcdef");
+    }
+}
+
+#[tokio::test]
+async fn a_long_dump_through_a_port_keeps_no_part_of_its_end() {
+    let name = DumpName::new();
+    let data = vec![b'x'; 3 << 20];
+    let writes = vec![data.clone(), name.as_str().as_bytes().to_vec()];
+    assert_eq!(through_a_port(&name, writes, "ended 0 3145728\n").await.unwrap(), data);
+}
+
+#[tokio::test]
+async fn a_port_with_another_count_or_that_closes_or_stands_still_is_an_error() {
+    let name = DumpName::new();
+    let ended = |data: &str| vec![format!("{data}{name}").into_bytes()];
+    let lost = through_a_port(&name, ended("abcde"), "ended 0 6\n").await;
+    assert!(matches!(lost, Err(DumpError::BytesDiffer { counted_bytes: 6 })), "{lost:?}");
+    let closed = through_a_port(&name, vec![b"abc".to_vec()], "closes").await;
+    assert!(matches!(closed, Err(DumpError::Gone { .. })), "{closed:?}");
+    let still = through_a_port(&name, vec![b"abc".to_vec()], "").await;
+    assert!(matches!(still, Err(DumpError::NoProgress { .. })), "{still:?}");
 }

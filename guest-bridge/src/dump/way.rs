@@ -67,6 +67,10 @@ fn said(stderr: &[u8]) -> String {
     guest_text(String::from_utf8_lossy(stderr).trim())
 }
 
+/// How much is read in one go, in blocks of 64 KiB. The agent keeps it in memory, and its text in base64.
+pub(super) const PIECE_BLOCKS: usize = 64;
+pub(super) const PIECE_MAX_BYTES: usize = PIECE_BLOCKS * (64 << 10);
+
 /// What came of the dump, and what the script said beside it.
 pub(super) struct Piece {
     pub(super) bytes: Vec<u8>,

@@ -85,3 +85,50 @@ fn problem(rows: &Rows) -> Option<String> {
     let row = (0..rows.rows.len()).find(is_error)?;
     Some(Statement::new(rows.get(row, "Msg_text").unwrap_or("it is broken")).to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        call_log::CallLog,
+        database::scripted::{ScriptedDatabase, expect},
+    };
+
+    const SOON: Duration = Duration::from_secs(1);
+    const COLUMNS: [&str; 4] = ["Table", "Op", "Msg_type", "Msg_text"];
+
+    #[tokio::test]
+    async fn on_mariadb_each_view_is_checked_and_what_refuses_is_broken() {
+        let fine = [Some("shop.a"), Some("check"), Some("status"), Some("OK")];
+        let gone = [Some("shop.b"), Some("check"), Some("Error"), Some("Table 'shop.x' doesn't exist")];
+        let names = [
+            [Some("shop"), Some("a")],
+            [Some("shop"), Some("b")],
+            [Some("shop"), Some("c;d")],
+            [Some("shop"), Some("e")],
+        ];
+        let script = [
+            expect("SELECT TABLE_SCHEMA")
+                .returns(&["table_schema", "table_name"], &names.each_ref().map(|row| &row[..])),
+            expect("CHECK TABLE `shop`.`a`").returns(&COLUMNS, &[&fine]),
+            expect("CHECK TABLE `shop`.`b`").returns(&COLUMNS, &[&gone]),
+            expect("CHECK TABLE `shop`.`e`").refuses(1142, "SELECT command denied"),
+        ];
+        let mut session = ScriptedDatabase::new(CallLog::new(), script);
+        let (broken, unchecked) = broken(&mut session, Flavour::MariaDb, &Wanted::Everything, SOON).await.unwrap();
+        let said: Vec<_> = broken.iter().map(|broken| (broken.view.table.as_str(), broken.problem.as_str())).collect();
+        assert_eq!(said, [("b", "Table 'shop.x' doesn't exist"), ("e", "SELECT command denied")]);
+        assert_eq!(unchecked, 1, "the name with a semicolon");
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_lost_is_no_broken_view() {
+        let script = [
+            expect("SELECT TABLE_SCHEMA").returns(&["table_schema", "table_name"], &[&[Some("shop"), Some("a")]]),
+            expect("CHECK TABLE `shop`.`a`").loses_session(),
+        ];
+        let mut session = ScriptedDatabase::new(CallLog::new(), script);
+        let lost = broken(&mut session, Flavour::MariaDb, &Wanted::Everything, SOON).await;
+        assert!(matches!(lost, Err(DatabaseError::Lost { .. })));
+    }
+}

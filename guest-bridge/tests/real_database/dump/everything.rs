@@ -225,6 +225,40 @@ async fn is_the_same_on_another_server(locks_everything: bool) {
     }
 }
 
+#[tokio::test]
+async fn one_schema_or_table_is_dumped_with_what_belongs_to_it() {
+    let (agent, server) = (PrivateAgent::start(&[]), PrivateServer::start());
+    server.sql(
+        "CREATE DATABASE `-o'd``d`; CREATE TABLE `-o'd``d`.`--t t` (id INT PRIMARY KEY); INSERT INTO `-o'd``d`.`--t t` VALUES (7); \
+         CREATE TABLE `-o'd``d`.other (id INT); CREATE PROCEDURE `-o'd``d`.p() SELECT 1; INSERT INTO shop.orders VALUES (9)",
+    );
+    let odd = || "-o'd`d".to_owned();
+    let described = identify(&mut *server.open()(SOON).await.unwrap(), SOON).await.unwrap();
+    let names = |other: &PrivateServer| {
+        other.sql("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = '-o''d`d' ORDER BY 1")
+    };
+    for (wanted, tables, routines) in [
+        (Wanted::Schemas(vec![odd()]), "--t t\nother", "p"),
+        (Wanted::Tables { schema: odd(), tables: vec!["--t t".to_owned()] }, "--t t", ""),
+    ] {
+        let mut session = server.open()(SOON).await.unwrap();
+        let found = survey(&mut *session, &described, &wanted, SOON).await.unwrap();
+        let plan = DumpPlan::new(&described, &wanted, &found, false).unwrap();
+        let mut stream = start_of(&agent, &server, &described, &plan, &DumpName::new(), None).await.stream;
+        let (dump, ended) = carried(&mut stream).await.unwrap();
+        stream.close().await.unwrap();
+        assert_eq!(verdict(&ended), Ok(()), "{}", ended.stderr);
+        let other = PrivateServer::start();
+        other.sql("CREATE DATABASE `-o'd``d`");
+        other.load(&[b"USE `-o'd``d`;\n", &dump[..]].concat());
+        assert_eq!(names(&other), tables);
+        assert_eq!(other.sql("SELECT id FROM `-o'd``d`.`--t t`"), "7");
+        assert_eq!(other.sql("SELECT COUNT(*) FROM shop.orders"), "0");
+        let named = "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA LIKE '-o%'";
+        assert_eq!(other.sql(named), routines);
+    }
+}
+
 /// Its own would wait for a year, with every writer behind it.
 #[tokio::test]
 async fn the_client_asks_for_no_lock_of_the_whole_server() {
