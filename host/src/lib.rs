@@ -19,3 +19,4 @@ pub mod run;
 pub mod show;
 pub mod step;
 pub mod stop;
+pub mod watch;

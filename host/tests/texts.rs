@@ -21,7 +21,7 @@ fn help_of(arguments: &[&str]) -> String {
 #[test]
 fn help() {
     insta::assert_snapshot!("help", help_of(&[]));
-    for command in ["backup", "plan", "doctor", "recover", "clean", "check", "ls", "cat", "cp"] {
+    for command in ["backup", "plan", "doctor", "recover", "clean", "watch", "check", "ls", "cat", "cp"] {
         insta::assert_snapshot!(format!("help-{command}"), help_of(&[command]));
     }
 }
@@ -31,7 +31,7 @@ fn every_command_has_its_help_here() {
     let command = stillpoint::cli::command();
     let names: Vec<&str> =
         command.get_subcommands().filter(|command| !command.is_hide_set()).map(clap::Command::get_name).collect();
-    assert_eq!(names, ["backup", "plan", "doctor", "recover", "clean", "check", "ls", "cat", "cp"]);
+    assert_eq!(names, ["backup", "plan", "doctor", "recover", "clean", "watch", "check", "ls", "cat", "cp"]);
 }
 
 fn lv(name: &str) -> lvm::LvName {

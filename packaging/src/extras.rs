@@ -21,6 +21,7 @@ pub fn examples(command: &str) -> &'static [Example] {
         "doctor" => DOCTOR,
         "recover" => RECOVER,
         "clean" => CLEAN,
+        "watch" => WATCH,
         "check" => CHECK,
         "ls" => LS,
         "cat" => CAT,
@@ -63,6 +64,13 @@ const CLEAN: &[Example] = &[
         "stillpoint clean vg/backup-7",
     ),
 ];
+const WATCH: &[Example] = &[
+    example("How full the snapshots of this host are, each second:", "stillpoint watch"),
+    example(
+        "For a monitoring system, from a timer: a look, and an exit code:",
+        "stillpoint watch --once --alert 70 --prometheus /var/lib/prometheus/node-exporter/stillpoint.prom",
+    ),
+];
 const CHECK: &[Example] = &[
     example("A disk of a VM that is off, every inode of it:", "stillpoint check --deep vg/db1-root"),
     example("How to mount what an image holds:", "stillpoint check --mount-hints disk.img"),
@@ -100,6 +108,7 @@ pub fn files(command: &str) -> Vec<(&'static str, &'static str)> {
         "backup" => vec![configuration, run_logs, locks, artifact, receipt, causes],
         "plan" => vec![configuration, causes],
         "recover" | "clean" => vec![configuration, run_logs, causes],
+        "watch" => vec![causes],
         // They take any disk; a backup's is what they are mostly called for.
         _ => vec![artifact, causes],
     }

@@ -13,6 +13,7 @@ mod command;
 mod complaint;
 mod convert;
 mod cow;
+mod dm_control;
 mod dm_tree;
 mod error;
 mod extend;
@@ -29,6 +30,7 @@ mod name;
 mod opens;
 mod origin;
 mod owned;
+mod pool_state;
 pub mod programs;
 mod ready;
 mod refusal;
@@ -52,6 +54,7 @@ use crate::programs::Programs;
 
 pub use self::complaint::Complaint;
 pub use self::cow::CowVolume;
+pub use self::dm_control::DmStatus;
 pub use self::error::LvmError;
 pub use self::group::VolumeGroup;
 pub use self::habits::Monitoring;
@@ -61,12 +64,13 @@ pub use self::mapped::Mapped;
 pub use self::name::{LvName, NameError};
 pub use self::origin::{ExistingSnapshot, Origin};
 pub use self::owned::{RunId, RunIdError};
+pub use self::pool_state::{PoolMode, PoolState};
 pub use self::ready::Ready;
 pub use self::refusal::NoOrigin;
 pub use self::remove::lvremove_command;
 pub use self::size::{Bytes, Sectors};
 pub use self::snapshot::SnapshotVolume;
-pub use self::snapshot_state::SnapshotState;
+pub use self::snapshot_state::{SnapshotState, snapshot_state_of};
 pub use self::version::LvmVersion;
 
 /// LVM on this host.

@@ -46,14 +46,26 @@ impl SnapshotState {
 
 /// `START LENGTH snapshot USED/TOTAL METADATA`, or a word in place of the numbers.
 pub(super) fn parse(status: &str) -> Result<SnapshotState, String> {
-    let unknown = || format!("`{}` is no snapshot status", status.trim().chars().take(200).collect::<String>());
-    let mut words = status.split_whitespace().skip(2);
-    match words.next().ok_or_else(unknown)? {
+    let mut words = status.trim().splitn(4, char::is_whitespace).skip(2);
+    let target = words.next().ok_or_else(|| unknown(status))?;
+    of(target, words.next().unwrap_or_default()).map_err(|_| unknown(status))
+}
+
+/// How a snapshot is, by the words of its device-mapper target; `None` where they make no sense.
+#[must_use]
+pub fn snapshot_state_of(target: &str, words: &str) -> Option<SnapshotState> {
+    of(target, words).ok()
+}
+
+/// The same, of a target of this kind, and of its words.
+pub(super) fn of(target: &str, words: &str) -> Result<SnapshotState, String> {
+    let unknown = || unknown(words);
+    match target {
         "snapshot" => {}
         "snapshot-merge" => return Ok(SnapshotState::Merging),
         _ => return Ok(SnapshotState::NotASnapshot),
     }
-    let fill: Vec<&str> = words.collect();
+    let fill: Vec<&str> = words.split_whitespace().collect();
     match fill.as_slice() {
         ["Invalid"] => Ok(SnapshotState::Invalid),
         ["Overflow"] => Ok(SnapshotState::Overflow),
@@ -65,6 +77,10 @@ pub(super) fn parse(status: &str) -> Result<SnapshotState, String> {
         }
         _ => Err(unknown()),
     }
+}
+
+fn unknown(status: &str) -> String {
+    format!("`{}` is no snapshot status", status.trim().chars().take(200).collect::<String>())
 }
 
 #[cfg(test)]

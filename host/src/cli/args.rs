@@ -56,6 +56,12 @@ pub enum Command {
     /// process is ended, and nothing unmounted lazily or by force. Exit codes: 0 listed, or gone; 1 something is left, or a volume
     /// group could not be looked at; 2 what is named is not for `clean`, or nobody can be asked, and nothing was done.
     Clean(CleanArgs),
+    /// Show how full the COW of every snapshot on this host is, and every thin pool, whoever made them; how fast they fill, and how long they
+    /// last.
+    ///
+    /// Exit codes: 0 nothing was lost or is over the alert; 3 something is over it; 1 a snapshot was lost, or found so, or a pool
+    /// takes no writes.
+    Watch(WatchArgs),
     /// Wait for the end of a run, and give back what it did not: `backup` starts it for itself.
     #[command(hide = true)]
     Guardian(GuardianArgs),
@@ -153,6 +159,29 @@ pub struct RecoverArgs {
     #[arg(long)]
     pub all: bool,
     /// Print one JSON document on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `stillpoint watch`.
+#[derive(Debug, clap::Args)]
+pub struct WatchArgs {
+    /// From one look to the next.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
+    pub interval: Duration,
+    /// Look once. Nothing is known of rates then.
+    #[arg(long, conflicts_with = "for")]
+    pub once: bool,
+    /// End after so long; without it, at a signal.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub r#for: Option<Duration>,
+    /// From how full on something is told at once, in percent.
+    #[arg(long, value_name = "PERCENT", default_value_t = 80, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub alert: u8,
+    /// Keep the last look in this file too, for Prometheus' node exporter (`--collector.textfile`).
+    #[arg(long, value_name = "FILE")]
+    pub prometheus: Option<PathBuf>,
+    /// Print each look as a JSON document, one a line.
     #[arg(long)]
     pub json: bool,
 }
@@ -324,6 +353,7 @@ impl Command {
             Self::Doctor(args) => args.job.what("doctor"),
             Self::Recover(_) => "recover".to_owned(),
             Self::Clean(_) => "clean".to_owned(),
+            Self::Watch(_) => "watch".to_owned(),
             Self::Guardian(args) => about("guardian", &args.log),
             Self::Check(args) => about("check", &args.target),
             Self::Ls(args) => about("ls", &args.target),
@@ -341,6 +371,7 @@ impl Command {
             Self::Doctor(args) => args.json,
             Self::Recover(args) => args.json,
             Self::Clean(args) => args.json,
+            Self::Watch(args) => args.json,
             Self::Guardian(_) => false,
             Self::Check(args) => args.json,
             Self::Ls(args) => args.json,
@@ -358,6 +389,7 @@ impl Command {
             | Self::Doctor(_)
             | Self::Recover(_)
             | Self::Clean(_)
+            | Self::Watch(_)
             | Self::Guardian(_)
             | Self::Check(_)
             | Self::Ls(_)
@@ -372,8 +404,22 @@ impl Command {
         match self {
             Self::Backup(_) | Self::Recover(_) | Self::Guardian(_) => true,
             Self::Doctor(args) => args.freeze_test,
-            Self::Plan(_) | Self::Clean(_) | Self::Check(_) | Self::Ls(_) | Self::Cat(_) | Self::Cp(_) => false,
+            Self::Plan(_)
+            | Self::Clean(_)
+            | Self::Watch(_)
+            | Self::Check(_)
+            | Self::Ls(_)
+            | Self::Cat(_)
+            | Self::Cp(_) => false,
         }
+    }
+}
+
+/// As a deadline is written; a tenth of a second at least, for each look takes the kernel some work.
+fn interval(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text).map_err(|error| error.to_string())? {
+        interval if interval < Duration::from_millis(100) => Err("100ms at least".to_owned()),
+        interval => Ok(interval),
     }
 }
 

@@ -3,6 +3,7 @@
 mod clean;
 mod diagnosis;
 mod recovery;
+mod sample;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::show::wrap::hanging;
 pub use clean::clean;
 pub use diagnosis::diagnosis;
 pub use recovery::recovery;
+pub use sample::sample;
 
 /// A name, and what there is to say of it.
 type Row = (&'static str, String);

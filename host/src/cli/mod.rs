@@ -16,6 +16,7 @@ mod recover;
 mod render;
 pub mod sentence;
 pub mod voice;
+mod watch;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -94,6 +95,7 @@ async fn run(command: Command) -> Exit {
         Command::Recover(command) => recover::run(command).await,
         Command::Guardian(command) => guardian::run(&command).await,
         Command::Clean(command) => clean::run(command).await,
+        Command::Watch(command) => watch::run(command).await,
         Command::Check(command) => check::run(&command),
         Command::Ls(command) => ls::run(&command),
         Command::Cat(command) => cat::run(&command),

@@ -27,6 +27,24 @@ pub fn json(document: &impl Serialize, exit: Exit) -> Exit {
     }
 }
 
+/// One JSON document on a line of stdout, of several. Returns what the command ends with, which was to be `exit`.
+#[must_use]
+pub fn line(document: &impl Serialize, exit: Exit) -> Exit {
+    match serde_json::to_string(document) {
+        Ok(text) => write(&(text + "\n"), exit),
+        Err(error) => lost(&error.into(), exit),
+    }
+}
+
+/// Text on stdout in the place of the one before, where that is a terminal; else behind it. Returns what the command ends with, which was
+/// to be `exit`.
+#[must_use]
+pub fn look(text: &str, exit: Exit) -> Exit {
+    const TO_THE_TOP_AND_EMPTY: &str = "\u{1b}[H\u{1b}[J";
+    let before = if io::stdout().is_terminal() { TO_THE_TOP_AND_EMPTY } else { "" };
+    write(&(before.to_owned() + &harmless(text)), exit)
+}
+
 /// Text on stdout. Returns what the command ends with, which was to be `exit`.
 #[must_use]
 pub fn text(text: &str, exit: Exit) -> Exit {

@@ -2,6 +2,7 @@
 
 pub mod attached;
 pub mod curve;
+pub mod fill;
 pub mod forecast;
 pub mod full;
 pub mod gauge;

@@ -9,6 +9,7 @@ pub mod diagnosis;
 pub mod plan;
 pub mod receipt;
 pub mod recovery;
+pub mod watch;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

@@ -42,13 +42,17 @@ impl Exit {
     #[must_use]
     pub fn means(self) -> &'static str {
         match self {
-            Self::Done => "done, at the required grade; `check`: consistent; `doctor`: nothing keeps a backup from it",
-            Self::Failed => "failed, nothing usable; `doctor`: a backup would fail",
+            Self::Done => {
+                "done, at the required grade; `check`: consistent; `doctor`: nothing keeps a backup from it; `watch`: nothing is lost or nearly full"
+            }
+            Self::Failed => {
+                "failed, nothing usable; `doctor`: a backup would fail; `watch`: a snapshot was lost, or a pool takes no writes"
+            }
             Self::Usage => {
                 "the command line or configuration asks for what cannot be, such as a target that is no disk"
             }
             Self::Weaker => {
-                "done, but below the required grade; `doctor`: a backup would be; `check`: sound only after a journal replay, or not to be judged (a \
+                "done, but below the required grade; `doctor`: a backup would be; `watch`: something is nearly full; `check`: sound only after a journal replay, or not to be judged (a \
                  kind that is not looked into, as LUKS or Btrfs, or that nobody recognised)"
             }
             Self::ByDump => {

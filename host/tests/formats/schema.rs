@@ -11,6 +11,7 @@ use stillpoint::documents::diagnosis::{self, Diagnosis};
 use stillpoint::documents::plan::{self, Plan};
 use stillpoint::documents::receipt::{self, Receipt};
 use stillpoint::documents::recovery::{self, Recovery};
+use stillpoint::documents::watch::{self, Sample};
 use stillpoint::failure::report;
 use stillpoint::run::entry::{self, Entry};
 
@@ -24,7 +25,7 @@ fn schema<T: JsonSchema>(title: String) -> Schema {
     schema
 }
 
-pub fn schemas() -> [(&'static str, Schema); 9] {
+pub fn schemas() -> [(&'static str, Schema); 10] {
     let title = |what: &str, format: u32| format!("stillpoint {what}, format {format}");
     [
         ("receipt.json", schema::<Receipt>(title("receipt", receipt::FORMAT))),
@@ -34,6 +35,7 @@ pub fn schemas() -> [(&'static str, Schema); 9] {
         ("recovery.json", schema::<Recovery>(title("recovery", recovery::FORMAT))),
         ("clean.json", schema::<Clean>(title("clean", clean::FORMAT))),
         ("run-log.json", schema::<Entry>(title("run log, one line", entry::FORMAT))),
+        ("watch.json", schema::<Sample>(title("watch, one line", watch::FORMAT))),
         ("history.json", schema::<Line>(title("history, one line", history::FORMAT))),
         ("failure.json", schema::<report::Document<'static>>("stillpoint failure".to_owned())),
     ]

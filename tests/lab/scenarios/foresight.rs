@@ -98,3 +98,19 @@ fn a_backup_tells_the_next_plan_how_its_cows_filled() {
         assert!(basis["written_per_second"].as_u64() > Some(0), "the guest commits: {basis}");
     });
 }
+
+#[test]
+fn every_snapshot_of_the_host_is_watched_whoever_made_it() {
+    scenario(|guest| {
+        run("lvcreate", &["-q", "-s", "-L", "16M", "-n", "somebodys", DATA]);
+        write_to_data(guest);
+        let ended = Run::of("watch").with(&["--json", "--for", "30s", "--alert", "50"]).end();
+        stop_writing(guest);
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        let looks: Vec<Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(looks.iter().all(|look| look["snapshots"][0]["name"] == "vg/somebodys"), "{}", ended.stdout);
+        assert_eq!(looks.last().unwrap()["snapshots"][0]["state"], "invalid");
+        assert!(ended.stderr.contains("vg/somebodys"), "{}", ended.stderr);
+        run("lvremove", &["-q", "-y", "vg/somebodys"]);
+    });
+}

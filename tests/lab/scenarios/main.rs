@@ -5,6 +5,7 @@ mod backup;
 mod clean;
 mod control_group;
 mod doctor;
+mod dump;
 mod files;
 mod foresight;
 mod grade;

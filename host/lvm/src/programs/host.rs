@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::running::Running;
 use super::{Invocation, Output, ProgramError, Programs, Started};
+use crate::dm_control::{self, DmStatus};
 
 /// Programs of this machine, each in a process group of its own: a Ctrl-C at the terminal reaches us, and never kills an LVM command
 /// half way.
@@ -22,6 +23,10 @@ impl Programs for HostPrograms {
 
     fn start(&self, invocation: &Invocation) -> Result<Box<dyn Started>, ProgramError> {
         Ok(Box::new(Running::new(invocation, spawn(invocation)?)))
+    }
+
+    fn dm_statuses(&self, of: Option<&str>) -> Option<io::Result<Vec<DmStatus>>> {
+        Some(dm_control::statuses(of))
     }
 }
 

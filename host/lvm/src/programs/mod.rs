@@ -19,7 +19,10 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::dm_control::DmStatus;
+
 pub use self::host::HostPrograms;
+
 pub use self::invocation::Invocation;
 #[cfg(any(test, feature = "scripted"))]
 pub(crate) use self::later::Later;
@@ -38,6 +41,13 @@ pub trait Programs: Send + Sync {
 
     /// Starts a program and does not wait. The invocation's deadline says nothing here: who waits brings one.
     fn start(&self, invocation: &Invocation) -> Result<Box<dyn Started>, ProgramError>;
+
+    /// What device-mapper says of the first target of each of its devices, or of the one called `of`, asked of the kernel itself; `None` where
+    /// that cannot be, and a program has to ask.
+    fn dm_statuses(&self, of: Option<&str>) -> Option<io::Result<Vec<DmStatus>>> {
+        let _ = of;
+        None
+    }
 
     /// Runs a program that must succeed: an exit code other than 0 is [`ProgramError::Failed`].
     fn run(&self, invocation: &Invocation) -> Result<Output, ProgramError> {
