@@ -18,12 +18,21 @@ pub enum Rule {
     Forecast,
     Bytes(u64),
     Percent(u64),
+    /// The smallest size that was enough for all nights, as nobody could know it before.
+    Hindsight,
 }
 
 impl Rule {
     /// The forecast, and the rules of seed and manual pages.
-    pub const ALL: [Self; 6] =
-        [Self::Forecast, Self::Bytes(GIB), Self::Percent(3), Self::Percent(10), Self::Percent(20), Self::Percent(30)];
+    pub const ALL: [Self; 7] = [
+        Self::Forecast,
+        Self::Hindsight,
+        Self::Bytes(GIB),
+        Self::Percent(3),
+        Self::Percent(10),
+        Self::Percent(20),
+        Self::Percent(30),
+    ];
 }
 
 impl fmt::Display for Rule {
@@ -32,6 +41,7 @@ impl fmt::Display for Rule {
             Self::Forecast => f.write_str("forecast"),
             Self::Bytes(bytes) => write!(f, "{}", Bytes(*bytes)),
             Self::Percent(percent) => write!(f, "{percent}% of the disk"),
+            Self::Hindsight => f.write_str("the best single size, in hindsight"),
         }
     }
 }
@@ -46,6 +56,7 @@ pub struct Outcome {
 }
 
 pub fn outcome(nights: &[Night], rule: Rule) -> Outcome {
+    let most = nights[LEAST..].iter().map(|night| night.need).fold(0.0, f64::max);
     let mut over: Vec<f64> = (LEAST..nights.len())
         .map(|night| {
             let earlier: Vec<_> =
@@ -54,6 +65,7 @@ pub fn outcome(nights: &[Night], rule: Rule) -> Outcome {
             let size = match rule {
                 Rule::Bytes(bytes) => Bytes(bytes),
                 Rule::Percent(percent) => Bytes(disk.0 / 100 * percent),
+                Rule::Hindsight => Bytes(most.ceil() as u64),
                 Rule::Forecast => {
                     let lasts = one_after_the_other(&[Speed::of(&earlier, None, 1, 1).copies(run.copied)]);
                     forecast(&Known { earlier, now: None }, lasts[0]).unwrap().need.max(COW_MIN)
