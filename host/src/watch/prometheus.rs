@@ -1,19 +1,30 @@
 //! A look as a Prometheus textfile (the text format, version 0.0.4).
 
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 
 use crate::documents::watch::{Fill, PoolMode, Sample, State};
 
-/// Each of them: its name, and what it says.
-const FILLS: [(&str, &str, fn(&Fill) -> Option<f64>); 3] = [
-    ("used_ratio", "How full it is, from 0 to 1", |fill| Some(fill.percent / 100.0)),
-    ("fill_per_second", "How much more is in use each second, in bytes of a COW and in blocks of a pool", |fill| {
-        Some(fill.per_second as f64)
-    }),
-    ("full_in_seconds", "In how many seconds it is full, going on so; absent where it is not filling", |fill| {
+/// What there is to say of a fill.
+struct Metric {
+    name: &'static str,
+    help: &'static str,
+    value: fn(&Fill) -> Option<f64>,
+}
+
+const fn metric(name: &'static str, help: &'static str, value: fn(&Fill) -> Option<f64>) -> Metric {
+    Metric { name, help, value }
+}
+
+const FILLS: [Metric; 3] = [
+    metric("used_ratio", "How full it is, from 0 to 1", |fill| Some(fill.percent / 100.0)),
+    metric(
+        "fill_per_second",
+        "How much more is in use each second, in bytes of a COW and in blocks of a pool",
+        |fill| Some(fill.per_second as f64),
+    ),
+    metric("full_in_seconds", "In how many seconds it is full, going on so; absent where it is not filling", |fill| {
         fill.full_in_s.map(|seconds| seconds as f64)
     }),
 ];
@@ -32,7 +43,7 @@ pub fn text(sample: &Sample) -> String {
         let is_writable = u8::from(pool.mode == PoolMode::ReadWrite);
         line(&mut text, "stillpoint_pool_writable", &[("name", &pool.name)], f64::from(is_writable));
     }
-    for (name, help, value) in FILLS {
+    for Metric { name, help, value } in FILLS {
         let metric = format!("stillpoint_{name}");
         head(&mut text, &metric, help);
         let snapshots = sample.snapshots.iter().map(|it| (&it.name, "cow", it.cow.as_ref()));
@@ -61,14 +72,13 @@ pub fn write(sample: &Sample, file: &Path) -> io::Result<()> {
 }
 
 fn head(text: &mut String, metric: &str, help: &str) {
-    // To a `String` nothing fails.
-    let _ = writeln!(text, "# HELP {metric} {help}.\n# TYPE {metric} gauge");
+    text.push_str(&format!("# HELP {metric} {help}.\n# TYPE {metric} gauge\n"));
 }
 
 fn line(text: &mut String, metric: &str, labels: &[(&str, &str)], value: f64) {
     let escaped = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
-    let _ = writeln!(text, "{metric}{{{}}} {value}", labels.join(","));
+    text.push_str(&format!("{metric}{{{}}} {value}\n", labels.join(",")));
 }
 
 #[cfg(test)]
