@@ -32,6 +32,14 @@ pub enum Destination {
     },
 }
 
+impl Destination {
+    /// Whether something else can be put there after an image was given up: what went to standard output is with whoever reads it.
+    #[must_use]
+    pub fn takes_another(&self) -> bool {
+        matches!(self, Self::Folder { .. })
+    }
+}
+
 /// The receipt in the making, and the names of all files that become visible with it. Dropped, none of them does.
 #[derive(Debug)]
 pub struct Publication {

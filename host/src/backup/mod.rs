@@ -49,7 +49,7 @@ use self::identity::Identity;
 use self::markers::Markers;
 use self::off::{Off, grade_off};
 use self::origins::Origins;
-use self::plan::Plan;
+use self::plan::{CopyPlan, Plan};
 use self::snapshots::Snapshots;
 use self::survey::Survey;
 use self::thaw_proof::Thawed;
@@ -99,7 +99,7 @@ pub async fn run(
             dump(instead, reason.clone()).make(destination).await
         }
         if_needed => match (pass(&survey, &plan, destination, world, &means, &run, stop).await, if_needed) {
-            (Err(failure), Some(instead)) if is_of_the_cow(&failure) => {
+            (Err(failure), Some(instead)) if is_of_the_cow(&failure) && destination.takes_another() => {
                 run.note(format!("a dump is made in place of the image: {}", failure.cause));
                 let made = dump(instead, Reason::DuringCopy(failure.cause.to_string())).make(destination).await;
                 made.map_err(|instead| Failure { cause: Box::new(instead.cause.after(&failure.cause)), ..instead })
@@ -170,7 +170,9 @@ async fn pass(
         let thaw = thaw_proof::proofs(&window.seen, &identity, told.as_ref());
         let database = database_state::look(survey, &window, told.as_ref(), &identity, &disks);
         let off = plan.is_off.then(|| off::look(plan, world, &disks));
-        let disks = copy_disks::copy_all(disks, &plan.copy, &mut snapshots, run, stop).await?;
+        let copy = plan.copy.clone();
+        let copy = CopyPlan { can_give_up: copy.can_give_up && destination.takes_another(), ..copy };
+        let disks = copy_disks::copy_all(disks, &copy, &mut snapshots, run, stop).await?;
         Ok((Proof { window, thaw, watchdog, identity, database, off }, disks))
     }
     .await;

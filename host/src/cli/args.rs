@@ -87,7 +87,7 @@ pub struct BackupArgs {
     /// What to back up.
     #[command(flatten)]
     pub job: JobArgs,
-    /// Folder for artifact and receipt; `-` writes the image of a single disk to standard output.
+    /// Folder for artifact and receipt; `-` writes the image of a single disk, or the dump, to standard output.
     #[arg(long, value_name = "FOLDER|-")]
     pub to: Option<PathBuf>,
     /// Name of artifact and receipt in the folder, without ending [default: VM-TIME].
