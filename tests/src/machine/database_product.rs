@@ -79,9 +79,7 @@ impl Programs {
         }
         let datadir = format!("--datadir={}", data.display());
         let root = ["--user=root", "--auth-root-authentication-method=normal"];
-        // With system calls that a kernel in user mode has, too.
-        let small =
-            ["--skip-test-db", "--innodb-log-file-size=8M", "--innodb-use-native-aio=0", "--innodb-flush-method=fsync"];
+        let small = ["--skip-test-db", "--innodb-log-file-size=8M"];
         run("mariadb-install-db", &[&["--no-defaults"], &root[..], &small, &[&datadir]].concat());
     }
 
