@@ -1,12 +1,15 @@
 //! Giving back what is held, on a simulated host and guest: as often as wanted, and nothing that is not ours.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use guest_bridge::agent::{Agent, Fault as AgentFault, FreezeScope, SharedAgent, SimulatedGuest, freeze};
+use guest_bridge::agent::{
+    Agent, Exit, Fault as AgentFault, Finished, FreezeScope, Program, SharedAgent, SimulatedGuest, freeze,
+};
 use guest_bridge::call_log::CallLog;
 use guest_bridge::database::lock_method::LockMethod;
+use guest_bridge::dump::DumpName;
 use guest_bridge::places::MarkerName;
 use guest_bridge::watchdog::Token;
 use image::artifact::Target;
@@ -191,9 +194,29 @@ async fn a_vm_is_gone_where_nobody_listens_and_nobody_has_its_disks_open() {
     assert!(matches!(markers.release(&means).await.unwrap(), Released::WaitsForVm(_)));
     let watchdog = Held::Watchdog { agent, token: Token::new() };
     assert!(matches!(watchdog.release(&means).await.unwrap(), Released::Gone));
+    let dump = Held::Dump { agent: "unix:/run/qga".to_owned(), name: DumpName::new() };
+    assert!(matches!(dump.release(&means).await.unwrap(), Released::Gone));
     let unknown = Means { origins: Vec::new(), ..means };
     markers.release(&unknown).await.map(drop).unwrap_err();
     assert_eq!(held.release(&unknown).await.map(drop).unwrap_err().kind, Kind::GuestMayBeFrozen);
+}
+
+#[tokio::test]
+async fn a_dump_is_ended_in_the_guest_by_its_name_as_often_as_wanted() {
+    let setting = Setting::new();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = asked.clone();
+    let guest = setting.guest.clone().runs(move |program: &Program| {
+        seen.lock().unwrap().push(program.args[3..5].to_vec());
+        Finished { exit: Exit::Code(0), stdout: Vec::new(), stderr: Vec::new() }
+    });
+    let means = Means { agent: Some(SharedAgent::new(guest)), ..setting.means() };
+    let name = DumpName::new();
+    let held = Held::Dump { agent: "unix:/run/qga".to_owned(), name: name.clone() };
+    for _ in 0..2 {
+        assert!(matches!(held.release(&means).await.unwrap(), Released::Gone));
+    }
+    assert_eq!(*asked.lock().unwrap(), [["end", name.as_str()], ["end", name.as_str()]]);
 }
 
 #[tokio::test]
