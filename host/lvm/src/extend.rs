@@ -17,7 +17,8 @@ impl SnapshotVolume {
         let (name, size) = (self.name().to_string(), format!("{}b", size.0));
         let lvextend = Invocation::new("lvextend", deadline).args(["--yes", "--config", QUIET, "--size", &size, &name]);
         if let Err(cause) = self.lvm().programs.run(&lvextend) {
-            self.lvm().resume_if_suspended(self.origin(), &cause)?;
+            // Where anything was suspended, the origin is looked at once more when the snapshot is removed.
+            self.lvm().resume_after_attach(self.name(), self.origin(), &cause)?;
             return Err(cause.into());
         }
         Ok(())

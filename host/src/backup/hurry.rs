@@ -17,6 +17,8 @@ use crate::show::amount::took;
 const MARGIN: f64 = 1.25;
 /// Before that a copy's speed says nothing, nor does a new pace, or more room.
 const SETTLED: Duration = Duration::from_secs(3);
+/// A rate is that of seconds: what it says of hours is no reason to give an image up.
+const NEARLY_FULL: Duration = Duration::from_secs(60);
 /// Of a copy that does not get on.
 const FOR_EVER: Duration = Duration::from_secs(1_000_000_000);
 
@@ -84,13 +86,17 @@ impl<'s> Hurry<'s> {
         let turn = |needed: &Needed<'s>, copy| Turn { of: *needed, full_in: needed.snapshot.full_in(), copy };
         let later = self.later.iter().map(|needed| turn(needed, needed.plan.copy_time()));
         let Some((short, needed)) = first_short(std::iter::once(turn(&self.now, left)).chain(later)) else { return };
+        let full_in = short.full_in.unwrap_or(FOR_EVER);
+        // A copy that has not got on for seconds may yet do so.
+        if needed >= FOR_EVER && full_in > NEARLY_FULL {
+            return;
+        }
         let origin = short.of.snapshot.volume.origin();
-        let full_in = short.full_in.map_or_else(String::new, took);
         let needed_for = if needed < FOR_EVER { format!("for {}", took(needed)) } else { "for longer".to_owned() };
-        let why = format!("the COW of {origin} will be full in {full_in}, and it is needed {needed_for}");
+        let why = format!("the COW of {origin} will be full in {}, and it is needed {needed_for}", took(full_in));
         // Of a copy that does not get on, nobody knows how much room it would need.
         if needed >= FOR_EVER || !self.grow(short.of, needed, &why) {
-            self.hurry(&why);
+            self.hurry(&why, full_in <= NEARLY_FULL);
         }
     }
 
@@ -116,7 +122,7 @@ impl<'s> Hurry<'s> {
         }
     }
 
-    fn hurry(&mut self, why: &str) {
+    fn hurry(&mut self, why: &str, is_nearly_full: bool) {
         match self.progress.pace().faster() {
             Some(pace) => {
                 self.progress.set_pace(pace);
@@ -127,8 +133,10 @@ impl<'s> Hurry<'s> {
                 };
                 self.run.note(format!("{why}: what is left is {how}, so that the copy is faster"));
             }
-            None if self.can_give_up => self.given_up = Some(format!("{why}, and the copy cannot be made faster")),
-            None if !self.is_said => {
+            None if self.can_give_up && is_nearly_full => {
+                self.given_up = Some(format!("{why}, and the copy cannot be made faster"))
+            }
+            None if !self.can_give_up && !self.is_said => {
                 self.is_said = true;
                 self.run.note(format!("{why}: the copy cannot be made faster, and the snapshot may be lost"));
             }
