@@ -113,11 +113,10 @@ impl DumpPass<'_> {
         while let Some(piece) = self.stop.or(stream.next()).await?? {
             blocking(|| copy.write(&piece))?;
             if told.elapsed() > TELL {
-                self.tell(&mut meter, started, stream.received_bytes(), false);
+                self.tell(&mut meter, started, stream.received_bytes());
                 told = Instant::now();
             }
         }
-        self.tell(&mut meter, started, stream.received_bytes(), true);
         let ended = stream.ended().ok_or_else(|| Cause::plain(Kind::Bug, "a dump ended, and does not say how"))?;
         dump::verdict(&ended)?;
         let streamed = whole(copy.finish()?, &ended)?;
@@ -152,17 +151,10 @@ impl DumpPass<'_> {
         Ok((stream, coordinates, Some(stall)))
     }
 
-    fn tell(&self, meter: &mut Meter, started: Instant, received_bytes: u64, last: bool) {
+    fn tell(&self, meter: &mut Meter, started: Instant, received_bytes: u64) {
         // Nobody knows how long it will be.
         let now = meter.look(started.elapsed(), received_bytes, received_bytes);
-        self.run.tell(&Event::Copy {
-            origin: "the dump".to_owned(),
-            copied_bytes: received_bytes,
-            total_bytes: received_bytes,
-            bytes_per_s: now.bytes_per_s,
-            left_s: None,
-            last,
-        });
+        self.run.tell(&Event::Dump { received_bytes, bytes_per_s: now.bytes_per_s });
     }
 
     async fn publish(

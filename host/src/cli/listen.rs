@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use lvm::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 use tracing::Level;
@@ -11,6 +12,7 @@ use super::sentence::{Sentence, meanwhile};
 use super::voice::{Copies, Field, Form, Status, Voice};
 use crate::run::entry::{Entry, Mark};
 use crate::run::event::{Event, Listener};
+use crate::show::amount::speed;
 use crate::show::copying::Copying;
 use crate::show::speed::Reading;
 use crate::step::Step;
@@ -77,6 +79,7 @@ impl Told {
                 let copying = Copying { origin: origin.clone(), reading, cow_percent: heard.cow_percent };
                 self.copy(&mut heard, now, copying, *last);
             }
+            Event::Dump { received_bytes, bytes_per_s } => self.dump(&mut heard, now, *received_bytes, *bytes_per_s),
             Event::Cow { percent, .. } => {
                 heard.cow_percent = *percent;
                 heard.cow_peak = percent.map(|now| heard.cow_peak.map_or(now, |peak| peak.max(now))).or(heard.cow_peak);
@@ -89,8 +92,9 @@ impl Told {
             Mark::Begun(begun) => {
                 heard.run = vec![("run".to_owned(), begun.run.to_string()), ("vm".to_owned(), begun.vm.clone())];
             }
-            Mark::Intent { step: Step::Copy, .. } => {
-                (heard.copies_began, heard.copy_began) = (Some(now), Some(now));
+            Mark::Intent { step: Step::Copy | Step::Dump, .. } => {
+                (heard.copies_began, heard.copy_began, heard.copy_said) = (Some(now), Some(now), None);
+                (heard.cow_percent, heard.cow_peak) = (None, None);
             }
             Mark::Failed { error, .. } if *error == heard.last_error => return,
             Mark::Failed { error, .. } => heard.last_error.clone_from(error),
@@ -127,12 +131,28 @@ impl Told {
         }
     }
 
+    fn dump(&self, heard: &mut Heard, now: Instant, received_bytes: u64, bytes_per_s: f64) {
+        let began = *heard.copy_began.get_or_insert(now);
+        let text = format!("dumping the database: {}, {}", Bytes(received_bytes), speed(bytes_per_s));
+        match self.voice.manner().copies {
+            Copies::Bar => self.voice.status(Some(Status::Text(text))),
+            Copies::Lines => {
+                let before = heard.copy_said.unwrap_or(began);
+                if now.duration_since(before) >= interval(now.duration_since(began)) {
+                    heard.copy_said = Some(now);
+                    self.voice.say(&Sentence::new(Level::INFO, &text), &heard.run);
+                }
+            }
+            Copies::Untold => {}
+        }
+    }
+
     fn document(&self, heard: &mut Heard, now: Instant, event: &Event) {
         let level = match event {
             Event::Note { .. } => Level::WARN,
             // As much as its sentence matters; all of them are said, as far as no warnings alone are wanted.
             Event::Step(entry) => Sentence::of(&entry.mark).level.min(Level::INFO),
-            Event::Copy { .. } | Event::Cow { .. } => Level::INFO,
+            Event::Copy { .. } | Event::Cow { .. } | Event::Dump { .. } => Level::INFO,
         };
         let is_due = match event {
             Event::Step(_) | Event::Note { .. } => true,
@@ -143,6 +163,13 @@ impl Told {
                     heard.copy_said = (!last).then_some(now);
                 }
                 heard.copy_is_due
+            }
+            Event::Dump { .. } => {
+                let is_due = heard.copy_said.is_none_or(|said| now.duration_since(said) >= DOCUMENT_INTERVAL);
+                if is_due {
+                    heard.copy_said = Some(now);
+                }
+                is_due
             }
             Event::Cow { .. } => heard.copy_is_due,
         };

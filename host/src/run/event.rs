@@ -34,6 +34,13 @@ pub enum Event {
         /// From 0 to 100; `None` before the first look.
         percent: Option<f64>,
     },
+    /// How far a dump is, of which nobody knows how long it will be. Several times a second.
+    Dump {
+        /// Bytes of SQL that have come.
+        received_bytes: u64,
+        /// Bytes a second, lately.
+        bytes_per_s: f64,
+    },
     /// Something that a person should know.
     Note {
         /// In a sentence.
