@@ -70,6 +70,12 @@ pub fn plan(plan: &Plan, every_setting: bool, columns: Option<usize>) -> String 
 
 /// The numbers that a COW's size comes from, to be checked by whoever reads them.
 fn forecast(forecast: &Forecast, verdict: Option<CowVerdict>) -> String {
+    let need = Bytes(forecast.need);
+    // What earlier runs would have needed has how long they took in it.
+    let margin = match &forecast.basis {
+        Basis::EarlierRuns { .. } => format!("{need} with a margin"),
+        Basis::Measured { .. } => format!("{need} with a margin, within {}", took_ms(forecast.lasts_at_most_ms)),
+    };
     let basis = match &forecast.basis {
         Basis::EarlierRuns { runs, busier_percent } => {
             let runs = counted(*runs, "earlier run");
@@ -92,11 +98,9 @@ fn forecast(forecast: &Forecast, verdict: Option<CowVerdict>) -> String {
         Some(CowVerdict::NotKnown) | None => "",
     };
     format!(
-        "{} within {}, with a margin {} within {}, {basis}; {} to copy at {} {as_known}; {} free{verdict}",
+        "{} within {}, {margin}, {basis}; {} to copy at {} {as_known}; {} free{verdict}",
         Bytes(forecast.expected),
         took_ms(forecast.lasts_ms),
-        Bytes(forecast.need),
-        took_ms(forecast.lasts_at_most_ms),
         Bytes(forecast.to_copy),
         speed(forecast.copy_per_second as f64),
         Bytes(forecast.room),
@@ -195,7 +199,7 @@ fn thaw(thaw: &[Thawed]) -> Option<String> {
 /// The receipt of a dump.
 fn dump(receipt: &Receipt, dump: &Dump) -> Vec<Row> {
     let mut rows = vec![
-        ("window", "none: nothing was frozen".to_owned()),
+        ("window", "none: the dump froze nothing".to_owned()),
         ("stall", receipt.window.stall_ms.map_or("none: nothing was locked".to_owned(), took_ms)),
         ("binlog", coordinates(receipt)),
         ("size", format!("{} of SQL, {} stored", Bytes(dump.raw_bytes), Bytes(dump.stored_bytes))),

@@ -6,6 +6,10 @@ use lvm::Bytes;
 
 use crate::failure::{Cause, Kind};
 
+/// Below this, when it was last seen whole, a COW was not what ended its snapshot: the kernel drops one for an I/O error of the COW's own disk,
+/// too, and says so only in its log.
+pub const NOT_FULL_PERCENT: u64 = 50;
+
 /// A snapshot was lost because its COW filled up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -37,9 +41,8 @@ impl CowFull {
     /// What would have helped.
     #[must_use]
     pub fn hint(&self) -> String {
-        // The kernel drops a snapshot for an I/O error of the COW's own disk, too, and says so only in its log.
         let log = match self.last_seen_percent {
-            Some(percent @ ..50) => {
+            Some(percent @ ..NOT_FULL_PERCENT) => {
                 format!("; it was at {percent}% just before, so look in dmesg whether its disk fails")
             }
             _ => String::new(),

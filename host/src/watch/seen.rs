@@ -5,14 +5,13 @@ use std::time::Duration;
 use super::news::News;
 use crate::clock::millis;
 use crate::cow::fill::{Point, full_in, per_second};
+use crate::cow::full::NOT_FULL_PERCENT;
 use crate::documents::watch::{Fill, PoolMode};
 
 /// What lies further back says nothing of now.
 const KEPT_MS: u64 = 60_000;
 /// Looks that are kept, where they come fast.
 const POINTS_MAX: usize = 1200;
-/// Below this a COW was not what ended its snapshot.
-const FULL_PERCENT: f64 = 50.0;
 
 #[derive(Debug, Default)]
 pub(super) struct Seen {
@@ -58,7 +57,7 @@ impl Seen {
         }
         let fill = self.fill();
         let (percent, per_second) = (fill.percent, fill.per_second);
-        Some(if percent < FULL_PERCENT {
+        Some(if percent < NOT_FULL_PERCENT as f64 {
             News::Failed { name, percent }
         } else {
             News::Full { name, percent, per_second }

@@ -123,3 +123,39 @@ fn a_receipt_says_the_grade_and_why_it_is_not_better() {
     assert_snapshot!("receipt_80", receipt(&a_receipt(), Some(80)));
     assert_snapshot!("receipt_pipe", receipt(&a_receipt(), None));
 }
+
+/// A plan with numbers to be checked: of a disk of which much is known, and of one of which little is.
+#[test]
+fn a_plan_says_in_numbers_whether_the_cow_lasts_and_what_else_there_is() {
+    let mut document = plan_document();
+    document["disks"][0]["cow_reason"] =
+        json!("20% of the origin, more than the forecast: too little is known for less");
+    document["disks"][0]["cow_verdict"] = json!("lasts");
+    document["disks"][0]["forecast"] = json!({
+        "basis": { "from": "measured", "written_per_second": 300_000, "over_ms": 3012 },
+        "to_copy": 5_u64 << 30, "copy_per_second": 512 << 20, "copy_speed_is_known": false, "lasts_ms": 15_000,
+        "lasts_at_most_ms": 30_000, "expected": 4_500_000, "need": 18_000_000, "room": 757_u64 << 30,
+    });
+    document["disks"][1]["cow_verdict"] = json!("tight");
+    document["disks"][1]["forecast"] = json!({
+        "basis": { "from": "earlier-runs", "runs": 7, "busier_percent": 140 },
+        "to_copy": 38_u64 << 30, "copy_per_second": 120 << 20, "copy_speed_is_known": true, "lasts_ms": 340_000,
+        "lasts_at_most_ms": 430_000, "expected": 30_u64 << 30, "need": 45_u64 << 30, "room": 757_u64 << 30,
+    });
+    document["dump"] = json!({ "when": "if-needed", "why": null });
+    assert_snapshot!("plan_with_forecast", plan(&serde_json::from_value(document).unwrap(), false, Some(120)));
+}
+
+#[test]
+fn the_receipt_of_a_dump_says_why_there_is_one_and_how_it_is_loaded() {
+    let mut receipt_of_a_dump = serde_json::to_value(a_receipt()).unwrap();
+    receipt_of_a_dump["disks"] = json!([]);
+    receipt_of_a_dump["grade"] = json!("logical");
+    receipt_of_a_dump["reasons"] = json!(["it is a dump: the COW of vg0/db1-data (1 GiB) was full after 128 s"]);
+    receipt_of_a_dump["dump"] = json!({
+        "file": "db1.sql.zst", "when": "during-copy", "why": "the COW was full", "client": "mariadb-dump from 10.11.6-MariaDB",
+        "raw_bytes": 3_u64 << 30, "stored_bytes": 400 << 20, "raw_blake3": "00", "stored_blake3": "00", "took_ms": 93_000,
+        "losses": [], "before_loading": [], "after_loading": ["FLUSH PRIVILEGES"],
+    });
+    assert_snapshot!("receipt_of_a_dump", receipt(&serde_json::from_value(receipt_of_a_dump).unwrap(), Some(120)));
+}
