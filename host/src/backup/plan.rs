@@ -417,12 +417,12 @@ fn open_nowhere(DiskPlan { origin, .. }: &DiskPlan) -> String {
 /// # Errors
 /// Where they do not.
 pub(crate) fn refuse_without_room(disks: &[DiskPlan]) -> Result<(), Cause> {
-    for DiskPlan { origin, .. } in disks {
-        let vg = &origin.vg;
+    for DiskPlan { origin, cow, .. } in disks {
+        let (vg, room) = (&origin.vg, cow.room);
         let same_group = || disks.iter().filter(|other| other.origin.vg.name == vg.name);
         let needed = Bytes(same_group().fold(0, |sum, other| sum.saturating_add(other.cow.size.0)));
-        if needed > vg.free {
-            return Err(LvmError::NoRoom { vg: vg.name.clone(), needed, free: vg.free }.into());
+        if needed > room {
+            return Err(LvmError::NoRoom { vg: vg.name.clone(), needed, free: room }.into());
         }
         if vg.volumes_left.is_some_and(|left| left < same_group().count() as u64) {
             return Err(Cause::refused(

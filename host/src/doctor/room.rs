@@ -19,8 +19,8 @@ pub fn check(seen: &Seen, disks: &[DiskPlan]) -> Vec<Finding> {
         Ok(()) => {
             let mut asked: BTreeMap<&str, (Bytes, Bytes)> = BTreeMap::new();
             for DiskPlan { origin, cow, .. } in disks {
-                let (asked, free) = asked.entry(&origin.vg.name).or_insert((Bytes(0), origin.vg.free));
-                (*asked, *free) = (Bytes(asked.0.saturating_add(cow.size.0)), origin.vg.free);
+                let (asked, free) = asked.entry(&origin.vg.name).or_insert((Bytes(0), cow.room));
+                (*asked, *free) = (Bytes(asked.0.saturating_add(cow.size.0)), cow.room);
             }
             found.extend(asked.iter().map(|(vg, (asked, free))| {
                 Finding::fine(

@@ -173,3 +173,11 @@ fn what_a_plan_knows_beforehand_is_in_its_document() {
     assert_eq!((forecast.to_copy, forecast.copy_speed_is_known, forecast.room), (35 * GIB, true, 99 * GIB));
     assert!(forecast.need > forecast.expected && forecast.lasts_at_most_ms > forecast.lasts_ms);
 }
+
+#[test]
+fn what_a_group_keeps_in_reserve_is_no_room_for_a_disk_of_which_nothing_is_known_either() {
+    let unknown = || vec![disk("vg/db", 20 * GIB, 10 * GIB)];
+    assert_eq!(cows("", unknown()).unwrap()[0].size, Bytes(4 * GIB));
+    let refused = cows("[defaults]\nvg_reserve = \"8G\"", unknown()).unwrap_err();
+    assert_eq!(refused.kind, Kind::NoRoom, "{refused}");
+}
