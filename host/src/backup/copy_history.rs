@@ -6,6 +6,7 @@ use image::copy::Copied;
 use lvm::LvName;
 
 use super::plan::CopyPlan;
+use crate::clock::millis;
 use crate::cow::attached::Attached;
 use crate::cow::full::CowFull;
 use crate::cow::history::{History, Line};
@@ -28,7 +29,7 @@ impl<'r> CopyHistory<'r> {
     pub(super) fn copied(&self, snapshot: &Attached, copy: &Copied, written: Option<WriteRate>) {
         let line = Line {
             copied_bytes: copy.allocated_bytes,
-            copy_ms: Some(u64::try_from(copy.duration.as_millis()).unwrap_or(u64::MAX)),
+            copy_ms: Some(millis(copy.duration)),
             written_per_second: written.map(|rate| rate.per_second.0),
             ..self.line(snapshot)
         };

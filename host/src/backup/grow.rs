@@ -25,9 +25,6 @@ pub(super) fn grow(
     needed: Duration,
 ) -> Result<Option<Bytes>, LvmError> {
     let curve = snapshot.curve();
-    if plan.may_grow_to.0 <= curve.total_bytes {
-        return Ok(None);
-    }
     let vg = lvm.volume_group(snapshot.volume.origin().vg())?;
     let free = Bytes(vg.free.0.saturating_sub(plan.reserve.0));
     let Some(size) = grown(&curve, needed, plan.may_grow_to, free, vg.extent_size) else { return Ok(None) };

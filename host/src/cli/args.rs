@@ -96,8 +96,8 @@ pub struct BackupArgs {
     /// With `--to -`: the file that gets the receipt.
     #[arg(long, value_name = "FILE")]
     pub receipt: Option<PathBuf>,
-    /// The weakest grade that is a success: clean, application, filesystem or crash [default: application with a database,
-    /// else filesystem].
+    /// The weakest grade that is a success: clean, application, filesystem, crash or logical [default: application with a
+    /// database, else filesystem; logical with --dump only].
     #[arg(long, value_name = "GRADE")]
     pub require: Option<Grade>,
     /// zstd level, 1 to 19 [default: 1, because the copy's length is what the COW has to survive].
