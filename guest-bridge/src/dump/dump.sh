@@ -99,12 +99,17 @@ watch() {
     leave
 }
 
-# What the keeper does last. Renamed first: nobody can put a new file into it meanwhile.
+# Renamed first: nobody can put a new file into it meanwhile.
+discard() {
+    mv "$directory" "$directory.gone" 2>/dev/null && rm -rf "$directory.gone"
+}
+
+# What the keeper does last.
 leave() {
     trap '' HUP INT TERM
     kill $client $copier $counter $filler $watcher 2>/dev/null
     wait
-    mv "$directory" "$directory.gone" 2>/dev/null && rm -rf "$directory.gone"
+    discard
     exit
 }
 
@@ -226,7 +231,7 @@ end)
     until find "$2" && [ -s "$directory/pid" ]; do
         if [ "$patience" -le 0 ]; then
             # What its start has left that did not come so far.
-            find "$2" && rm -rf "$directory"
+            ! find "$2" || discard
             exit 0
         fi
         patience=$((patience - 1))
@@ -241,7 +246,7 @@ end)
             for pid in $(cat "$directory/client" 2>/dev/null); do
                 ! is_of "$2" "$pid" || kill "$pid" 2>/dev/null
             done
-            rm -rf "$directory"
+            discard
         fi
         tries=$((tries - 1))
         pause

@@ -5,7 +5,11 @@
 
 use std::time::Duration;
 
-use tokio::{runtime::Handle, task::JoinHandle};
+use tokio::{
+    runtime::Handle,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 
 use super::{
     DumpError, DumpName, DumpTerms, Ended, Login,
@@ -24,6 +28,8 @@ const STARTING_PATIENCE: u32 = 40;
 /// How long a stream that is dropped waits for its end.
 const DROP_PATIENCE: Duration = Duration::from_secs(16);
 const END_DEADLINE: Duration = Duration::from_secs(15);
+/// Between two tries.
+const END_PAUSE: Duration = Duration::from_millis(200);
 
 /// A dump that is under way in a guest. Dropped, it is ended there.
 #[must_use = "dropping it ends the dump in the guest"]
@@ -281,9 +287,16 @@ impl DumpStream {
         {
             let (mut agent, patience) = (self.agent.clone(), self.patience);
             self.ending = Some(runtime.spawn(async move {
-                if let Err(error) = end_after(&mut agent, &name, patience, END_DEADLINE).await {
+                let until_ended = async {
+                    // Whoever was interrupted in a call has lost his connection, and some agents accept none for a moment then.
+                    while let Err(error) = end_after(&mut agent, &name, patience, END_DEADLINE).await {
+                        tracing::debug!(%error, dump = %name, "ending the dump once more");
+                        sleep(END_PAUSE).await;
+                    }
+                };
+                if timeout(END_DEADLINE, until_ended).await.is_err() {
                     // It ends by itself when nobody reads.
-                    tracing::warn!(%error, dump = %name, "the dump in the guest may still run");
+                    tracing::warn!(dump = %name, "the dump in the guest may still run");
                 }
             }));
         }
