@@ -15,7 +15,7 @@ use crate::cow::attached::Attached;
 use crate::cow::gauge::CowGauge;
 use crate::cow::watch::{Watched, watch};
 use crate::cow::writes::WriteCount;
-use crate::failure::{Cause, Failure};
+use crate::failure::{Cause, Failure, Kind};
 use crate::run::Run;
 use crate::run::entry::{DiskCopied, Fact};
 use crate::step::Step;
@@ -82,12 +82,15 @@ fn copy_watched(
         let (copied, watched) = told(run, &plan.origin.name.to_string(), &progress, &gauge, copying);
         let Watched { full, unseen } = watched;
         // Asked first: of a lost snapshot the copy knows only that it could not read, or that it was halted.
-        if let Some(full) = full {
-            history.lost(std::iter::once(&snapshot).chain(later), &full);
-            return Err(full.into());
+        let given_up = hurry.given_up(copied.is_ok());
+        if full.is_some() || given_up.is_some() {
+            history.unfinished(std::iter::once(&snapshot).chain(later), full.as_ref());
         }
-        if let (Err(_), Some(given_up)) = (&copied, hurry.given_up()) {
-            return Err(given_up);
+        // A guest that stands still comes before all else.
+        match (full.map(Cause::from), given_up) {
+            (_, Some(hangs)) if hangs.kind == Kind::OriginSuspended => return Err(hangs),
+            (Some(cause), _) | (None, Some(cause)) => return Err(cause),
+            (None, None) => {}
         }
         stop.check()?;
         let copy = match (copied, unseen) {

@@ -36,11 +36,18 @@ impl<'r> CopyHistory<'r> {
         self.keep(snapshot.volume.origin(), line);
     }
 
-    /// Of `snapshots` the one that was lost: no run says more of what the next one needs.
-    pub(super) fn lost<'s>(&self, snapshots: impl IntoIterator<Item = &'s Attached>, full: &CowFull) {
-        let is_lost = |snapshot: &&Attached| snapshot.volume.origin().to_string() == full.origin;
-        if let Some(snapshot) = snapshots.into_iter().find(is_lost) {
-            self.keep(snapshot.volume.origin(), self.line(snapshot).lost(Duration::from_secs(full.after_s.max(1))));
+    /// Those whose copy did not come to its end. The one that was lost, as `full` says, is known to have needed all of its COW: no run says
+    /// more of what the next one needs.
+    pub(super) fn unfinished<'s>(&self, snapshots: impl IntoIterator<Item = &'s Attached>, full: Option<&CowFull>) {
+        for snapshot in snapshots {
+            let (origin, line) = (snapshot.volume.origin(), self.line(snapshot));
+            let lost = full.filter(|full| full.origin == origin.to_string());
+            match lost {
+                Some(full) if full.is_doubtful() => {}
+                Some(full) => self.keep(origin, line.lost(Duration::from_secs(full.after_s))),
+                None if line.points.is_empty() => {}
+                None => self.keep(origin, line),
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use image::copy::{Pace, Progress};
-use lvm::{LvName, Lvm};
+use lvm::{LvName, Lvm, LvmError};
 
 use super::cow_plan::CowPlan;
 use super::grow::grow;
@@ -46,7 +46,7 @@ pub(super) struct Hurry<'s> {
     /// A dump can take the image's place.
     can_give_up: bool,
     /// Why it was given up.
-    given_up: Option<String>,
+    given_up: Option<Cause>,
 }
 
 impl<'s> Hurry<'s> {
@@ -70,9 +70,10 @@ impl<'s> Hurry<'s> {
         self.given_up.is_some()
     }
 
-    /// Why the image was given up, before its snapshot was lost.
-    pub(super) fn given_up(self) -> Option<Cause> {
-        self.given_up.map(|why| Cause::plain(Kind::SnapshotWouldNotLast, why))
+    /// Why the image was given up, before its snapshot was lost. One that `is_whole` by now is none that was given up, but for a guest that
+    /// stands still.
+    pub(super) fn given_up(self, is_whole: bool) -> Option<Cause> {
+        self.given_up.filter(|why| !is_whole || why.kind == Kind::OriginSuspended)
     }
 
     fn judge(&mut self) {
@@ -100,7 +101,7 @@ impl<'s> Hurry<'s> {
         }
     }
 
-    /// Whether there was more room.
+    /// Whether there is nothing else to be done now.
     fn grow(&mut self, short: Needed<'_>, needed: Duration, why: &str) -> bool {
         let is_allowed = short.plan.may_grow_to.0 > short.snapshot.curve().total_bytes;
         if !is_allowed {
@@ -114,6 +115,11 @@ impl<'s> Hurry<'s> {
                 true
             }
             Ok(None) => false,
+            // Whatever waits for that disk waits for this run: its snapshot has to go, which resumes it.
+            Err(error @ LvmError::Suspended { .. }) => {
+                self.given_up = Some(error.into());
+                true
+            }
             Err(error) => {
                 let origin: &LvName = short.snapshot.volume.origin();
                 tracing::warn!(%origin, %error, "its COW cannot be made larger");
@@ -134,7 +140,8 @@ impl<'s> Hurry<'s> {
                 self.run.note(format!("{why}: what is left is {how}, so that the copy is faster"));
             }
             None if self.can_give_up && is_nearly_full => {
-                self.given_up = Some(format!("{why}, and the copy cannot be made faster"))
+                let why = format!("{why}, and the copy cannot be made faster");
+                self.given_up = Some(Cause::plain(Kind::SnapshotWouldNotLast, why));
             }
             None if !self.can_give_up && !self.is_said => {
                 self.is_said = true;

@@ -75,7 +75,9 @@ impl Attached {
     /// In what time from now its COW will be full, going on as it does; `None` where it is not filling, or nobody has looked.
     #[must_use]
     pub fn full_in(&self) -> Option<Duration> {
-        self.curve_now().full_in()
+        let curve = self.curve_now();
+        let seen_ms = curve.points.last()?.0;
+        Some(curve.full_in()?.saturating_sub(self.since.elapsed().saturating_sub(Duration::from_millis(seen_ms))))
     }
 
     fn curve_now(&self) -> MutexGuard<'_, CowCurve> {

@@ -24,6 +24,8 @@ pub struct CowCurve {
     /// Every how many looks a point is kept.
     stride: usize,
     looks: usize,
+    /// The newest point is kept only until there is a newer one.
+    is_newest_between: bool,
 }
 
 impl CowCurve {
@@ -33,15 +35,14 @@ impl CowCurve {
         Self { origin, total_bytes: cow.0, stride: 1, ..Self::default() }
     }
 
-    /// Adds a look.
+    /// Adds a look. The newest one is always among the points.
     pub fn add(&mut self, at_ms: u64, used: Bytes, total: Bytes) {
         self.total_bytes = total.0;
         self.peak_bytes = self.peak_bytes.max(used.0);
-        if self.looks.is_multiple_of(self.stride) {
-            self.points.push((at_ms, used.0));
+        if self.is_newest_between {
+            self.points.pop();
         }
-        self.looks += 1;
-        if self.points.len() >= MAX_POINTS {
+        if self.points.len() + 1 >= MAX_POINTS {
             let mut index = 0;
             self.points.retain(|_| {
                 index += 1;
@@ -49,6 +50,9 @@ impl CowCurve {
             });
             self.stride *= 2;
         }
+        self.is_newest_between = !self.looks.is_multiple_of(self.stride);
+        self.points.push((at_ms, used.0));
+        self.looks += 1;
     }
 
     /// In what time after the last look it will be full, going on as it did of late or on the whole, whichever is faster; `None` where it is
@@ -60,8 +64,9 @@ impl CowCurve {
 
     /// The end of a snapshot whose COW was found full after `elapsed`.
     pub fn overrun(&mut self, elapsed: Duration) -> CowFull {
-        let seen = std::mem::replace(&mut self.peak_bytes, self.total_bytes);
-        CowFull::new(self.origin.clone(), Bytes(self.total_bytes), Some(Bytes(seen)), elapsed)
+        let seen = Bytes(std::mem::replace(&mut self.peak_bytes, self.total_bytes));
+        let seen = (!self.points.is_empty()).then_some(seen);
+        CowFull::new(self.origin.clone(), Bytes(self.total_bytes), seen, elapsed)
     }
 }
 
@@ -78,5 +83,15 @@ mod tests {
         assert!(curve.points.len() < MAX_POINTS);
         assert_eq!(curve.peak_bytes, 9999);
         assert!(curve.points.is_sorted());
+    }
+
+    #[test]
+    fn the_newest_look_is_what_counts_however_long_the_curve_is() {
+        let mut curve = CowCurve::new("vg/db".to_owned(), Bytes(1 << 20));
+        for second in 1..=3_000 {
+            curve.add(second * 1000, Bytes(second), Bytes(1 << 20));
+            assert_eq!(curve.points.last(), Some(&(second * 1000, second)));
+        }
+        assert_eq!(curve.full_in(), Some(Duration::from_secs((1 << 20) - 3_000)));
     }
 }

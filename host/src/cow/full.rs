@@ -38,11 +38,17 @@ impl CowFull {
         Self { origin, cow, after_s: lasted.as_secs(), rate: Bytes(rate as u64), last_seen_percent }
     }
 
+    /// Whether it may have been the COW's disk that failed, and not its room: then nobody knows what it needed.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        self.last_seen_percent.is_some_and(|percent| percent < NOT_FULL_PERCENT)
+    }
+
     /// What would have helped.
     #[must_use]
     pub fn hint(&self) -> String {
         let log = match self.last_seen_percent {
-            Some(percent @ ..NOT_FULL_PERCENT) => {
+            Some(percent) if self.is_doubtful() => {
                 format!("; it was at {percent}% just before, so look in dmesg whether its disk fails")
             }
             _ => String::new(),

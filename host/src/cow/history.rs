@@ -142,10 +142,11 @@ impl Line {
         }
     }
 
-    /// With the moment at which it was lost.
+    /// With the moment at which it was lost, as nearly as that is known: not before it was last seen whole.
     #[must_use]
     pub fn lost(mut self, after: Duration) -> Self {
-        self.points.push((millis(after), self.cow_bytes));
+        let seen_ms = self.points.last().map_or(0, |(ms, _)| *ms);
+        self.points.push((millis(after).max(seen_ms + 1), self.cow_bytes));
         self
     }
 
@@ -218,6 +219,16 @@ mod tests {
         let history = History::below(folder.path());
         history.add(&origin(), line(1).lost(Duration::from_secs(300))).unwrap();
         assert_eq!(history.of("db1", &origin())[0].used_at(Duration::from_secs(300)), f64::from(1 << 30));
+    }
+
+    #[test]
+    fn one_that_was_lost_within_the_second_of_its_last_look_is_kept_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::below(folder.path());
+        let mut seen = line(1);
+        seen.points.push((199_700, 200 * 4096));
+        history.add(&origin(), seen.lost(Duration::from_secs(199))).unwrap();
+        assert_eq!(history.of("db1", &origin())[0].points.last(), Some(&(199_701, 1 << 30)));
     }
 
     #[test]
