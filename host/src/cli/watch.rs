@@ -50,7 +50,7 @@ async fn watch(args: &WatchArgs) -> Result<Exit, Failure> {
 }
 
 fn exit(watch: &Watch) -> Exit {
-    match (watch.has_lost(), watch.is_over()) {
+    match (watch.has_lost(), watch.is_over() || watch.is_unclear()) {
         (true, _) => Exit::Failed,
         (false, true) => Exit::Weaker,
         (false, false) => Exit::Done,

@@ -23,13 +23,15 @@ pub struct Watch {
     /// What fills, by name; data and metadata of a pool apart.
     seen: BTreeMap<String, Seen>,
     lost: bool,
+    /// Of something that is there now, nobody can tell how it is.
+    is_unclear: bool,
 }
 
 impl Watch {
     /// One that tells from `alert_percent` on.
     #[must_use]
     pub fn new(alert_percent: f64) -> Self {
-        Self { alert_percent, seen: BTreeMap::new(), lost: false }
+        Self { alert_percent, seen: BTreeMap::new(), lost: false, is_unclear: false }
     }
 
     /// Takes what device-mapper says at a moment: what there is, and what of it has to be told at once.
@@ -46,9 +48,12 @@ impl Watch {
         snapshots.sort_by(|one, other| one.name.cmp(&other.name));
         pools.sort_by(|one, other| one.name.cmp(&other.name));
         let there = |name: &String| {
-            snapshots.iter().any(|it| it.name == *name) || pools.iter().any(|it| name.starts_with(&it.name))
+            let is_of = |pool: &Pool| [data(&pool.name), metadata(&pool.name)].contains(name);
+            snapshots.iter().any(|it| it.name == *name) || pools.iter().any(is_of)
         };
         self.seen.retain(|name, _| there(name));
+        self.is_unclear =
+            snapshots.iter().any(|it| it.state == State::Unknown) || pools.iter().any(|it| it.mode == Mode::Unknown);
         (Sample::new(at, snapshots, pools), news)
     }
 
@@ -56,6 +61,12 @@ impl Watch {
     #[must_use]
     pub fn has_lost(&self) -> bool {
         self.lost
+    }
+
+    /// Whether nobody can tell how something that is there now is.
+    #[must_use]
+    pub fn is_unclear(&self) -> bool {
+        self.is_unclear
     }
 
     /// Whether anything is over the alert's share now.
@@ -98,14 +109,16 @@ impl Watch {
         };
         if mode != Mode::ReadWrite {
             self.lost = true;
-            let seen = self.seen.entry(format!("{name} data")).or_default();
+            let seen = self.seen.entry(data(&name)).or_default();
             news.extend(seen.stopped(&name, mode));
+        } else if let Some(seen) = self.seen.get_mut(&data(&name)) {
+            seen.is_well_again();
         }
         if mode == Mode::Failed {
             return Pool { name, mode, data: None, metadata: None };
         }
-        let data = self.fill(&format!("{name} data"), pool.data_used, pool.data_total, since, news);
-        let metadata = self.fill(&format!("{name} metadata"), pool.metadata_used, pool.metadata_total, since, news);
+        let data = self.fill(&data(&name), pool.data_used, pool.data_total, since, news);
+        let metadata = self.fill(&metadata(&name), pool.metadata_used, pool.metadata_total, since, news);
         Pool { name, mode, data: Some(data), metadata: Some(metadata) }
     }
 
@@ -119,6 +132,15 @@ impl Watch {
         }
         fill
     }
+}
+
+/// What a pool's data is called among all that fills.
+fn data(pool: &str) -> String {
+    format!("{pool} data")
+}
+
+fn metadata(pool: &str) -> String {
+    format!("{pool} metadata")
 }
 
 /// `vg/lv`, where device-mapper's name is one of LVM's.
@@ -199,10 +221,29 @@ mod tests {
     }
 
     #[test]
+    fn a_pool_that_stops_a_second_time_is_told_a_second_time() {
+        let pool =
+            |mode| status("vg-pool-tpool", "thin-pool", &format!("1 1/100 1/100 - {mode} - queue_if_no_space - 4"));
+        let (_, told) = told(&["out_of_data_space", "out_of_data_space", "rw", "ro"].map(pool), 10);
+        assert_eq!(told.len(), 2, "{told:?}");
+    }
+
+    #[test]
+    fn a_snapshot_that_was_removed_is_forgotten_also_where_a_pool_has_the_beginning_of_its_name() {
+        let mut watch = Watch::new(80.0);
+        let pool = status("vg-a-tpool", "thin-pool", "1 1/100 1/100 - rw - queue_if_no_space - 4");
+        watch.look(&[pool.clone(), snapshot(900)], Duration::ZERO, String::new());
+        assert!(watch.is_over());
+        watch.look(&[pool], Duration::from_secs(1), String::new());
+        assert!(!watch.is_over());
+    }
+
+    #[test]
     fn words_that_make_no_sense_are_shown_as_unknown_and_never_as_whole() {
         let mut watch = Watch::new(80.0);
         let (sample, _) = watch.look(&[status("vg-x", "snapshot", "Unknown")], Duration::ZERO, String::new());
         assert_eq!((sample.snapshots[0].state, &sample.snapshots[0].cow), (State::Unknown, &None));
+        assert!(watch.is_unclear());
     }
 
     #[test]

@@ -65,10 +65,17 @@ pub fn text(sample: &Sample) -> String {
 pub fn write(sample: &Sample, file: &Path) -> io::Result<()> {
     let mut name = file.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
     // Not with the ending that is looked for.
-    name.push(".new");
+    name.push(format!(".{}.new", std::process::id()));
     let new = file.with_file_name(name);
-    File::create(&new)?.write_all(text(sample).as_bytes())?;
-    fs::rename(new, file)
+    // What may lie there is a dead process's, or a link to what is not ours.
+    fs::remove_file(&new).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
+    let written = File::create_new(&new)
+        .and_then(|mut file| file.write_all(text(sample).as_bytes()))
+        .and_then(|()| fs::rename(&new, file));
+    if written.is_err() {
+        fs::remove_file(&new).ok();
+    }
+    written
 }
 
 fn head(text: &mut String, metric: &str, help: &str) {
@@ -108,6 +115,17 @@ mod tests {
             assert!(text.lines().any(|there| there == line), "{line}\n{text}");
         }
         assert!(!text.contains("full_in_seconds{name=\"vg/p\""), "{text}");
+    }
+
+    #[test]
+    fn what_a_link_under_its_temporary_name_points_to_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, other) = (folder.path().join("s.prom"), folder.path().join("other"));
+        fs::write(&other, "before").unwrap();
+        std::os::unix::fs::symlink(&other, folder.path().join(format!("s.prom.{}.new", std::process::id()))).unwrap();
+        write(&sample(), &file).unwrap();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "before");
+        assert!(file.symlink_metadata().unwrap().is_file());
     }
 
     #[test]

@@ -17,7 +17,7 @@ const POINTS_MAX: usize = 1200;
 pub(super) struct Seen {
     points: Vec<Point>,
     total: u64,
-    /// It was told that it is over.
+    /// It was told that it has come to its end.
     is_told: bool,
 }
 
@@ -62,6 +62,11 @@ impl Seen {
         } else {
             News::Full { name, percent, per_second }
         })
+    }
+
+    /// A pool that can be written to: should it stop, that is news.
+    pub(super) fn is_well_again(&mut self) {
+        self.is_told = false;
     }
 
     /// A pool that nobody, or not everybody, can write to any more. Once.
