@@ -286,7 +286,10 @@ impl Left {
             true => "; volumes cost every write of the guest until then",
             false => "",
         };
-        format!("free what holds them, then {}{costs}", commands.join(", "))
+        match commands.is_empty() {
+            true => "`stillpoint recover` gives it back as soon as the guest's agent answers".to_owned(),
+            false => format!("free what holds them, then {}{costs}", commands.join(", ")),
+        }
     }
 }
 
