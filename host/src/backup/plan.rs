@@ -159,12 +159,8 @@ impl Plan {
         let policy = &job.policy;
         let disks = disk_plans(policy, &survey.disks);
         let expiry = lock_expiry(policy);
-        let dump =
-            DumpPlan::make(job, survey, lock_terms(job, expiry.after), refuse_what_will_not_last(policy, &disks))?;
+        let dump = image_or_dump(job, survey, &disks)?;
         let can_give_up = dump.is_some();
-        if dump.as_ref().and_then(DumpPlan::instead).is_none() {
-            refuse_without_room(&disks)?;
-        }
         let mut notes = survey.notes();
         notes.extend(barred(&disks));
         notes.extend(cow_sizes::notes(&disks));
@@ -416,7 +412,7 @@ fn open_nowhere(DiskPlan { origin, .. }: &DiskPlan) -> String {
 ///
 /// # Errors
 /// Where they do not.
-pub(crate) fn refuse_without_room(disks: &[DiskPlan]) -> Result<(), Cause> {
+fn refuse_without_room(disks: &[DiskPlan]) -> Result<(), Cause> {
     for DiskPlan { origin, cow, .. } in disks {
         let (vg, room) = (&origin.vg, cow.room);
         let same_group = || disks.iter().filter(|other| other.origin.vg.name == vg.name);
@@ -432,6 +428,19 @@ pub(crate) fn refuse_without_room(disks: &[DiskPlan]) -> Result<(), Cause> {
         }
     }
     Ok(())
+}
+
+/// Whether there will be an image, a dump in its place, or both may be.
+///
+/// # Errors
+/// Where there can be neither.
+pub(crate) fn image_or_dump(job: &Job, survey: &Survey, disks: &[DiskPlan]) -> Result<Option<DumpPlan>, Cause> {
+    let terms = lock_terms(job, lock_expiry(&job.policy).after);
+    let dump = DumpPlan::make(job, survey, terms, refuse_what_will_not_last(&job.policy, disks))?;
+    if dump.as_ref().and_then(DumpPlan::instead).is_none() {
+        refuse_without_room(disks)?;
+    }
+    Ok(dump)
 }
 
 /// Room that there is, and that nothing may be made in.

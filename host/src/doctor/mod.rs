@@ -102,7 +102,7 @@ fn judge(job: &Job, seen: &Seen) -> Vec<Finding> {
         busy::check(job, seen),
         cluster::check(seen),
         disks::check(seen, &placed),
-        room::check(seen, &disks),
+        room::check(job, seen, &disks),
         snapshots::check(seen),
         host_lvm::check(seen),
         runs::check(seen),

@@ -6,17 +6,26 @@ use lvm::Bytes;
 
 use super::finding::{Check, Finding, Weight};
 use super::seen::Seen;
+use crate::ask::job::Job;
 use crate::backup::disk::DiskPlan;
-use crate::backup::plan::{barred, refuse_without_room};
+use crate::backup::dump_plan::{DumpPlan, Reason};
+use crate::backup::plan::{barred, image_or_dump};
+use crate::grade::Grade;
 
-pub fn check(seen: &Seen, disks: &[DiskPlan]) -> Vec<Finding> {
+pub fn check(job: &Job, seen: &Seen, disks: &[DiskPlan]) -> Vec<Finding> {
     let mut found: Vec<Finding> = barred(disks)
         .into_iter()
         .map(|what| Finding::note(Check::Room, what).remedy("`pvchange -x y DEVICE`, where it may"))
         .collect();
-    match refuse_without_room(disks) {
-        Err(cause) => found.push(Finding::failed(Check::Room, &cause)),
-        Ok(()) => {
+    let dump = image_or_dump(job, &seen.survey, disks);
+    match dump.as_ref().map(|dump| dump.as_ref().and_then(DumpPlan::instead)) {
+        Err(cause) => found.push(Finding::failed(Check::Room, cause)),
+        // Nothing is taken of it then.
+        Ok(Some(Reason::Asked)) => {}
+        Ok(Some(Reason::Planned(why) | Reason::DuringCopy(why))) => {
+            found.push(Finding::at_best(Check::Room, Grade::Logical, why).because("a backup would be a dump"));
+        }
+        Ok(None) => {
             let mut asked: BTreeMap<&str, (Bytes, Bytes)> = BTreeMap::new();
             for DiskPlan { origin, cow, .. } in disks {
                 let (asked, free) = asked.entry(&origin.vg.name).or_insert((Bytes(0), cow.room));
