@@ -106,7 +106,7 @@ pub enum DumpReason {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Window {
-    /// When the last snapshot was attached, RFC 3339, UTC.
+    /// When the last snapshot was attached, RFC 3339, UTC. Of a dump, when it was begun: it has all that was committed before.
     pub snapshot_at: String,
     /// Freeze to thaw, as the host saw it; `null` where nothing was frozen.
     pub window_ms: Option<u64>,

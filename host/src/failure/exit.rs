@@ -52,7 +52,7 @@ impl Exit {
                 "the command line or configuration asks for what cannot be, such as a target that is no disk"
             }
             Self::Weaker => {
-                "done, but below the required grade; `doctor`: a backup would be; `watch`: something is nearly full; `check`: sound only after a journal replay, or not to be judged (a \
+                "done, but below the required grade; `doctor`: a backup would be; `watch`: something is nearly full, or nobody can tell how it is; `check`: sound only after a journal replay, or not to be judged (a \
                  kind that is not looked into, as LUKS or Btrfs, or that nobody recognised)"
             }
             Self::ByDump => {

@@ -69,8 +69,9 @@ pub fn forecast(known: &Known, lasts: Lasts) -> Option<Forecast> {
     }
     let busier = busier(earlier, *now);
     let used: Vec<f64> = earlier.iter().map(|run| run.used_at(lasts.expected)).collect();
-    let expected = bound::typical(&used) * busier;
-    let need = bound(&needed(earlier, lasts.expected)) * busier;
+    let more = busier.min(BUSIER_MAX);
+    let expected = bound::typical(&used) * more;
+    let need = bound(&needed(earlier, lasts.expected)) * more;
     let basis = Basis::EarlierRuns { runs: earlier.len(), busier };
     Some(Forecast { basis, lasts, expected: bytes(expected), need: bytes(need.max(expected)) })
 }
@@ -97,7 +98,7 @@ fn measured(rate: WriteRate, lasts: Lasts) -> Forecast {
 fn busier(earlier: &[Earlier], now: Option<WriteRate>) -> f64 {
     let most = earlier.iter().filter_map(|run| run.written_per_second).max();
     match (now, most) {
-        (Some(now), Some(most)) if most.0 > 0 => (now.per_second.0 as f64 / most.0 as f64).clamp(1.0, BUSIER_MAX),
+        (Some(now), Some(most)) if most.0 > 0 => (now.per_second.0 as f64 / most.0 as f64).max(1.0),
         _ => 1.0,
     }
 }
@@ -151,6 +152,8 @@ mod tests {
         let known = |now| Known { earlier: vec![run(2, 4); 5], now: Some(rate(now)) };
         let expected = |now| forecast(&known(now), lasts(100, 100)).unwrap().expected.0 / MIB;
         assert_eq!([expected(1), expected(4), expected(8), expected(1000)], [200, 200, 400, 600]);
+        let basis = forecast(&known(1000), lasts(100, 100)).unwrap().basis;
+        assert_eq!(basis, Basis::EarlierRuns { runs: 5, busier: 250.0 }, "what is seen is said as it is");
     }
 
     #[test]
