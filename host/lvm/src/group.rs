@@ -1,5 +1,8 @@
 //! Volume groups: what room they have, and what keeps a snapshot from being made in them.
 
+use std::time::Duration;
+
+use super::command::DEADLINE;
 use super::report::VgRow;
 use super::{Bytes, Lvm, LvmError, NoOrigin};
 
@@ -37,8 +40,17 @@ impl Lvm {
         Ok(self.survey_group(vg)?.group)
     }
 
+    /// The same, where nobody has time to wait for whoever has the group's lock.
+    pub fn volume_group_within(&self, vg: &str, deadline: Duration) -> Result<VolumeGroup, LvmError> {
+        Ok(self.survey_group_within(vg, deadline)?.group)
+    }
+
     pub(super) fn survey_group(&self, vg: &str) -> Result<Surveyed, LvmError> {
-        Surveyed::of(self.vgs(vg)?).map_err(|why| LvmError::Answer { command: format!("vgs {vg}"), why })
+        self.survey_group_within(vg, DEADLINE)
+    }
+
+    fn survey_group_within(&self, vg: &str, deadline: Duration) -> Result<Surveyed, LvmError> {
+        Surveyed::of(self.vgs(vg, deadline)?).map_err(|why| LvmError::Answer { command: format!("vgs {vg}"), why })
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Read tolerantly: unknown fields are ignored, and a field that this LVM does not have is empty.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -110,8 +112,9 @@ impl Lvm {
     }
 
     /// A group, one row for each of its devices.
-    pub(super) fn vgs(&self, vg: &str) -> Result<Vec<VgRow>, LvmError> {
-        self.rows(&report("vgs", VG_FIELDS).arg(vg), "vg").map_err(|error| self.explain_missing_vg(Some(vg), error))
+    pub(super) fn vgs(&self, vg: &str, deadline: Duration) -> Result<Vec<VgRow>, LvmError> {
+        let invocation = report("vgs", VG_FIELDS).arg(vg).within(deadline);
+        self.rows(&invocation, "vg").map_err(|error| self.explain_missing_vg(Some(vg), error))
     }
 
     /// Whether a RAID volume has integrity below it (lvmraid(7)). An LVM that does not know the field knows no integrity either.

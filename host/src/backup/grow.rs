@@ -7,6 +7,7 @@ use lvm::{Bytes, Lvm, LvmError};
 use super::cow_plan::CowPlan;
 use crate::cow::attached::Attached;
 use crate::cow::curve::CowCurve;
+use crate::cow::fill;
 
 /// LVM's own work takes a second; another command may have the group. Meanwhile nobody looks at the COWs.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -25,7 +26,7 @@ pub(super) fn grow(
     needed: Duration,
 ) -> Result<Option<Bytes>, LvmError> {
     let curve = snapshot.curve();
-    let vg = lvm.volume_group(snapshot.volume.origin().vg())?;
+    let vg = lvm.volume_group_within(snapshot.volume.origin().vg(), DEADLINE)?;
     let free = Bytes(vg.free.0.saturating_sub(plan.reserve.0));
     let Some(size) = grown(&curve, needed, plan.may_grow_to, free, vg.extent_size) else { return Ok(None) };
     snapshot.volume.extend(size, DEADLINE)?;
@@ -36,7 +37,10 @@ pub(super) fn grow(
 fn grown(curve: &CowCurve, needed: Duration, most: Bytes, free: Bytes, extent: Bytes) -> Option<Bytes> {
     let now = curve.total_bytes;
     let used = curve.points.last().map_or(0, |(_, used)| *used);
-    let per_second = now.saturating_sub(used) as f64 / curve.full_in()?.as_secs_f64().max(0.1);
+    let per_second = fill::per_second(&curve.points, (0, 0));
+    if per_second <= 0.0 {
+        return None;
+    }
     let enough = Bytes(used.saturating_add((per_second * needed.as_secs_f64() * MARGIN) as u64)).round_up(extent);
     let room = now.saturating_add(free.0 - free.0.checked_rem(extent.0).unwrap_or(0));
     let size = enough.0.min(most.0).min(room);
@@ -65,6 +69,14 @@ mod tests {
     #[test]
     fn a_cow_gets_what_it_still_needs_and_half_as_much_more() {
         assert_eq!(size(100, 1000, 1000), Some(232));
+    }
+
+    #[test]
+    fn one_that_is_full_to_the_last_byte_gets_room_too() {
+        let mut full = curve();
+        full.add(100_000, Bytes(100 * MIB), Bytes(100 * MIB));
+        let size = grown(&full, Duration::from_secs(10), Bytes(1000 * MIB), Bytes(1000 * MIB), EXTENT);
+        assert_eq!(size, Some(Bytes(116 * MIB)));
     }
 
     #[test]

@@ -19,6 +19,12 @@ impl Invocation {
         Self { program, args: Vec::new(), deadline }
     }
 
+    /// The same with another deadline.
+    #[must_use]
+    pub fn within(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
     /// Adds one argument.
     #[must_use]
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
