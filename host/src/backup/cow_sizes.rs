@@ -138,8 +138,10 @@ pub(crate) fn refuse_what_will_not_last(policy: &Policy, disks: &[DiskPlan]) -> 
     let CowSize::Auto = policy.cow_size.value else { return Ok(()) };
     for DiskPlan { origin, cow, .. } in disks {
         let same_group = || disks.iter().filter(|other| other.origin.vg.name == origin.vg.name);
-        let together = Bytes(same_group().fold(0, |sum, other| sum.saturating_add(other.cow.size.0)));
         let Some(forecast) = &cow.forecast else { continue };
+        // What a disk takes of which nothing is known, no forecast asks for: that there is no room for it is another matter.
+        let foreseen = same_group().filter(|other| other.cow.forecast.is_some());
+        let together = Bytes(foreseen.fold(0, |sum, other| sum.saturating_add(other.cow.size.0)));
         let why = if together > cow.room {
             let others = if same_group().count() > 1 { " with those of the other disks" } else { "" };
             format!("there is room for {} in the group {}{others}", cow.room, origin.vg.name)

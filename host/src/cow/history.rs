@@ -76,32 +76,34 @@ impl History {
         }
     }
 
-    /// Adds a run of this disk, and drops those that are too many.
+    /// Adds a run of this disk, and drops those that are too many. Lines of a newer version stay as they are.
     ///
     /// # Errors
-    /// Where it cannot be written: what was there before is there then.
+    /// Where what is there cannot be read, or this cannot be written: what was there before is there then.
     pub fn add(&self, origin: &LvName, line: Line) -> io::Result<()> {
-        let mut lines = self.lines(origin).unwrap_or_default();
-        lines.push(line);
+        let before = self.text(origin)?;
+        let mut lines: Vec<&str> = before.lines().filter(|line| sound(line).is_some() || is_newer(line)).collect();
+        let line = serde_json::to_string(&line)?;
+        lines.push(&line);
         lines.drain(..lines.len().saturating_sub(RUNS));
-        let mut text = Vec::new();
-        for line in &lines {
-            serde_json::to_writer(&mut text, line)?;
-            text.push(b'\n');
-        }
+        let text = lines.join("\n") + "\n";
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         // One run of a disk goes on at a time, so that nobody else writes this one.
         let (path, new) = (self.path(origin), self.path(origin).with_extension("new"));
         let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(&text)?;
+        file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(new, path)
     }
 
     fn lines(&self, origin: &LvName) -> io::Result<Vec<Line>> {
+        Ok(self.text(origin)?.lines().filter_map(sound).collect())
+    }
+
+    fn text(&self, origin: &LvName) -> io::Result<String> {
         let file = match File::open(self.path(origin)) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
             Err(error) => return Err(error),
         };
         let mut text = String::new();
@@ -109,15 +111,26 @@ impl History {
         if text.len() as u64 > MAX_BYTES {
             return Err(io::Error::other(format!("it has more than {MAX_BYTES} bytes")));
         }
-        let line =
-            |text| serde_json::from_str::<Line>(text).ok().filter(|line| line.format == FORMAT && line.is_sound());
-        Ok(text.lines().filter_map(line).collect())
+        Ok(text)
     }
 
     /// No name of a volume or group has a colon in it (lvm(8)).
     fn path(&self, origin: &LvName) -> PathBuf {
         self.folder.join(format!("{}:{}.jsonl", origin.vg(), origin.lv()))
     }
+}
+
+/// A line that can be reckoned with.
+fn sound(text: &str) -> Option<Line> {
+    serde_json::from_str::<Line>(text).ok().filter(|line| line.format == FORMAT && line.is_sound())
+}
+
+fn is_newer(text: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Versioned {
+        format: u32,
+    }
+    serde_json::from_str::<Versioned>(text).is_ok_and(|line| line.format > FORMAT)
 }
 
 impl Line {
@@ -242,6 +255,10 @@ mod tests {
         let newer = serde_json::to_string(&Line { format: FORMAT + 1, ..line(3) }).unwrap();
         fs::write(&path, format!("{good}{backwards}\n{newer}\nnonsense\n{{\"format\":1")).unwrap();
         assert_eq!(history.of("db1", &origin()).len(), 1);
+        history.add(&origin(), line(4)).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 3, "the newer one stays for whoever wrote it: {text}");
+        assert!(text.contains(&newer));
     }
 
     #[test]
@@ -251,5 +268,7 @@ mod tests {
         history.add(&origin(), line(1)).unwrap();
         File::create(history.path(&origin())).unwrap().set_len(MAX_BYTES + 1).unwrap();
         assert!(history.of("db1", &origin()).is_empty());
+        history.add(&origin(), line(2)).unwrap_err();
+        assert_eq!(fs::metadata(history.path(&origin())).unwrap().len(), MAX_BYTES + 1, "nor written over");
     }
 }
