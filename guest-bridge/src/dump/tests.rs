@@ -177,6 +177,23 @@ async fn a_start_whose_answer_is_lost_is_ended() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_end_that_does_not_reach_the_guest_is_tried_again() {
+    let asked = Asked::default();
+    let seen = asked.clone();
+    let guest = SimulatedGuest::new(CallLog::new(), ["/"]).runs(move |program: &Program| {
+        let mut seen = seen.lock().unwrap();
+        seen.push(program.args[3..].to_vec());
+        match (program.args[3].as_str(), seen.len()) {
+            ("start", _) => finished(0, "no process", ""),
+            (_, 2) => finished(4, "", "still there"),
+            _ => finished(0, "", ""),
+        }
+    });
+    started(guest, &DumpName::new()).await.err().unwrap();
+    assert_eq!(commands(&asked), ["start", "end", "end"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_piece_whose_answer_is_lost_ends_the_reading() {
     let name = DumpName::new();
     let (guest, asked) = guest(vec![finished(0, "abc", ""), finished(0, "def", "")]);
