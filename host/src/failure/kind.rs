@@ -89,7 +89,7 @@ kinds! {
     NoRoom = "no-room",
     /// The COW filled up, and the snapshot is lost.
     CowFull = "cow-full",
-    /// By the forecast a snapshot would be lost before its disk is copied; nothing was begun.
+    /// A snapshot would be lost before its disk is copied, by the forecast or by how its COW fills meanwhile.
     SnapshotWouldNotLast = "snapshot-would-not-last",
     /// The snapshot is gone, and its COW was not what ended it.
     SnapshotGone = "snapshot-gone",
