@@ -117,7 +117,12 @@ async fn ftwrl_that_waits_too_long_names_the_long_query() {
     let _reporter = server.visitor("UPDATE shop.orders SET id = id + 10 + SLEEP(300) WHERE 'month end' <> '';");
     wait_until_runs(&server, "month end");
     let error = TablesLock::take(&open, &old, &TERMS).await.err().unwrap();
-    let DatabaseError::LockNotGranted { holders, method, .. } = &error else { panic!("{error:?}") };
+    // On a machine that is slow the query is long already when it is looked for.
+    let (DatabaseError::LockNotGranted { holders, method, .. } | DatabaseError::InTheWay { holders, method, .. }) =
+        &error
+    else {
+        panic!("{error:?}")
+    };
     assert_eq!(*method, LockMethod::FlushTablesWithReadLock);
     assert!(holders[0].statement.to_string().contains("UPDATE shop.orders"), "{error}");
     assert!(holders[0].user.starts_with("root@"), "{error}");

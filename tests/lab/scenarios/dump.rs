@@ -1,11 +1,14 @@
 //! A dump in place of an image: made by a real client in a real guest, carried out by a real agent.
 
 use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use stillpoint_tests::lab::guest::{Guest, until};
 use stillpoint_tests::lab::recovered::unpack;
 use stillpoint_tests::lab::scenario::{assert_nothing_is_left, scenario};
-use stillpoint_tests::lab::stillpoint::{Run, files_of};
+use stillpoint_tests::lab::stillpoint::{Ended, Run, files_of};
 use stillpoint_tests::lab::volume::{self, DATA, ROOT};
 use stillpoint_tests::machine::program::run;
 
@@ -120,5 +123,28 @@ fn killed_in_a_dump_nothing_of_it_stays_in_the_guest() {
         assert_eq!(files_of(&backup.target()), [""; 0]);
         guest.sh("kill $(cat /run/locker.pid); sleep 1");
         assert_nothing_is_left(guest);
+    });
+}
+
+#[test]
+fn a_dump_that_nobody_takes_ends_when_it_is_asked_to() {
+    scenario(|guest| {
+        // More than a pipe holds, and nothing of it can be compressed.
+        guest.sql("USE stillpoint_demo; CREATE TABLE noise AS SELECT RANDOM_BYTES(1024) AS noise FROM seq_1_to_4000");
+        let mut backup =
+            Run::backup_of_all().to(Path::new("-")).with(&["--dump", "only", "--receipt", "/run/share/stalled.json"]);
+        let mut child = backup.start();
+        until("the client runs in the guest", || !guest.sh("pgrep -x mariadb-dump || true").is_empty());
+        // By then the pipe is full: its other end is held here, and nobody reads from it.
+        thread::sleep(Duration::from_secs(5));
+        assert!(child.try_wait().unwrap().is_none());
+        run("kill", &["-s", "TERM", &child.id().to_string()]);
+        until("the run ends", || child.try_wait().unwrap().is_some());
+        let ended = Ended::of(child);
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains("stopped by SIGTERM"), "{}", ended.stderr);
+        assert_nothing_of_a_dump_is_in(guest);
+        assert_nothing_is_left(guest);
+        guest.sql("DROP TABLE stillpoint_demo.noise");
     });
 }

@@ -73,7 +73,8 @@ async fn a_client_without_a_snapshot_is_ended_and_the_lock_is_free() {
     let dumped = Dumped::new(&[]).await;
     let no_snapshot = |arguments: &mut Vec<String>| {
         arguments.retain(|argument| argument != "--single-transaction");
-        arguments.insert(0, "--skip-lock-tables".to_owned());
+        // It has little else to do, either: what the server reads for it of its own tables looks like a snapshot while it lasts.
+        arguments.splice(0..0, ["--skip-lock-tables", "--no-data", "--no-create-info"].map(str::to_owned));
     };
     let error = dumped.begin(Duration::from_secs(2), no_snapshot, || {}).await.err().unwrap();
     assert!(matches!(error, DumpError::NotCoordinated { .. }), "{error}");
