@@ -116,6 +116,7 @@ impl Run {
     /// Starts it.
     pub fn start(&mut self) -> Child {
         let (target, state, deadline) = (self.target(), self.state_dir(), self.window_deadline);
+        let is_named = target != Path::new("-");
         let command = self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let verb = command.get_args().next().unwrap_or_default().to_owned();
         if verb == "backup" || verb == "plan" || verb == "doctor" {
@@ -126,7 +127,7 @@ impl Run {
         if verb == "backup" || verb == "doctor" {
             command.arg("--to").arg(target);
         }
-        if verb == "backup" {
+        if verb == "backup" && is_named {
             command.args(["--name", "backup"]);
         }
         command.spawn().unwrap()
