@@ -95,8 +95,9 @@ impl<'s> Hurry<'s> {
         let origin = short.of.snapshot.volume.origin();
         let needed_for = if needed < FOR_EVER { format!("for {}", took(needed)) } else { "for longer".to_owned() };
         let why = format!("the COW of {origin} will be full in {}, and it is needed {needed_for}", took(full_in));
-        // Of a copy that does not get on, nobody knows how much room it would need.
-        if needed >= FOR_EVER || !self.grow(short.of, needed, &why) {
+        // Of a copy that does not get on, nobody knows how much room it needs: it gets time to do so.
+        let needed = if needed < FOR_EVER { needed } else { full_in.saturating_mul(2) };
+        if !self.grow(short.of, needed, &why) {
             self.hurry(&why, full_in <= NEARLY_FULL);
         }
     }
