@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::{
     runtime::Handle,
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::{Instant, sleep},
 };
 
 use super::{
@@ -287,16 +287,16 @@ impl DumpStream {
         {
             let (mut agent, patience) = (self.agent.clone(), self.patience);
             self.ending = Some(runtime.spawn(async move {
-                let until_ended = async {
-                    // Whoever was interrupted in a call has lost his connection, and some agents accept none for a moment then.
-                    while let Err(error) = end_after(&mut agent, &name, patience, END_DEADLINE).await {
-                        tracing::debug!(%error, dump = %name, "ending the dump once more");
-                        sleep(END_PAUSE).await;
+                let deadline = Instant::now() + END_DEADLINE;
+                let left = || deadline.saturating_duration_since(Instant::now());
+                while let Err(error) = end_after(&mut agent, &name, patience, left()).await {
+                    if left() < END_PAUSE {
+                        // It ends by itself when nobody reads.
+                        tracing::warn!(%error, dump = %name, "the dump in the guest may still run");
+                        return;
                     }
-                };
-                if timeout(END_DEADLINE, until_ended).await.is_err() {
-                    // It ends by itself when nobody reads.
-                    tracing::warn!(dump = %name, "the dump in the guest may still run");
+                    // Whoever was interrupted in a call has lost his connection, and some agents accept none for a moment then.
+                    sleep(END_PAUSE).await;
                 }
             }));
         }
