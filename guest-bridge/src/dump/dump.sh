@@ -108,6 +108,9 @@ discard() {
 leave() {
     trap '' HUP INT TERM
     kill $client $copier $counter $filler $watcher 2>/dev/null
+    # A shell that was forked just now may lose its first signal.
+    pause
+    kill -KILL $client $copier $counter $filler $watcher 2>/dev/null
     wait
     discard
     exit
@@ -117,8 +120,9 @@ leave() {
 # waits for the other side.
 keep() {
     [ "$way" = port ] || exec 3<>"$directory/data"
-    client='' copier='' counter='' filler='' watcher=''
-    trap leave HUP INT TERM
+    client='' copier='' counter='' filler='' watcher='' asked=''
+    # Not before it is known whom to end: a trap may run between a fork and the note of its process.
+    trap 'asked=yes' HUP INT TERM
     (
         trap - HUP INT TERM
         # Of what it says beside the dump; a pipe has no such limit.
@@ -133,6 +137,8 @@ keep() {
     (exec 3<&-; watch) &
     watcher=$!
     echo "$client $copier" >"$directory/client.new" && mv "$directory/client.new" "$directory/client"
+    trap leave HUP INT TERM
+    [ -z "$asked" ] || leave
     wait "$client"
     code=$?
     client=
@@ -144,12 +150,15 @@ keep() {
     [ ! -e "$directory/late" ] || leave
     read -r bytes <"$directory/bytes"
     echo "ended $code $bytes" >"$directory/ended.new" && mv "$directory/ended.new" "$directory/ended"
+    trap 'asked=yes' HUP INT TERM
     # The zeros, so that whoever waits for a whole piece gets one.
     case $way in
     port) (trap - HUP INT TERM; printf '%s' "$name" >"$target") & ;;
     *) (trap - HUP INT TERM; exec >&3 3<&-; printf '%s' "$name" && exec cat /dev/zero) & ;;
     esac
     filler=$!
+    trap leave HUP INT TERM
+    [ -z "$asked" ] || leave
     wait "$watcher"
     watcher=
     leave
